@@ -1,0 +1,1 @@
+"""gridmap: the system of record for grid governance."""

@@ -1,0 +1,1 @@
+"""Spatial knowledge: datums, geometry checks, GIS files. No database, no network."""

@@ -1,0 +1,1 @@
+"""What clients see: one module per noun, the roots that gather them, and how lists are paged."""

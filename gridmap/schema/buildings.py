@@ -1,0 +1,65 @@
+"""Buildings as clients see them."""
+
+from __future__ import annotations
+
+import datetime
+from enum import Enum
+
+import strawberry
+
+from gridmap.geo.datums import Datum
+from gridmap.schema.context import Info
+from gridmap.schema.grids import Grid, grid
+from gridmap.schema.nodes import GlobalId, Node
+from gridmap.schema.scalars import GeoJSON, geojson
+from gridmap.schema.sponsors import Sponsor, sponsor
+from gridmap.store import buildings as store
+from gridmap.store import sponsors as store_sponsors
+
+
+@strawberry.enum
+class ManagementMode(Enum):
+    COMMUNITY_LED = strawberry.enum_value("COMMUNITY_LED", description="社区领办")
+    PROFESSIONAL = strawberry.enum_value("PROFESSIONAL", description="专业引进")
+    BASELINE_CLEANING = strawberry.enum_value("BASELINE_CLEANING", description="底线保洁")
+    SELF_MANAGED = strawberry.enum_value("SELF_MANAGED", description="业主自治")
+    UNMANAGED = strawberry.enum_value("UNMANAGED", description="无人管理")
+
+
+@strawberry.type
+class Building(Node):
+    code: str
+    name: str
+    compound: str | None = strawberry.field(description="小区, where the building is in one.")
+    households: int
+    management_mode: ManagementMode
+    row: strawberry.Private[store.Building]
+    on: strawberry.Private[datetime.date]
+
+    @strawberry.field(description="The point that stands for the building; datum is the answer's.")
+    def location(self, datum: Datum = Datum.WGS84) -> GeoJSON:
+        return geojson(self.row.location, datum)
+
+    @strawberry.field(description="The grid that the building stands in.")
+    async def grid(self, info: Info) -> Grid | None:
+        row = await info.context.load(store.grids_of_buildings, self.row.key, self.on)
+        return grid(row, self.on) if row else None
+
+    @strawberry.field(description="The unit that answers for the building.")
+    async def sponsor(self, info: Info) -> Sponsor | None:
+        row = await info.context.load(store_sponsors.sponsors_of_buildings, self.row.key, self.on)
+        return sponsor(row, self.on) if row else None
+
+
+def building(row: store.Building, on: datetime.date) -> Building:
+    """The row as a node, seen on the day."""
+    return Building(
+        id=GlobalId("Building", row.district_code, row.code).encoded(),
+        code=row.code,
+        name=row.name,
+        compound=row.compound,
+        households=row.households,
+        management_mode=ManagementMode(row.management_mode),
+        row=row,
+        on=on,
+    )

@@ -1,0 +1,67 @@
+"""What every resolver of one request shares: the database, today, and the batching loaders."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
+
+import strawberry
+from sqlalchemy.ext.asyncio import AsyncConnection
+from strawberry.dataloader import DataLoader
+
+from gridmap.store.database import Database
+from gridmap.store.dates import today
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+Terms = ParamSpec("Terms")
+
+
+class Context:
+    """One for each request.
+
+    `load` gathers the keys that sibling resolvers ask for in one turn of the event loop and
+    answers all of them with one call of a store function, so that the number of statements does
+    not grow with the number of rows.
+    """
+
+    def __init__(self, database: Database, building_reach_metres: float) -> None:
+        self.database = database
+        self.building_reach_metres = building_reach_metres
+        self.today: datetime.date = today()
+        self._loaders: dict[object, DataLoader[Any, Any]] = {}
+
+    def load(
+        self,
+        batch: Callable[
+            Concatenate[AsyncConnection, Sequence[Key], Terms], Awaitable[Sequence[Value]]
+        ],
+        key: Key,
+        *terms: Terms.args,
+        **named: Terms.kwargs,
+    ) -> Awaitable[Value]:
+        """What `batch(connection, keys, *terms)` gives for this key."""
+        name = (batch, terms, *named.items())
+        loader = self._loaders.get(name)
+        if loader is None:
+
+            async def load_all(keys: list[Key]) -> Sequence[Value]:
+                async with self.database.connection() as connection:
+                    return await batch(connection, keys, *terms, **named)
+
+            loader = self._loaders[name] = DataLoader(load_all)
+        return loader.load(key)
+
+    async def run(
+        self,
+        statement: Callable[Concatenate[AsyncConnection, Terms], Awaitable[Value]],
+        *terms: Terms.args,
+        **named: Terms.kwargs,
+    ) -> Value:
+        """What `statement` gives, on a connection of its own: siblings run at the same time."""
+        async with self.database.connection() as connection:
+            return await statement(connection, *terms, **named)
+
+
+Info: TypeAlias = strawberry.Info[Context, None]

@@ -1,0 +1,39 @@
+"""Global ids: what names one thing of any kind for ever, with the district that keeps it."""
+
+from __future__ import annotations
+
+import binascii
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import NamedTuple
+
+import strawberry
+
+from gridmap.errors import Invalid
+
+
+@strawberry.interface(description="Anything that can be asked for again by its id alone.")
+class Node:
+    id: strawberry.ID
+
+
+class GlobalId(NamedTuple):
+    """The type's name, the district (empty for what districts share), and the rest of the key."""
+
+    type: str
+    district_code: str
+    code: str
+    version: str = ""
+
+    def encoded(self) -> strawberry.ID:
+        return strawberry.ID(urlsafe_b64encode("\n".join(self).encode()).decode())
+
+    @classmethod
+    def decoded(cls, value: str) -> GlobalId:
+        """Raises Invalid when no server of ours made this id."""
+        try:
+            parts = urlsafe_b64decode(value.encode()).decode().split("\n")
+            return cls(*parts)
+        except (binascii.Error, UnicodeError, TypeError, ValueError) as error:
+            raise Invalid(
+                f"{value!r} is not an id of this server; give one back as it came."
+            ) from error

@@ -1,0 +1,100 @@
+"""Regions as clients see them."""
+
+from __future__ import annotations
+
+import datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated
+
+import strawberry
+
+from gridmap.errors import NotFound
+from gridmap.geo.datums import Datum
+from gridmap.schema.connections import After, Connection, First, connection, page_slice
+from gridmap.schema.context import Context, Info
+from gridmap.schema.nodes import GlobalId, Node
+from gridmap.schema.scalars import GeoJSON, geojson
+from gridmap.store import grids as store_grids
+from gridmap.store import regions as store
+
+if TYPE_CHECKING:
+    from gridmap.schema.grids import Grid
+
+
+@strawberry.enum
+class RegionLevel(Enum):
+    PROVINCE = "PROVINCE"
+    CITY = "CITY"
+    DISTRICT = "DISTRICT"
+    STREET = "STREET"
+    COMMUNITY = "COMMUNITY"
+
+
+@strawberry.type(description="A province, city, district, street or community.")
+class Region(Node):
+    code: str
+    name: str
+    level: RegionLevel
+    row: strawberry.Private[store.Region]
+    on: strawberry.Private[datetime.date]
+
+    @strawberry.field
+    async def parent(self, info: Info) -> Region | None:
+        code = self.row.parent_code
+        return await region_of(info.context, code, self.on) if code else None
+
+    @strawberry.field
+    async def children(self, info: Info) -> list[Region]:
+        rows = await info.context.load(store.children_of, self.code)
+        return [region(row, self.on) for row in rows]
+
+    @strawberry.field(description="The outline, where one is known; datum is that of the answer.")
+    async def boundary(
+        self,
+        info: Info,
+        datum: Datum = Datum.WGS84,
+        tolerance_metres: float | None = None,
+    ) -> GeoJSON | None:
+        wkb = await info.context.load(store.region_boundaries, self.code)
+        return geojson(wkb, datum, tolerance_metres) if wkb else None
+
+    @strawberry.field
+    async def grids(
+        self, info: Info, first: First = None, after: After = None
+    ) -> Connection[Annotated[Grid, strawberry.lazy("gridmap.schema.grids")]]:
+        from gridmap.schema.grids import grid
+
+        cut = page_slice(first, after)
+        rows = await info.context.load(store_grids.grids_of_regions, self.code, self.on, cut)
+        return connection(
+            rows,
+            cut,
+            lambda row: grid(row, self.on),
+            lambda: info.context.load(store_grids.count_grids_of_regions, self.code, self.on),
+        )
+
+
+def region(row: store.Region, on: datetime.date) -> Region:
+    """The row as a node, whose lists show the day."""
+    return Region(
+        id=GlobalId("Region", row.district_code or "", row.code).encoded(),
+        code=row.code,
+        name=row.name,
+        level=RegionLevel(row.level),
+        row=row,
+        on=on,
+    )
+
+
+async def region_of(context: Context, code: str, on: datetime.date) -> Region:
+    """The region that another row names. Raises NotFound when it is not kept."""
+    row = await context.load(store.regions_by_code, code)
+    if row is None:
+        raise NotFound(f"There is no region {code!r}.")
+    return region(row, on)
+
+
+async def require_region(context: Context, code: str | None) -> None:
+    """Raises NotFound when a filter names a region that is not kept."""
+    if code is not None:
+        await region_of(context, code, context.today)

@@ -1,0 +1,183 @@
+"""Where queries begin."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Awaitable, Callable
+
+import strawberry
+from strawberry.schema.config import StrawberryConfig
+
+from gridmap.errors import Invalid
+from gridmap.schema.buildings import Building, building
+from gridmap.schema.connections import After, Connection, First, connection, page_slice
+from gridmap.schema.context import Context, Info
+from gridmap.schema.grids import Grid, grid
+from gridmap.schema.locations import Location, locate
+from gridmap.schema.nodes import GlobalId, Node
+from gridmap.schema.points import BoundsInput, PointInput, bounds_of
+from gridmap.schema.regions import Region, region, require_region
+from gridmap.schema.scalars import SCALARS
+from gridmap.schema.sponsors import Sponsor, sponsor
+from gridmap.schema.workers import GridWorker, grid_worker
+from gridmap.store import buildings as store_buildings
+from gridmap.store import grids as store_grids
+from gridmap.store import regions as store_regions
+from gridmap.store import sponsors as store_sponsors
+from gridmap.store import workers as store_workers
+from gridmap.store.paging import Key
+
+
+@strawberry.type
+class Query:
+    @strawberry.field(description="Which grid and which sponsor answer for this point.")
+    async def locate(
+        self, info: Info, point: PointInput, on: datetime.date | None = None
+    ) -> Location:
+        [location] = await locate(info.context, [point], on or info.context.today)
+        return location
+
+    @strawberry.field(
+        description="The same for many points, in their order. At most 10 000.",
+    )
+    async def locate_many(
+        self, info: Info, points: list[PointInput], on: datetime.date | None = None
+    ) -> list[Location]:
+        return await locate(info.context, points, on or info.context.today)
+
+    @strawberry.field(description="Whatever has this id; null when it is gone.")
+    async def node(self, info: Info, id: strawberry.ID) -> Node | None:
+        wanted = GlobalId.decoded(id)
+        if wanted.type not in _NODES:
+            raise Invalid(f"{id!r} is not an id of this server; give one back as it came.")
+        return await _NODES[wanted.type](info.context, wanted)
+
+    @strawberry.field(description="Addressed by 2, 4, 6, 9 or 12 digits of the statistical code.")
+    async def region(self, info: Info, code: str) -> Region | None:
+        row = await info.context.load(store_regions.regions_by_code, code)
+        return region(row, info.context.today) if row else None
+
+    @strawberry.field(description="The grid as it stands on a day, today by default.")
+    async def grid(self, info: Info, code: str, on: datetime.date | None = None) -> Grid | None:
+        day = on or info.context.today
+        row = await info.context.load(store_grids.grids_by_code, code, day)
+        return grid(row, day) if row else None
+
+    @strawberry.field(description="By code; as they stand on a day, today by default.")
+    async def grids(
+        self,
+        info: Info,
+        region: str | None = None,
+        bounds: BoundsInput | None = None,
+        on: datetime.date | None = None,
+        first: First = None,
+        after: After = None,
+    ) -> Connection[Grid]:
+        day, cut, context = on or info.context.today, page_slice(first, after), info.context
+        wanted = store_grids.GridFilter(day, region, bounds_of(bounds))
+        await require_region(context, region)
+        rows = await context.run(store_grids.page_of_grids, wanted, cut)
+        return connection(
+            rows,
+            cut,
+            lambda row: grid(row, day),
+            lambda: context.run(store_grids.count_grids, wanted),
+        )
+
+    @strawberry.field
+    async def building(self, info: Info, code: str) -> Building | None:
+        day = info.context.today
+        row = await info.context.load(store_buildings.buildings_by_code, code, day)
+        return building(row, day) if row else None
+
+    @strawberry.field(description="By code; in a region, in a grid, of a sponsor, within bounds.")
+    async def buildings(
+        self,
+        info: Info,
+        region: str | None = None,
+        grid: str | None = None,
+        sponsor: str | None = None,
+        bounds: BoundsInput | None = None,
+        first: First = None,
+        after: After = None,
+    ) -> Connection[Building]:
+        day, cut, context = info.context.today, page_slice(first, after), info.context
+        wanted = store_buildings.BuildingFilter(day, region, grid, sponsor, bounds_of(bounds))
+        await require_region(context, region)
+        rows = await context.run(store_buildings.page_of_buildings, wanted, cut)
+        return connection(
+            rows,
+            cut,
+            lambda row: building(row, day),
+            lambda: context.run(store_buildings.count_buildings, wanted),
+        )
+
+    @strawberry.field
+    async def sponsor(self, info: Info, code: str) -> Sponsor | None:
+        row = await info.context.load(store_sponsors.sponsors_by_code, code)
+        return sponsor(row, info.context.today) if row else None
+
+    @strawberry.field(description="By code; those that belong to the region or answer in it.")
+    async def sponsors(
+        self, info: Info, region: str | None = None, first: First = None, after: After = None
+    ) -> Connection[Sponsor]:
+        day, cut, context = info.context.today, page_slice(first, after), info.context
+        await require_region(context, region)
+        rows = await context.run(store_sponsors.page_of_sponsors, region, day, cut)
+        return connection(
+            rows,
+            cut,
+            lambda row: sponsor(row, day),
+            lambda: context.run(store_sponsors.count_sponsors, region, day),
+        )
+
+
+async def _region_node(context: Context, wanted: GlobalId) -> Node | None:
+    row = await context.load(store_regions.regions_by_code, wanted.code)
+    return region(row, context.today) if row else None
+
+
+async def _grid_node(context: Context, wanted: GlobalId) -> Node | None:
+    try:
+        valid_from = datetime.date.fromisoformat(wanted.version)
+    except ValueError as error:
+        raise Invalid(f"The id of grid {wanted.code!r} names no version of it.") from error
+    version = store_grids.GridVersion(wanted.district_code, wanted.code, valid_from)
+    row = await context.load(store_grids.grids_by_version, version)
+    if row is None:
+        return None
+    # A version that has ended is shown as it was on its first day.
+    ended = row.valid_to is not None and row.valid_to <= context.today
+    return grid(row, row.valid_from if ended else context.today)
+
+
+async def _building_node(context: Context, wanted: GlobalId) -> Node | None:
+    key = Key(wanted.code, wanted.district_code)
+    row = await context.load(store_buildings.buildings_by_key, key, context.today)
+    return building(row, context.today) if row else None
+
+
+async def _sponsor_node(context: Context, wanted: GlobalId) -> Node | None:
+    row = await context.load(store_sponsors.sponsors_by_code, wanted.code)
+    return sponsor(row, context.today) if row else None
+
+
+async def _worker_node(context: Context, wanted: GlobalId) -> Node | None:
+    key = Key(wanted.code, wanted.district_code)
+    row = await context.load(store_workers.workers_by_key, key)
+    return grid_worker(row) if row else None
+
+
+_NODES: dict[str, Callable[[Context, GlobalId], Awaitable[Node | None]]] = {
+    "Region": _region_node,
+    "Grid": _grid_node,
+    "Building": _building_node,
+    "Sponsor": _sponsor_node,
+    "GridWorker": _worker_node,
+}
+
+schema = strawberry.Schema(
+    query=Query,
+    types=[Region, Grid, Building, Sponsor, GridWorker],
+    config=StrawberryConfig(scalar_map=SCALARS),
+)

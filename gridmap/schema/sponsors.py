@@ -1,0 +1,80 @@
+"""Sponsors as clients see them."""
+
+from __future__ import annotations
+
+import datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated
+
+import strawberry
+
+from gridmap.schema.connections import After, Connection, First, connection, page_slice
+from gridmap.schema.context import Info
+from gridmap.schema.nodes import GlobalId, Node
+from gridmap.schema.regions import Region, region_of
+from gridmap.store import buildings as store_buildings
+from gridmap.store import sponsors as store
+
+if TYPE_CHECKING:
+    from gridmap.schema.buildings import Building
+
+
+@strawberry.enum
+class SponsorLevel(Enum):
+    CITY = "CITY"
+    DISTRICT = "DISTRICT"
+    STREET = "STREET"
+    COMMUNITY = "COMMUNITY"
+
+
+@strawberry.type(description="包保单位: a unit that answers for buildings or grids.")
+class Sponsor(Node):
+    code: str
+    name: str
+    level: SponsorLevel
+    leader_role: str | None = strawberry.field(
+        description="The office of the cadre who leads the unit's group."
+    )
+    row: strawberry.Private[store.Sponsor]
+    on: strawberry.Private[datetime.date]
+
+    @strawberry.field(description="The region that the unit belongs to.")
+    async def region(self, info: Info) -> Region:
+        return await region_of(info.context, self.row.region_code, self.on)
+
+    @strawberry.field(description="The buildings that the unit answers for.")
+    async def buildings(
+        self, info: Info, first: First = None, after: After = None
+    ) -> Connection[Annotated[Building, strawberry.lazy("gridmap.schema.buildings")]]:
+        from gridmap.schema.buildings import building
+
+        cut = page_slice(first, after)
+        rows = await info.context.load(
+            store_buildings.buildings_of_sponsors, self.code, self.on, cut
+        )
+
+        async def count() -> int:
+            return (await info.context.load(store.loads_of_sponsors, self.code, self.on)).buildings
+
+        return connection(rows, cut, lambda row: building(row, self.on), count)
+
+    @strawberry.field
+    async def building_count(self, info: Info) -> int:
+        return (await info.context.load(store.loads_of_sponsors, self.code, self.on)).buildings
+
+    @strawberry.field
+    async def household_count(self, info: Info) -> int:
+        return (await info.context.load(store.loads_of_sponsors, self.code, self.on)).households
+
+
+def sponsor(row: store.Sponsor, on: datetime.date) -> Sponsor:
+    """The row as a node, whose lists show the day."""
+    return Sponsor(
+        id=GlobalId("Sponsor", "", row.code).encoded(),
+        code=row.code,
+        name=row.name,
+        level=SponsorLevel(row.level),
+        leader_role=row.leader_role,
+        row=row,
+        on=on,
+    )

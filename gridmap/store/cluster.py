@@ -1,0 +1,246 @@
+"""A private PostGIS cluster in a data folder, so that the program is complete by itself.
+
+It listens on a Unix socket only and runs as an unprivileged user. Several processes may use one
+data folder (a server, and an import beside it): each holds a shared lock while it does, the first
+starts the cluster and the last stops it. A cluster left over by a killed process is adopted.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import getpass
+import hashlib
+import os
+import pwd
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TypedDict
+from urllib.parse import quote
+
+import psycopg
+
+from gridmap.errors import Unavailable
+from gridmap.store.postgis import server_programs
+
+_DATABASE = "gridmap"
+
+# What initdb leaves to the operating system's limit: a socket's path, with "/.s.PGSQL.5432".
+_LONGEST_SOCKET_FOLDER = 107 - len("/.s.PGSQL.5432")
+
+# Tests throw their clusters away; losing one to a power cut costs nothing.
+_FORGETFUL = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+
+
+def default_folder() -> Path:
+    """Where the cluster lives unless told otherwise.
+
+    Not below root's home, which the unprivileged user that runs the server cannot enter.
+    """
+    if os.geteuid() == 0:
+        return Path("/var/lib/gridmap")
+    data_home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share"
+    return Path(data_home) / "gridmap"
+
+
+@contextmanager
+def private_cluster(folder: Path, *, durable: bool = True) -> Iterator[str]:
+    """Yields the URL of the database in the cluster kept in `folder`, made when it is new.
+
+    Raises Unavailable where there are no server programs, or where they refuse to start.
+    """
+    cluster = _Cluster(folder.absolute(), durable)
+    cluster.prepare_folder()
+    with (cluster.folder / "users.lock").open("a") as users:
+        with cluster.alone():
+            fcntl.flock(users, fcntl.LOCK_SH)
+            cluster.start()
+        try:
+            yield cluster.url
+        finally:
+            with _undisturbed(), cluster.alone():
+                fcntl.flock(users, fcntl.LOCK_UN)
+                if _nobody_holds(users):
+                    cluster.stop()
+
+
+class _Identity(TypedDict, total=False):
+    user: int
+    group: int
+    extra_groups: list[int]
+
+
+class _Cluster:
+    def __init__(self, folder: Path, durable: bool) -> None:
+        self.folder = folder
+        self.home = folder / "postgres"  # all in it is the owner's; the folder itself is not
+        self.data = self.home / "data"
+        self.log = self.home / "postgres.log"
+        self.durable = durable
+        self.owner = _unprivileged_user()
+        self.socket_folder = self._socket_folder()
+        self.url = f"postgresql://{_DATABASE}@/{_DATABASE}?host={quote(str(self.socket_folder))}"
+
+    def _socket_folder(self) -> Path:
+        inside = self.home / "run"
+        if len(str(inside).encode()) <= _LONGEST_SOCKET_FOLDER:
+            return inside
+        name = hashlib.sha256(str(self.folder).encode()).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"gridmap-{name}"
+
+    def prepare_folder(self) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for each in (self.home, self.socket_folder):
+                each.mkdir(mode=0o700, exist_ok=True)
+                if each.stat().st_uid != self.owner.pw_uid:
+                    os.chown(each, self.owner.pw_uid, self.owner.pw_gid)
+        except OSError as error:
+            raise Unavailable(
+                f"The data folder {self.folder} cannot be used: {error.strerror}. "
+                "Name another one with GRIDMAP_DATA."
+            ) from error
+        reachable = self._run(["test", "-w", str(self.home)], cwd="/")
+        if reachable.returncode != 0:
+            raise Unavailable(
+                f"The user {self.owner.pw_name}, who runs the database for root, cannot enter "
+                f"{self.folder}. Name another folder with GRIDMAP_DATA, for example "
+                f"{default_folder()}."
+            )
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Held while the cluster is started or stopped, by one process at a time."""
+        with (self.folder / "start.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def start(self) -> None:
+        version = self.data / "PG_VERSION"
+        if version.exists():
+            self.programs = server_programs(int(version.read_text()))
+        else:
+            self.programs = server_programs()
+            self._initialise()
+        if not self._is_running():
+            settings = [
+                "listen_addresses=",
+                f"unix_socket_directories={self.socket_folder}",
+                "unix_socket_permissions=0700",
+                "jit=off",  # its warm-up costs more than these short statements ever gain
+                *(() if self.durable else _FORGETFUL),
+            ]
+            options = " ".join(f"-c '{setting}'" for setting in settings)
+            self._control(
+                "start", "--wait", "--timeout=60", f"--log={self.log}", f"--options={options}"
+            )
+        self._create_database()
+
+    def stop(self) -> None:
+        if self._is_running():
+            self._control("stop", "--wait", "--mode=fast", "--timeout=60")
+
+    def _initialise(self) -> None:
+        # Made beside its place and moved there whole, so that an interrupted initdb leaves nothing
+        # that looks like a cluster.
+        unfinished = self.data.with_suffix(".unfinished")
+        self._run(["rm", "-rf", str(unfinished)])
+        made = self._run(
+            [
+                str(self.programs / "initdb"),
+                f"--pgdata={unfinished}",
+                f"--username={_DATABASE}",
+                "--auth=trust",  # the socket's folder lets only its owner and root in
+                "--encoding=UTF8",
+                "--locale=C",
+                *(() if self.durable else ("--no-sync",)),
+            ]
+        )
+        if made.returncode != 0:
+            raise Unavailable(f"initdb refused to make {self.data}:\n{made.stdout.strip()}")
+        unfinished.rename(self.data)
+
+    def _create_database(self) -> None:
+        maintenance = self.url.replace(f"/{_DATABASE}?", "/postgres?")
+        with psycopg.connect(maintenance, autocommit=True) as connection:
+            exists = connection.execute(
+                "SELECT 1 FROM pg_database WHERE datname = %s", [_DATABASE]
+            ).fetchone()
+            if not exists:
+                connection.execute(f"CREATE DATABASE {_DATABASE}")
+
+    def _is_running(self) -> bool:
+        status = self._run([str(self.programs / "pg_ctl"), f"--pgdata={self.data}", "status"])
+        return status.returncode == 0
+
+    def _control(self, *arguments: str) -> None:
+        command = [str(self.programs / "pg_ctl"), f"--pgdata={self.data}", "--silent", *arguments]
+        # Output goes to a file: a pipe would stay open in the server for as long as it runs.
+        with tempfile.TemporaryFile("w+") as output:
+            done = subprocess.run(
+                command,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=self.home,
+                start_new_session=True,  # the terminal's Ctrl-C must not reach the server
+                **self._as_owner(),
+            )
+            output.seek(0)
+            said = output.read().strip()
+        if done.returncode != 0:
+            log = self.log.read_text(errors="replace")[-1500:] if self.log.exists() else ""
+            raise Unavailable(
+                f"pg_ctl {arguments[0]} failed in {self.data}: {said}\n{log}".rstrip()
+            )
+
+    def _run(self, command: list[str], cwd: str | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=cwd or self.home,
+            start_new_session=True,
+            **self._as_owner(),
+        )
+
+    def _as_owner(self) -> _Identity:
+        if os.geteuid() != 0:
+            return {}
+        return {"user": self.owner.pw_uid, "group": self.owner.pw_gid, "extra_groups": []}
+
+
+def _unprivileged_user() -> pwd.struct_passwd:
+    """Who owns the cluster: this user, or for root (whom PostgreSQL refuses) a system user."""
+    if os.geteuid() != 0:
+        return pwd.getpwuid(os.geteuid())
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    raise Unavailable(
+        f"{getpass.getuser()} may not run PostgreSQL and there is no user postgres or nobody."
+    )
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """A second Ctrl-C must not leave the server behind that the first one is stopping."""
+    patient = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, patient)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _nobody_holds(users: IO[str]) -> bool:
+    try:
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

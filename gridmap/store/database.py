@@ -1,0 +1,85 @@
+"""The way to PostgreSQL: one pool of asynchronous connections, and one engine for the tools."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import psycopg
+from sqlalchemy import Engine, create_engine, exc, make_url
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from gridmap.errors import Invalid, Unavailable
+
+
+def database_url(url: str) -> URL:
+    """The address as SQLAlchemy takes it, driven by psycopg; `postgres://` is understood too.
+
+    Raises Invalid when it is no PostgreSQL address.
+    """
+    try:
+        parsed = make_url(url)
+    except exc.ArgumentError as error:
+        raise Invalid(
+            "DATABASE_URL cannot be read; it looks like postgresql://user:password@host/database."
+        ) from error
+    if parsed.drivername.split("+")[0] not in ("postgresql", "postgres"):
+        raise Invalid(f"DATABASE_URL names {parsed.drivername}; gridmap needs PostgreSQL.")
+    return parsed.set(drivername="postgresql+psycopg")
+
+
+def tool_engine(url: str) -> Engine:
+    """Plain connections, one at a time, for migrations and imports, with no time limit."""
+    return create_engine(database_url(url))
+
+
+class Database:
+    """The server's connections. Each resolver or loader takes one of its own for its statement."""
+
+    def __init__(
+        self, url: str, *, pool_size: int = 10, statement_timeout_seconds: float = 10
+    ) -> None:
+        self._engine: AsyncEngine = create_async_engine(
+            database_url(url),
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=statement_timeout_seconds,
+            pool_pre_ping=True,
+            connect_args={
+                "options": f"-c statement_timeout={round(statement_timeout_seconds * 1000)}",
+                "connect_timeout": 5,
+                "application_name": "gridmap",
+            },
+        )
+
+    @property
+    def engine(self) -> AsyncEngine:
+        return self._engine
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for reading.
+
+        Raises Unavailable when PostgreSQL cannot be reached, no connection comes free in time, or
+        the statement took longer than it may.
+        """
+        try:
+            async with self._engine.connect() as connection:
+                yield connection
+        except exc.TimeoutError as error:
+            raise Unavailable("The database is busy; ask again in a moment.") from error
+        except exc.DBAPIError as error:
+            if isinstance(error.orig, psycopg.errors.QueryCanceled):
+                raise Unavailable(
+                    "This took longer than the server allows; "
+                    "ask for a smaller area or fewer points."
+                ) from error
+            if isinstance(error.orig, psycopg.OperationalError):
+                raise Unavailable(
+                    "The database cannot be reached; ask again in a moment."
+                ) from error
+            raise
+
+    async def close(self) -> None:
+        await self._engine.dispose()

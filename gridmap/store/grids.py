@@ -1,0 +1,236 @@
+"""Grids: the small areas of a community, each a dated version of an outline."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    ColumnElement,
+    Date,
+    FromClause,
+    Select,
+    and_,
+    cast,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.expression import TableValuedAlias
+
+from gridmap.store import tables
+from gridmap.store.dates import holds_on
+from gridmap.store.geometry import Bounds, area_m2, as_wkb, meets
+from gridmap.store.paging import Key, Slice, among, parents, rows_by_parent, sliced
+from gridmap.store.regions import region_tree
+
+_table = tables.grids
+
+
+class Grid(NamedTuple):
+    """One version of a grid. It holds from `valid_from` until before `valid_to`."""
+
+    district_code: str
+    code: str
+    community_code: str
+    name: str
+    valid_from: datetime.date
+    valid_to: datetime.date | None
+
+    @property
+    def key(self) -> Key:
+        return Key(self.code, self.district_code)
+
+    @property
+    def version(self) -> GridVersion:
+        return GridVersion(self.district_code, self.code, self.valid_from)
+
+
+class GridVersion(NamedTuple):
+    """What names one version for ever."""
+
+    district_code: str
+    code: str
+    valid_from: datetime.date
+
+
+@dataclass(frozen=True, slots=True)
+class GridFilter:
+    """Grids as they stand on a day, of a region, within bounds."""
+
+    on: datetime.date
+    region: str | None = None
+    bounds: Bounds | None = None
+
+
+def grid_columns(table: FromClause) -> tuple[ColumnElement[Any], ...]:
+    """The columns of a `Grid`, in its order."""
+    return tuple(table.c[name] for name in Grid._fields)
+
+
+_COLUMNS = grid_columns(_table)
+_KEY = (_table.c.code, _table.c.district_code)
+
+
+async def grids_by_code(
+    connection: AsyncConnection, codes: Sequence[str], on: datetime.date
+) -> list[Grid | None]:
+    """The version of each code that holds on the day. Served by grids_code_idx."""
+    rows = await connection.execute(
+        select(*_COLUMNS)
+        .where(among(_table.c.code, codes), holds_on(_table, on))
+        .order_by(_table.c.district_code.desc())
+    )
+    found = {row.code: Grid(*row) for row in rows}
+    return [found.get(code) for code in codes]
+
+
+async def grids_by_version(
+    connection: AsyncConnection, versions: Sequence[GridVersion]
+) -> list[Grid | None]:
+    """Each version, None where there is no such."""
+    rows = await connection.execute(_of_versions(versions, *_COLUMNS))
+    found = {(grid := Grid(*row)).version: grid for row in rows}
+    return [found.get(version) for version in versions]
+
+
+async def page_of_grids(connection: AsyncConnection, wanted: GridFilter, cut: Slice) -> list[Grid]:
+    """Served by grids_code_idx, or by grids_boundary_idx where bounds are given."""
+    rows = await connection.execute(sliced(_matching(wanted), _KEY, cut))
+    return [Grid(*row) for row in rows]
+
+
+async def count_grids(connection: AsyncConnection, wanted: GridFilter) -> int:
+    """How many grids match."""
+    matching = _matching(wanted).subquery()
+    return (await connection.execute(select(func.count()).select_from(matching))).scalar_one()
+
+
+async def grids_of_regions(
+    connection: AsyncConnection, regions: Sequence[str], on: datetime.date, cut: Slice
+) -> list[list[Grid]]:
+    """A page of the grids below each region."""
+    parent = parents(code=regions)
+    tree = region_tree(regions)
+    below = select(tree.c.code).where(tree.c.root == parent.c.code).correlate(parent)
+    rows = select(*_COLUMNS).where(_table.c.community_code.in_(below), holds_on(_table, on))
+    found = await rows_by_parent(connection, parent, sliced(rows, _KEY, cut), len(regions))
+    return [[Grid(*row) for row in grids] for grids in found]
+
+
+async def count_grids_of_regions(
+    connection: AsyncConnection, regions: Sequence[str], on: datetime.date
+) -> list[int]:
+    """How many grids lie below each region."""
+    tree = region_tree(regions)
+    rows = await connection.execute(
+        select(tree.c.root, func.count())
+        .join(_table, _table.c.community_code == tree.c.code)
+        .where(holds_on(_table, on))
+        .group_by(tree.c.root)
+    )
+    counts: dict[str, int] = dict(rows.all())
+    return [counts.get(region, 0) for region in regions]
+
+
+async def grid_boundaries(
+    connection: AsyncConnection, versions: Sequence[GridVersion]
+) -> list[bytes]:
+    """WKB of each version's outline, WGS 84."""
+    return await _values(connection, versions, as_wkb(_table.c.boundary))
+
+
+async def grid_areas(connection: AsyncConnection, versions: Sequence[GridVersion]) -> list[float]:
+    """Square metres of each version on the ellipsoid."""
+    return await _values(connection, versions, area_m2(_table.c.boundary))
+
+
+async def neighbours_of(
+    connection: AsyncConnection, versions: Sequence[GridVersion], on: datetime.date
+) -> list[list[Grid]]:
+    """The other grids of the day that share a stretch or a corner of the outline, by code.
+
+    Served by grids_pkey for the grid itself and grids_boundary_idx for those around it.
+    """
+    parent = _versions(versions)
+    itself = _table.alias("itself")
+    rows = (
+        select(*_COLUMNS)
+        .join(itself, func.ST_Intersects(_table.c.boundary, itself.c.boundary))
+        .where(
+            _is_version(itself, parent),
+            holds_on(_table, on),
+            or_(_table.c.code != itself.c.code, _table.c.district_code != itself.c.district_code),
+        )
+        .order_by(*_KEY)
+    )
+    found = await rows_by_parent(connection, parent, rows, len(versions))
+    return [[Grid(*row) for row in grids] for grids in found]
+
+
+def grid_covers(
+    grid: FromClause, point: ColumnElement[Any], on: datetime.date
+) -> ColumnElement[bool]:
+    """Whether the point belongs to this grid on the day.
+
+    A point on a shared edge or corner lies in several outlines; it belongs to the one with the
+    smallest code, so that every point belongs to one grid at most.
+    """
+    smaller = tables.grids.alias("smaller")
+    return and_(
+        func.ST_Covers(grid.c.boundary, point),
+        holds_on(grid, on),
+        ~exists(
+            select(literal(1)).where(
+                func.ST_Covers(smaller.c.boundary, point),
+                holds_on(smaller, on),
+                smaller.c.code < grid.c.code,
+            )
+        ),
+    )
+
+
+def _matching(wanted: GridFilter) -> Select[Any]:
+    statement = select(*_COLUMNS).where(holds_on(_table, wanted.on))
+    if wanted.region is not None:
+        tree = region_tree([wanted.region])
+        statement = statement.where(_table.c.community_code.in_(select(tree.c.code)))
+    if wanted.bounds is not None:
+        statement = statement.where(meets(_table.c.boundary, wanted.bounds))
+    return statement
+
+
+def _versions(versions: Sequence[GridVersion]) -> TableValuedAlias:
+    return parents(
+        district_code=[version.district_code for version in versions],
+        code=[version.code for version in versions],
+        valid_from=[version.valid_from.isoformat() for version in versions],
+    )
+
+
+def _is_version(grid: FromClause, version: TableValuedAlias) -> ColumnElement[bool]:
+    return and_(
+        grid.c.district_code == version.c.district_code,
+        grid.c.code == version.c.code,
+        grid.c.valid_from == cast(version.c.valid_from, Date),
+    )
+
+
+def _of_versions(versions: Sequence[GridVersion], *columns: ColumnElement[Any]) -> Select[Any]:
+    """Served by grids_pkey."""
+    wanted = _versions(versions)
+    return select(*columns).join(wanted, _is_version(_table, wanted))
+
+
+async def _values(
+    connection: AsyncConnection, versions: Sequence[GridVersion], value: ColumnElement[Any]
+) -> list[Any]:
+    key = (_table.c.district_code, _table.c.code, _table.c.valid_from)
+    rows = await connection.execute(_of_versions(versions, *key, value))
+    found = {GridVersion(*row[:3]): row[3] for row in rows}
+    return [found[version] for version in versions]

@@ -1,0 +1,219 @@
+"""Which grid, which building and which sponsor answer for points: one statement for all of them.
+
+A point belongs to the grid that covers it; on a shared edge or corner, to the one with the
+smallest code. With an accuracy, the circle on the ground is compared with every grid it touches.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gridmap.store.grids import Grid
+from gridmap.store.paging import Key
+from gridmap.store.sponsors import Sponsor
+
+
+class Candidate(NamedTuple):
+    """A grid that the accuracy circle touches: its share of the circle, its distance in metres."""
+
+    grid: Grid
+    share: float
+    distance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """What is known of one point.
+
+    `within` says whether the whole accuracy circle lies in the grid; `candidates` are largest
+    first; `distance_to_boundary` is in metres from the point to its grid's outline.
+    """
+
+    grid: Grid | None
+    within: bool
+    candidates: tuple[Candidate, ...]
+    distance_to_boundary: float | None
+    building: Key | None
+    sponsor: Sponsor | None
+
+
+# The grid of the point is found by grids_boundary_idx. The box of the circle in degrees is made a
+# little larger than the circle, so that the index may be asked with it; the exact test follows.
+# A building's reach is treated alike with buildings_location_idx. 111 320 m is a degree of latitude
+# at most, and `cosine` what a degree of longitude is worth here.
+_LOCATE = text(
+    """
+WITH points AS (
+    SELECT
+        ordinal,
+        ST_SetSRID(ST_MakePoint(longitude, latitude), 4326) AS point,
+        nullif(accuracy, 0) AS accuracy,
+        greatest(cos(radians(latitude)), 0.01) AS cosine
+    FROM unnest(
+        CAST(:longitudes AS float8[]), CAST(:latitudes AS float8[]), CAST(:accuracies AS float8[])
+    ) WITH ORDINALITY AS given (longitude, latitude, accuracy, ordinal)
+)
+SELECT
+    home.district_code, home.code, home.community_code, home.name, home.valid_from, home.valid_to,
+    home.distance_to_boundary,
+    coalesce(home.within, false) AS within,
+    around.candidates,
+    building.code AS building_code, building.district_code AS building_district_code,
+    sponsor.code, sponsor.name, sponsor.level, sponsor.region_code, sponsor.leader_role
+FROM points
+LEFT JOIN LATERAL (
+    SELECT
+        grid.*,
+        ST_Distance(
+            geography(points.point), geography(ST_Boundary(grid.boundary))
+        ) AS distance_to_boundary,
+        points.accuracy IS NULL OR ST_Covers(
+            grid.boundary,
+            geometry(ST_Buffer(geography(points.point), points.accuracy, 'quad_segs=32'))
+        ) AS within
+    FROM grids AS grid
+    WHERE ST_Covers(grid.boundary, points.point)
+        AND grid.valid_from <= :on
+        AND (grid.valid_to IS NULL OR grid.valid_to > :on)
+    ORDER BY grid.code, grid.district_code
+    LIMIT 1
+) AS home ON true
+LEFT JOIN LATERAL (
+    SELECT json_agg(
+        json_build_array(
+            grid.district_code, grid.code, grid.community_code, grid.name, grid.valid_from,
+            grid.valid_to, grid.share, grid.distance
+        )
+        ORDER BY grid.share DESC, grid.distance, grid.code
+    ) AS candidates
+    FROM (
+        SELECT
+            touched.*,
+            ST_Area(ST_Intersection(touched.boundary, circle)) / ST_Area(circle) AS share,
+            ST_Distance(geography(points.point), geography(touched.boundary)) AS distance
+        FROM
+            geometry(ST_Buffer(geography(points.point), points.accuracy, 'quad_segs=32')) AS circle,
+            grids AS touched
+        WHERE points.accuracy IS NOT NULL
+            AND NOT coalesce(home.within, false)
+            AND ST_Intersects(touched.boundary, circle)
+            AND touched.valid_from <= :on
+            AND (touched.valid_to IS NULL OR touched.valid_to > :on)
+    ) AS grid
+) AS around ON true
+LEFT JOIN LATERAL (
+    SELECT near.code, near.district_code
+    FROM (
+        SELECT building.code, building.district_code, -1.0 AS distance
+        FROM buildings AS building
+        WHERE ST_Covers(building.footprint, points.point)
+        UNION ALL
+        SELECT
+            building.code, building.district_code,
+            ST_Distance(geography(building.location), geography(points.point)) AS distance
+        FROM buildings AS building
+        JOIN grids AS grid
+            ON grid.district_code = home.district_code
+            AND grid.code = home.code
+            AND grid.valid_from = home.valid_from
+            AND ST_Covers(grid.boundary, building.location)
+        WHERE building.location && ST_Expand(
+            points.point, :reach / 111000.0 / points.cosine, :reach / 111000.0
+        )
+    ) AS near
+    WHERE near.distance <= :reach
+    ORDER BY near.distance, near.code
+    LIMIT 1
+) AS building ON true
+LEFT JOIN LATERAL (
+    SELECT coalesce(
+        (
+            SELECT sponsorship.sponsor_code
+            FROM sponsorships AS sponsorship
+            WHERE sponsorship.district_code = building.district_code
+                AND sponsorship.building_code = building.code
+                AND sponsorship.valid_from <= :on
+                AND (sponsorship.valid_to IS NULL OR sponsorship.valid_to > :on)
+        ),
+        (
+            SELECT sponsorship.sponsor_code
+            FROM sponsorships AS sponsorship
+            WHERE sponsorship.district_code = home.district_code
+                AND sponsorship.grid_code = home.code
+                AND sponsorship.valid_from <= :on
+                AND (sponsorship.valid_to IS NULL OR sponsorship.valid_to > :on)
+        )
+    ) AS sponsor_code
+) AS answerable ON true
+LEFT JOIN sponsors AS sponsor ON sponsor.code = answerable.sponsor_code
+ORDER BY points.ordinal
+"""
+)
+
+
+async def locate_points(
+    connection: AsyncConnection,
+    points: NDArray[np.float64],
+    accuracies: Sequence[float | None],
+    on: datetime.date,
+    building_reach_metres: float,
+) -> list[Located]:
+    """What is known of each point on a day, in their order.
+
+    `points`: float64 (n, 2), longitude then latitude, WGS 84 degrees. `accuracies`: metres, or
+    None where nothing is known. A building without a footprint around the point is within reach
+    up to `building_reach_metres`, if it stands in the point's own grid.
+    """
+    rows = await connection.execute(
+        _LOCATE,
+        {
+            "longitudes": points[:, 0].tolist(),
+            "latitudes": points[:, 1].tolist(),
+            "accuracies": list(accuracies),
+            "on": on,
+            "reach": building_reach_metres,
+        },
+    )
+    return [_located(tuple(row)) for row in rows]
+
+
+def _located(row: tuple[Any, ...]) -> Located:
+    home, (distance, within, candidates, code, district_code), sponsor = (
+        row[:6],
+        row[6:11],
+        row[11:],
+    )
+    grid = Grid(*home) if home[0] else None
+    if candidates:
+        touched = tuple(_candidate(*candidate) for candidate in candidates)
+    else:
+        touched = (Candidate(grid, 1.0, 0.0),) if grid else ()
+    return Located(
+        grid=grid,
+        within=within,
+        candidates=touched,
+        distance_to_boundary=distance,
+        building=Key(code, district_code) if code else None,
+        sponsor=Sponsor(*sponsor) if sponsor[0] else None,
+    )
+
+
+def _candidate(*row: Any) -> Candidate:
+    district_code, code, community_code, name, valid_from, valid_to, share, distance = row
+    grid = Grid(
+        district_code,
+        code,
+        community_code,
+        name,
+        datetime.date.fromisoformat(valid_from),
+        datetime.date.fromisoformat(valid_to) if valid_to else None,
+    )
+    return Candidate(grid, share, distance)

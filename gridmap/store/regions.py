@@ -1,0 +1,74 @@
+"""Regions: province, city, district, street, community, each below its parent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import CTE, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gridmap.store import tables
+from gridmap.store.geometry import as_wkb
+from gridmap.store.paging import among, parents, rows_by_parent
+
+_table = tables.regions
+
+
+class Region(NamedTuple):
+    """`district_code` is None for a province or a city, and the own code for a district."""
+
+    code: str
+    name: str
+    level: str
+    parent_code: str | None
+    district_code: str | None
+
+
+_COLUMNS = (
+    _table.c.code,
+    _table.c.name,
+    _table.c.level,
+    _table.c.parent_code,
+    _table.c.district_code,
+)
+
+
+async def regions_by_code(connection: AsyncConnection, codes: Sequence[str]) -> list[Region | None]:
+    """One for each code, in their order. Served by regions_pkey."""
+    rows = await connection.execute(select(*_COLUMNS).where(among(_table.c.code, codes)))
+    found = {row.code: Region(*row) for row in rows}
+    return [found.get(code) for code in codes]
+
+
+async def children_of(connection: AsyncConnection, codes: Sequence[str]) -> list[list[Region]]:
+    """The regions directly below each, by code. Served by regions_parent_code_idx."""
+    parent = parents(code=codes)
+    rows = select(*_COLUMNS).where(_table.c.parent_code == parent.c.code).order_by(_table.c.code)
+    found = await rows_by_parent(connection, parent, rows, len(codes))
+    return [[Region(*row) for row in children] for children in found]
+
+
+async def region_boundaries(
+    connection: AsyncConnection, codes: Sequence[str]
+) -> list[bytes | None]:
+    """WKB of each outline, WGS 84; None where none is known."""
+    statement = select(_table.c.code, as_wkb(_table.c.boundary)).where(among(_table.c.code, codes))
+    found: dict[str, bytes | None] = dict((await connection.execute(statement)).all())
+    return [found.get(code) for code in codes]
+
+
+def region_tree(roots: Sequence[str]) -> CTE:
+    """Each root region with itself and every region below it: columns `root` and `code`.
+
+    A walk along regions_parent_code_idx, so that it holds
+    for districts that number their regions in another way than by prefix.
+    """
+    top = (
+        select(_table.c.code.label("root"), _table.c.code.label("code"))
+        .where(among(_table.c.code, roots))
+        .cte("tree", recursive=True)
+    )
+    return top.union_all(
+        select(top.c.root, _table.c.code).join(top, _table.c.parent_code == top.c.code)
+    )

@@ -1,0 +1,179 @@
+"""Sponsors: the units that answer for buildings and grids, and for how much each of them does."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Select, and_, exists, func, literal, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gridmap.store import tables
+from gridmap.store.dates import holds_on
+from gridmap.store.grids import grid_covers
+from gridmap.store.paging import Key, Slice, among, parents, parents_by_key, rows_by_parent
+from gridmap.store.regions import region_tree
+
+_table = tables.sponsors
+_sponsorship = tables.sponsorships
+_building = tables.buildings
+
+
+class Sponsor(NamedTuple):
+    code: str
+    name: str
+    level: str
+    region_code: str
+    leader_role: str | None
+
+    @property
+    def key(self) -> Key:
+        return Key(self.code, "")
+
+
+class Load(NamedTuple):
+    """For how many buildings and households a sponsor answers."""
+
+    buildings: int
+    households: int
+
+
+class Share(NamedTuple):
+    """How much of a grid's load a sponsor bears."""
+
+    sponsor: Sponsor
+    load: Load
+
+
+_COLUMNS = tuple(_table.c[name] for name in Sponsor._fields)
+
+
+async def sponsors_by_code(
+    connection: AsyncConnection, codes: Sequence[str]
+) -> list[Sponsor | None]:
+    """One for each code, in their order. Served by sponsors_pkey."""
+    rows = await connection.execute(select(*_COLUMNS).where(among(_table.c.code, codes)))
+    found = {row.code: Sponsor(*row) for row in rows}
+    return [found.get(code) for code in codes]
+
+
+async def page_of_sponsors(
+    connection: AsyncConnection, region: str | None, on: datetime.date, cut: Slice
+) -> list[Sponsor]:
+    """Those that belong to the region or answer for something in it. Served by sponsors_pkey."""
+    statement = _matching(region, on)
+    if cut.after is not None:
+        statement = statement.where(_table.c.code > cut.after.code)
+    rows = await connection.execute(statement.order_by(_table.c.code).limit(cut.limit))
+    return [Sponsor(*row) for row in rows]
+
+
+async def count_sponsors(connection: AsyncConnection, region: str | None, on: datetime.date) -> int:
+    """How many sponsors match."""
+    matching = _matching(region, on).subquery()
+    return (await connection.execute(select(func.count()).select_from(matching))).scalar_one()
+
+
+async def loads_of_sponsors(
+    connection: AsyncConnection, codes: Sequence[str], on: datetime.date
+) -> list[Load]:
+    """Served by sponsorships_sponsor_idx."""
+    rows = await connection.execute(
+        select(_sponsorship.c.sponsor_code, func.count(), func.sum(_building.c.households))
+        .join(_building, _is_sponsored_building())
+        .where(among(_sponsorship.c.sponsor_code, codes), holds_on(_sponsorship, on))
+        .group_by(_sponsorship.c.sponsor_code)
+    )
+    found = {code: Load(buildings, households) for code, buildings, households in rows}
+    return [found.get(code, Load(0, 0)) for code in codes]
+
+
+async def sponsors_of_buildings(
+    connection: AsyncConnection, keys: Sequence[Key], on: datetime.date
+) -> list[Sponsor | None]:
+    """Who answers for each building. Served by the constraint of one sponsor at a time."""
+    return await _answerable(connection, keys, on, _sponsorship.c.building_code)
+
+
+async def sponsors_of_grids(
+    connection: AsyncConnection, keys: Sequence[Key], on: datetime.date
+) -> list[Sponsor | None]:
+    """Who answers for each grid itself. Served by the constraint of one sponsor at a time."""
+    return await _answerable(connection, keys, on, _sponsorship.c.grid_code)
+
+
+async def shares_of_grids(
+    connection: AsyncConnection, grids: Sequence[str], on: datetime.date
+) -> list[list[Share]]:
+    """Who answers for the buildings that stand in each grid, the largest load first."""
+    parent, outline = parents(code=grids), tables.grids.alias("outline")
+    count, households = func.count(), func.sum(_building.c.households)
+    rows = (
+        select(*_COLUMNS, count.label("buildings"), households.label("sum_of_households"))
+        .select_from(outline)
+        .join(_building, grid_covers(outline, _building.c.location, on))
+        .join(_sponsorship, and_(_is_sponsored_building(), holds_on(_sponsorship, on)))
+        .join(_table, _table.c.code == _sponsorship.c.sponsor_code)
+        .where(outline.c.code == parent.c.code)
+        .group_by(*_COLUMNS)
+        .order_by(count.desc(), _table.c.code)
+    )
+    found = await rows_by_parent(connection, parent, rows, len(grids))
+    size = len(_COLUMNS)
+    return [[Share(Sponsor(*row[:size]), Load(*row[size:])) for row in shares] for shares in found]
+
+
+def _matching(region: str | None, on: datetime.date) -> Select[Any]:
+    statement = select(*_COLUMNS)
+    if region is None:
+        return statement
+    tree = region_tree([region])
+    below = select(tree.c.code)
+    grid = tables.grids
+    answers_there = (
+        select(literal(1))
+        .select_from(_sponsorship)
+        .outerjoin(_building, _is_sponsored_building())
+        .outerjoin(
+            grid,
+            and_(
+                grid.c.district_code == _sponsorship.c.district_code,
+                grid.c.code == _sponsorship.c.grid_code,
+                holds_on(grid, on),
+            ),
+        )
+        .where(
+            _sponsorship.c.sponsor_code == _table.c.code,
+            holds_on(_sponsorship, on),
+            func.coalesce(_building.c.community_code, grid.c.community_code).in_(below),
+        )
+    )
+    return statement.where(or_(_table.c.region_code.in_(below), exists(answers_there)))
+
+
+def _is_sponsored_building() -> ColumnElement[bool]:
+    return and_(
+        _building.c.district_code == _sponsorship.c.district_code,
+        _building.c.code == _sponsorship.c.building_code,
+    )
+
+
+async def _answerable(
+    connection: AsyncConnection,
+    keys: Sequence[Key],
+    on: datetime.date,
+    code: ColumnElement[str],
+) -> list[Sponsor | None]:
+    parent = parents_by_key(keys)
+    rows = (
+        select(*_COLUMNS)
+        .join(_sponsorship, _sponsorship.c.sponsor_code == _table.c.code)
+        .where(
+            _sponsorship.c.district_code == parent.c.district_code,
+            code == parent.c.code,
+            holds_on(_sponsorship, on),
+        )
+    )
+    found = await rows_by_parent(connection, parent, rows, len(keys))
+    return [Sponsor(*sponsors[0]) if sponsors else None for sponsors in found]

@@ -1,0 +1,50 @@
+"""Asks the schema as a client would, and counts what the database was asked."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from sqlalchemy import event
+
+from gridmap.schema.context import Context
+from gridmap.schema.root import schema
+from gridmap.store.database import Database
+
+
+@dataclass
+class Answer:
+    """`data` as a client reads it; `errors` as (code or type, message); `statements` as sent."""
+
+    data: Any
+    errors: list[tuple[str, str]] = field(default_factory=list)
+    statements: list[str] = field(default_factory=list)
+
+
+def ask(database_url: str, query: str, **variables: object) -> Answer:
+    """The answer to one query, on connections of its own."""
+    return asyncio.run(_ask(database_url, query, variables))
+
+
+async def _ask(database_url: str, query: str, variables: dict[str, object]) -> Answer:
+    database = Database(database_url)
+    statements: list[str] = []
+
+    @event.listens_for(database.engine.sync_engine, "before_cursor_execute")
+    def note(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        statements.append(statement)
+
+    try:
+        result = await schema.execute(
+            query, variable_values=variables, context_value=Context(database, 30)
+        )
+    finally:
+        await database.close()
+    errors = [
+        (getattr(error.original_error, "code", type(error.original_error).__name__), error.message)
+        for error in result.errors or []
+    ]
+    data = orjson.loads(orjson.dumps(result.data))
+    return Answer(data, errors, statements)

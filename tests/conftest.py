@@ -1,0 +1,82 @@
+"""Every test that needs a database has a real PostGIS of its own.
+
+One private cluster serves the whole run. A template database is migrated once; each module that
+asks for `database_url` gets a clone of it, and `connection` rolls each test back.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import Connection
+
+from gridmap import migrations
+from gridmap.store.cluster import private_cluster
+from gridmap.store.database import tool_engine
+
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def cluster_url() -> Iterator[str]:
+    # Below the system's folder for temporary files, where the unprivileged user that runs the
+    # server for root may enter; pytest's own temporary folders are closed to it.
+    with (
+        tempfile.TemporaryDirectory(prefix="gridmap-test-") as folder,
+        private_cluster(_entered_by_all(Path(folder)), durable=False) as url,
+    ):
+        yield url
+
+
+@pytest.fixture(scope="session")
+def empty_template(cluster_url: str) -> str:
+    """The name of a migrated database with no rows."""
+    migrate(new_database(cluster_url, "empty_template"))
+    return "empty_template"
+
+
+@pytest.fixture(scope="module")
+def database_url(cluster_url: str, empty_template: str) -> Iterator[str]:
+    """A database of this module's own, migrated and empty."""
+    name = f"test_{next(_numbers)}"
+    yield new_database(cluster_url, name, template=empty_template)
+    _administer(cluster_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def connection(database_url: str) -> Iterator[Connection]:
+    """A connection whose work is undone after the test."""
+    engine = tool_engine(database_url)
+    with engine.connect() as connection:
+        yield connection
+        connection.rollback()
+    engine.dispose()
+
+
+def new_database(cluster_url: str, name: str, template: str = "template1") -> str:
+    """Makes a database, and gives its URL."""
+    _administer(cluster_url, f"CREATE DATABASE {name} TEMPLATE {template}")
+    return cluster_url.replace("/gridmap?", f"/{name}?")
+
+
+def migrate(url: str) -> None:
+    """Brings the database up to date, and leaves no connection to it."""
+    engine = tool_engine(url)
+    with engine.begin() as connection:
+        migrations.upgrade(connection)
+    engine.dispose()
+
+
+def _administer(cluster_url: str, statement: str) -> None:
+    with psycopg.connect(cluster_url, autocommit=True) as connection:
+        connection.execute(statement)
+
+
+def _entered_by_all(folder: Path) -> Path:
+    folder.chmod(0o755)
+    return folder
