@@ -10,7 +10,7 @@ import strawberry
 from numpy.typing import NDArray
 
 from gridmap.errors import Invalid
-from gridmap.geo.datums import Datum, from_wgs84, to_wgs84
+from gridmap.geo.datums import CHINA_BOX, Datum, from_wgs84, to_wgs84
 from gridmap.store.geometry import Bounds
 
 COARSEST_ACCURACY_METRES = 10_000.0
@@ -92,7 +92,8 @@ def _check_position(where: str, point: PointInput) -> None:
     longitude, latitude = point.longitude, point.latitude
     if not (math.isfinite(longitude) and math.isfinite(latitude)):
         raise Invalid(f"{where}longitude {longitude} and latitude {latitude} must be finite.")
-    if abs(latitude) > 90 and abs(longitude) <= 90:
+    west, south, east, north = CHINA_BOX
+    if abs(latitude) > 90 and west <= latitude <= east and south <= longitude <= north:
         raise Invalid(
             f"{where}latitude {latitude:g} is beyond 90 degrees; longitude and latitude look "
             "exchanged."

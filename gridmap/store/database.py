@@ -79,6 +79,8 @@ class Database:
                 raise Unavailable(
                     "The database cannot be reached; ask again in a moment."
                 ) from error
+            if isinstance(error.orig, psycopg.DataError):
+                raise Invalid(f"A value cannot be looked up: {error.orig}.") from error
             raise
 
     async def close(self) -> None:
