@@ -94,7 +94,14 @@ async def region_of(context: Context, code: str, on: datetime.date) -> Region:
     return region(row, on)
 
 
-async def require_region(context: Context, code: str | None) -> None:
-    """Raises NotFound when a filter names a region that is not kept."""
-    if code is not None:
-        await region_of(context, code, context.today)
+async def regions_below(context: Context, code: str | None) -> list[str] | None:
+    """The codes that a filter by this region means, None where it names none.
+
+    Raises NotFound when the region is not kept.
+    """
+    if code is None:
+        return None
+    codes = await context.run(store.regions_below, code)
+    if not codes:
+        raise NotFound(f"There is no region {code!r}.")
+    return codes

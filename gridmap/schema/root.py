@@ -16,7 +16,7 @@ from gridmap.schema.grids import Grid, grid
 from gridmap.schema.locations import Location, locate
 from gridmap.schema.nodes import GlobalId, Node
 from gridmap.schema.points import BoundsInput, PointInput, bounds_of
-from gridmap.schema.regions import Region, region, require_region
+from gridmap.schema.regions import Region, region, regions_below
 from gridmap.schema.scalars import SCALARS
 from gridmap.schema.sponsors import Sponsor, sponsor
 from gridmap.schema.workers import GridWorker, grid_worker
@@ -74,8 +74,8 @@ class Query:
         after: After = None,
     ) -> Connection[Grid]:
         day, cut, context = on or info.context.today, page_slice(first, after), info.context
-        wanted = store_grids.GridFilter(day, region, bounds_of(bounds))
-        await require_region(context, region)
+        box, regions = bounds_of(bounds), await regions_below(context, region)
+        wanted = store_grids.GridFilter(day, regions, box)
         rows = await context.run(store_grids.page_of_grids, wanted, cut)
         return connection(
             rows,
@@ -102,8 +102,8 @@ class Query:
         after: After = None,
     ) -> Connection[Building]:
         day, cut, context = info.context.today, page_slice(first, after), info.context
-        wanted = store_buildings.BuildingFilter(day, region, grid, sponsor, bounds_of(bounds))
-        await require_region(context, region)
+        box, regions = bounds_of(bounds), await regions_below(context, region)
+        wanted = store_buildings.BuildingFilter(day, regions, grid, sponsor, box)
         rows = await context.run(store_buildings.page_of_buildings, wanted, cut)
         return connection(
             rows,
@@ -122,13 +122,13 @@ class Query:
         self, info: Info, region: str | None = None, first: First = None, after: After = None
     ) -> Connection[Sponsor]:
         day, cut, context = info.context.today, page_slice(first, after), info.context
-        await require_region(context, region)
-        rows = await context.run(store_sponsors.page_of_sponsors, region, day, cut)
+        regions = await regions_below(context, region)
+        rows = await context.run(store_sponsors.page_of_sponsors, regions, day, cut)
         return connection(
             rows,
             cut,
             lambda row: sponsor(row, day),
-            lambda: context.run(store_sponsors.count_sponsors, region, day),
+            lambda: context.run(store_sponsors.count_sponsors, regions, day),
         )
 
 

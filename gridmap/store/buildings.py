@@ -24,7 +24,6 @@ from gridmap.store.paging import (
     rows_by_parent,
     sliced,
 )
-from gridmap.store.regions import region_tree
 
 _table = tables.buildings
 _management = tables.building_managements
@@ -52,10 +51,13 @@ class Building(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BuildingFilter:
-    """Buildings of a region, in a grid, of a sponsor, within bounds; as things stand on a day."""
+    """Buildings of regions (see `regions_below`), in a grid, of a sponsor, within bounds.
+
+    As things stand on a day.
+    """
 
     on: datetime.date
-    region: str | None = None
+    regions: Sequence[str] | None = None
     grid: str | None = None
     sponsor: str | None = None
     bounds: Bounds | None = None
@@ -162,9 +164,8 @@ def _buildings(on: datetime.date) -> Select[Any]:
 
 def _matching(wanted: BuildingFilter) -> Select[Any]:
     statement = _buildings(wanted.on)
-    if wanted.region is not None:
-        tree = region_tree([wanted.region])
-        statement = statement.where(_table.c.community_code.in_(select(tree.c.code)))
+    if wanted.regions is not None:
+        statement = statement.where(among(_table.c.community_code, wanted.regions))
     if wanted.grid is not None:
         statement = _in_grid(statement, literal(wanted.grid), wanted.on)
     if wanted.sponsor is not None:

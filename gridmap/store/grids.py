@@ -26,7 +26,7 @@ from sqlalchemy.sql.expression import TableValuedAlias
 from gridmap.store import tables
 from gridmap.store.dates import holds_on
 from gridmap.store.geometry import Bounds, area_m2, as_wkb, meets
-from gridmap.store.paging import Key, Slice, among, parents, rows_by_parent, sliced
+from gridmap.store.paging import Key, Slice, among, follows, parents, rows_by_parent, sliced
 from gridmap.store.regions import region_tree
 
 _table = tables.grids
@@ -61,10 +61,10 @@ class GridVersion(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class GridFilter:
-    """Grids as they stand on a day, of a region, within bounds."""
+    """Grids as they stand on a day, of regions (see `regions_below`), within bounds."""
 
     on: datetime.date
-    region: str | None = None
+    regions: Sequence[str] | None = None
     bounds: Bounds | None = None
 
 
@@ -114,13 +114,27 @@ async def count_grids(connection: AsyncConnection, wanted: GridFilter) -> int:
 async def grids_of_regions(
     connection: AsyncConnection, regions: Sequence[str], on: datetime.date, cut: Slice
 ) -> list[list[Grid]]:
-    """A page of the grids below each region."""
-    parent = parents(code=regions)
+    """A page of the grids below each region.
+
+    Every grid lies in few of the regions, so all of them are numbered in one pass; a lateral join
+    would walk all grids again for each region.
+    """
     tree = region_tree(regions)
-    below = select(tree.c.code).where(tree.c.root == parent.c.code).correlate(parent)
-    rows = select(*_COLUMNS).where(_table.c.community_code.in_(below), holds_on(_table, on))
-    found = await rows_by_parent(connection, parent, sliced(rows, _KEY, cut), len(regions))
-    return [[Grid(*row) for row in grids] for grids in found]
+    place = func.row_number().over(partition_by=tree.c.root, order_by=_KEY).label("place")
+    numbered = (
+        select(tree.c.root, *_COLUMNS, place)
+        .join(_table, _table.c.community_code == tree.c.code)
+        .where(holds_on(_table, on))
+    )
+    if cut.after is not None:
+        numbered = numbered.where(follows(_KEY, cut.after))
+    rows = numbered.subquery("numbered")
+    found: dict[str, list[Grid]] = {region: [] for region in regions}
+    for root, *grid, _ in await connection.execute(
+        select(*rows.c).where(rows.c.place <= cut.limit).order_by(rows.c.root, rows.c.place)
+    ):
+        found[root].append(Grid(*grid))
+    return [found[region] for region in regions]
 
 
 async def count_grids_of_regions(
@@ -197,9 +211,8 @@ def grid_covers(
 
 def _matching(wanted: GridFilter) -> Select[Any]:
     statement = select(*_COLUMNS).where(holds_on(_table, wanted.on))
-    if wanted.region is not None:
-        tree = region_tree([wanted.region])
-        statement = statement.where(_table.c.community_code.in_(select(tree.c.code)))
+    if wanted.regions is not None:
+        statement = statement.where(among(_table.c.community_code, wanted.regions))
     if wanted.bounds is not None:
         statement = statement.where(meets(_table.c.boundary, wanted.bounds))
     return statement

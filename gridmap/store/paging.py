@@ -83,8 +83,13 @@ def among(code: ColumnElement[str], codes: Sequence[str]) -> ColumnElement[bool]
 def sliced(statement: Select[Any], key: Sequence[ColumnElement[str]], cut: Slice) -> Select[Any]:
     """The rows of `statement` in the order of the key's columns (as `Key`), cut to the slice."""
     if cut.after is not None:
-        statement = statement.where(tuple_(*key) > tuple_(*map(literal, cut.after)))
+        statement = statement.where(follows(key, cut.after))
     return statement.order_by(*key).limit(cut.limit)
+
+
+def follows(key: Sequence[ColumnElement[str]], after: Key) -> ColumnElement[bool]:
+    """Whether the row comes after the key."""
+    return tuple_(*key) > tuple_(*map(literal, after))
 
 
 async def rows_by_parent(

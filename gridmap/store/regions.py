@@ -58,6 +58,12 @@ async def region_boundaries(
     return [found.get(code) for code in codes]
 
 
+async def regions_below(connection: AsyncConnection, code: str) -> list[str]:
+    """The codes of the region itself and all below it; none when there is no such region."""
+    tree = region_tree([code])
+    return list(await connection.scalars(select(tree.c.code)))
+
+
 def region_tree(roots: Sequence[str]) -> CTE:
     """Each root region with itself and every region below it: columns `root` and `code`.
 

@@ -13,7 +13,6 @@ from gridmap.store import tables
 from gridmap.store.dates import holds_on
 from gridmap.store.grids import grid_covers
 from gridmap.store.paging import Key, Slice, among, parents, parents_by_key, rows_by_parent
-from gridmap.store.regions import region_tree
 
 _table = tables.sponsors
 _sponsorship = tables.sponsorships
@@ -59,19 +58,24 @@ async def sponsors_by_code(
 
 
 async def page_of_sponsors(
-    connection: AsyncConnection, region: str | None, on: datetime.date, cut: Slice
+    connection: AsyncConnection, regions: Sequence[str] | None, on: datetime.date, cut: Slice
 ) -> list[Sponsor]:
-    """Those that belong to the region or answer for something in it. Served by sponsors_pkey."""
-    statement = _matching(region, on)
+    """Those that belong to one of the regions or answer for something there.
+
+    Served by sponsors_pkey.
+    """
+    statement = _matching(regions, on)
     if cut.after is not None:
         statement = statement.where(_table.c.code > cut.after.code)
     rows = await connection.execute(statement.order_by(_table.c.code).limit(cut.limit))
     return [Sponsor(*row) for row in rows]
 
 
-async def count_sponsors(connection: AsyncConnection, region: str | None, on: datetime.date) -> int:
+async def count_sponsors(
+    connection: AsyncConnection, regions: Sequence[str] | None, on: datetime.date
+) -> int:
     """How many sponsors match."""
-    matching = _matching(region, on).subquery()
+    matching = _matching(regions, on).subquery()
     return (await connection.execute(select(func.count()).select_from(matching))).scalar_one()
 
 
@@ -124,12 +128,10 @@ async def shares_of_grids(
     return [[Share(Sponsor(*row[:size]), Load(*row[size:])) for row in shares] for shares in found]
 
 
-def _matching(region: str | None, on: datetime.date) -> Select[Any]:
+def _matching(regions: Sequence[str] | None, on: datetime.date) -> Select[Any]:
     statement = select(*_COLUMNS)
-    if region is None:
+    if regions is None:
         return statement
-    tree = region_tree([region])
-    below = select(tree.c.code)
     grid = tables.grids
     answers_there = (
         select(literal(1))
@@ -146,10 +148,10 @@ def _matching(region: str | None, on: datetime.date) -> Select[Any]:
         .where(
             _sponsorship.c.sponsor_code == _table.c.code,
             holds_on(_sponsorship, on),
-            func.coalesce(_building.c.community_code, grid.c.community_code).in_(below),
+            among(func.coalesce(_building.c.community_code, grid.c.community_code), regions),
         )
     )
-    return statement.where(or_(_table.c.region_code.in_(below), exists(answers_there)))
+    return statement.where(or_(among(_table.c.region_code, regions), exists(answers_there)))
 
 
 def _is_sponsored_building() -> ColumnElement[bool]:

@@ -110,6 +110,7 @@ grids = Table(
     PrimaryKeyConstraint("district_code", "code", "valid_from"),
     _one_at_a_time("grids", "district_code", "code", what="version"),
     Index("grids_code_idx", "code", "district_code"),
+    Index("grids_community_idx", "community_code"),
     Index("grids_boundary_idx", "boundary", postgresql_using="gist"),
 )
 
@@ -158,6 +159,7 @@ buildings = Table(
     PrimaryKeyConstraint("district_code", "code"),
     CheckConstraint("households >= 0", name="households"),
     Index("buildings_code_idx", "code", "district_code"),
+    Index("buildings_community_idx", "community_code"),
     Index("buildings_location_idx", "location", postgresql_using="gist"),
     Index("buildings_footprint_idx", "footprint", postgresql_using="gist"),
 )

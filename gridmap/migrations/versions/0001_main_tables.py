@@ -123,6 +123,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("district_code", "code", name=op.f("buildings_pkey")),
     )
+    op.create_index("buildings_community_idx", "buildings", ["community_code"], unique=False)
     op.create_index("buildings_code_idx", "buildings", ["code", "district_code"], unique=False)
     op.create_geospatial_index(
         "buildings_footprint_idx",
@@ -183,6 +184,7 @@ def upgrade() -> None:
         postgresql_using="gist",
         postgresql_ops={},
     )
+    op.create_index("grids_community_idx", "grids", ["community_code"], unique=False)
     op.create_index("grids_code_idx", "grids", ["code", "district_code"], unique=False)
     op.create_table(
         "sponsors",
@@ -323,6 +325,7 @@ def downgrade() -> None:
     op.drop_table("worker_assignments")
     op.drop_index(op.f("sponsors_region_code_idx"), table_name="sponsors")
     op.drop_table("sponsors")
+    op.drop_index("grids_community_idx", table_name="grids")
     op.drop_index("grids_code_idx", table_name="grids")
     op.drop_geospatial_index(
         "grids_boundary_idx", table_name="grids", postgresql_using="gist", column_name="boundary"
@@ -340,6 +343,7 @@ def downgrade() -> None:
         postgresql_using="gist",
         column_name="footprint",
     )
+    op.drop_index("buildings_community_idx", table_name="buildings")
     op.drop_index("buildings_code_idx", table_name="buildings")
     op.drop_geospatial_table("buildings")
     op.drop_table("workers")

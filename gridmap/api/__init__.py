@@ -1,0 +1,1 @@
+"""What listens: the HTTP application, its settings, and the command line."""

@@ -1,0 +1,66 @@
+"""The HTTP application: GraphQL, its page, and the two answers that a supervisor asks for."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy import exc
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from gridmap import migrations
+from gridmap.api import graphiql
+from gridmap.api.graphql import GraphQLEndpoint
+from gridmap.api.settings import Settings
+from gridmap.errors import GridmapError
+from gridmap.schema.context import Context
+from gridmap.schema.root import schema
+from gridmap.store.database import Database
+
+
+def application(settings: Settings, database_url: str) -> Starlette:
+    """The server's application on a database that is migrated."""
+    database = Database(
+        database_url,
+        pool_size=settings.pool_size,
+        statement_timeout_seconds=settings.statement_timeout_seconds,
+    )
+
+    def context(_: Request) -> Context:
+        return Context(database, settings.building_reach_metres)
+
+    async def readyz(_: Request) -> Response:
+        try:
+            async with database.connection() as connection:
+                current = await connection.run_sync(migrations.is_current)
+        except (GridmapError, exc.SQLAlchemyError) as error:
+            return _not_ready(str(error))
+        return (
+            JSONResponse({"status": "ready"})
+            if current
+            else _not_ready("The database is not migrated; run `gridmap migrate`.")
+        )
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        await database.close()
+
+    endpoint = GraphQLEndpoint(schema, context, body_limit=settings.body_limit_bytes)
+    return Starlette(
+        routes=[
+            Route("/", lambda _: RedirectResponse("graphql")),
+            Route("/healthz", lambda _: JSONResponse({"status": "alive"})),
+            Route("/readyz", readyz),
+            Route("/graphql", endpoint),
+            *graphiql.routes,
+        ],
+        lifespan=lifespan,
+    )
+
+
+def _not_ready(reason: str) -> Response:
+    return JSONResponse({"status": "not ready", "reason": reason}, status_code=503)

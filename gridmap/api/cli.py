@@ -1,0 +1,339 @@
+"""The command line: `gridmap --help` lists what it can do.
+
+Exit status: 0 when it is done, 1 when data was refused or something could not be had, 2 when the
+command itself was wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any, NoReturn
+
+import typer
+import uvicorn
+from rich.console import Console
+from sqlalchemy import Engine, exc
+
+from gridmap import migrations
+from gridmap.api.app import application
+from gridmap.api.demo import EXAMPLE, load_demo
+from gridmap.api.settings import Settings, settings_from_environment
+from gridmap.api.terminal import print_location, print_summary, progress_bar
+from gridmap.errors import GridmapError, Invalid, Unavailable
+from gridmap.geo.datums import Datum
+from gridmap.schema.context import Context
+from gridmap.schema.root import schema as graphql_schema
+from gridmap.store.cluster import private_cluster
+from gridmap.store.database import Database, tool_engine
+from gridmap.store.exports import export_file
+from gridmap.store.imports import CodeScheme, ImportOptions, Noun, import_file
+
+_LOCATE = """
+query Locate($point: PointInput!, $on: Date) {
+  locate(point: $point, on: $on) {
+    outcome
+    point { longitude latitude datum }
+    grid { code name community { name } street { name } workers { name } }
+    candidates { share distance grid { code } }
+    distanceToBoundary
+    building { code name }
+    sponsor { code name }
+  }
+}
+"""
+
+app = typer.Typer(
+    help="gridmap: which grid and which sponsor answer for this point.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+console = Console()
+complaints = Console(stderr=True)
+
+DatumOption = Annotated[
+    Datum, typer.Option(help="What the coordinates are measured against; never guessed.")
+]
+OnOption = Annotated[
+    datetime.datetime | None,
+    typer.Option(formats=["%Y-%m-%d"], help="As things stood on this day; today by default."),
+]
+
+
+@app.command()
+def demo() -> None:
+    """Serve the synthetic demo district, on a database of its own unless DATABASE_URL is set."""
+    settings = settings_from_environment()
+    with _listening(settings) as listening, _database(settings) as url:
+        _migrate(url)
+        engine = tool_engine(url)
+        load_demo(engine, console)
+        engine.dispose()
+        longitude, latitude = EXAMPLE
+        console.print(f"\n$ gridmap locate {longitude} {latitude} --datum WGS84", highlight=False)
+        point = {"longitude": longitude, "latitude": latitude, "datum": "WGS84"}
+        print_location(console, _ask(settings, url, point=point))
+        _serve(settings, url, listening)
+
+
+@app.command()
+def serve() -> None:
+    """Serve the API at HOST and PORT (127.0.0.1:8000 by default)."""
+    settings = settings_from_environment()
+    with _listening(settings) as listening, _database(settings) as url:
+        _serve(settings, url, listening)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database's tables up to date."""
+    with _database(settings_from_environment()) as url:
+        _migrate(url)
+    console.print("The database is up to date.")
+
+
+@app.command("import")
+def import_(
+    noun: Annotated[Noun, typer.Argument(help="What the file holds.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="GeoJSON, GeoPackage, zipped Shapefile, KML, FlatGeobuf, GeoParquet; CSV or XLSX."
+        ),
+    ],
+    datum: Annotated[
+        Datum | None,
+        typer.Option(
+            help="What the coordinates are measured against; required where there are any."
+        ),
+    ] = None,
+    map_: Annotated[
+        list[str] | None,
+        typer.Option("--map", metavar="FIELD=HEADING", help="Our field, and the file's heading."),
+    ] = None,
+    layer: Annotated[str | None, typer.Option(help="Which layer or sheet of the file.")] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="Of the text; UTF-8 and GB18030 are recognised.")
+    ] = None,
+    valid_from: Annotated[
+        datetime.datetime | None,
+        typer.Option(
+            "--from",
+            formats=["%Y-%m-%d"],
+            help="First day that the rows hold, where they do not say; today by default.",
+        ),
+    ] = None,
+    code_scheme: Annotated[
+        CodeScheme, typer.Option(help="free: codes of foreign files, which say nothing themselves.")
+    ] = CodeScheme.STANDARD,
+    region: Annotated[
+        str, typer.Option(help="With free codes: the region of rows that name no community.")
+    ] = "foreign",
+    sliver_tolerance: Annotated[
+        float, typer.Option(help="Metres: two grids may overlap in strips as wide as this.")
+    ] = 1.0,
+    repair: Annotated[bool, typer.Option("--repair", help="Mend what can be mended.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check all, write nothing.")] = False,
+) -> None:
+    """Take in a district's file: all of it, or nothing and a list of what is wrong."""
+    options = ImportOptions(
+        datum=datum,
+        columns=_columns(map_ or []),
+        layer=layer,
+        encoding=encoding,
+        valid_from=valid_from.date() if valid_from else None,
+        code_scheme=code_scheme,
+        repair=repair,
+        dry_run=dry_run,
+        sliver_tolerance_metres=sliver_tolerance,
+        free_region=region,
+    )
+    with _engine() as engine, progress_bar(complaints) as report:
+        summary = import_file(engine, noun, file, options, report)
+    print_summary(console, summary, dry_run=dry_run)
+    if summary.errors:
+        raise typer.Exit(1)
+
+
+@app.command()
+def export(
+    noun: Annotated[Noun, typer.Argument(help="What to write.")],
+    file: Annotated[Path, typer.Argument(help="A .geojson, .gpkg or .csv to write.")],
+    datum: DatumOption = Datum.WGS84,
+    region: Annotated[str | None, typer.Option(help="Only what lies in this region.")] = None,
+    on: OnOption = None,
+) -> None:
+    """Write what is kept back to a file that `gridmap import` reads."""
+    with _engine() as engine, engine.connect() as connection:
+        count = export_file(
+            connection, noun, file, region=region, datum=datum, on=on.date() if on else None
+        )
+    console.print(f"{file}: {count} {noun} written.", highlight=False)
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def locate(
+    longitude: Annotated[float, typer.Argument(help="Degrees.")],
+    latitude: Annotated[float, typer.Argument(help="Degrees.")],
+    datum: DatumOption,
+    accuracy: Annotated[
+        float | None, typer.Option(help="Radius in metres around the position.")
+    ] = None,
+    on: OnOption = None,
+) -> None:
+    """Which grid and which sponsor answer for this point."""
+    settings = settings_from_environment()
+    point = {
+        "longitude": longitude,
+        "latitude": latitude,
+        "datum": datum.value,
+        "accuracy": accuracy,
+    }
+    with _engine() as engine:
+        url = engine.url.render_as_string(hide_password=False)
+        day = on.date().isoformat() if on else None
+        print_location(console, _ask(settings, url, point=point, on=day))
+
+
+@app.command()
+def schema() -> None:
+    """Print the GraphQL schema."""
+    print(graphql_schema.as_str())
+
+
+def main() -> NoReturn:
+    """The program: turns what went wrong into a sentence and an exit status."""
+    # What stops a service or closes a terminal ends the program in order, so that the private
+    # cluster stops with it.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)
+    try:
+        app()
+        status = 0
+    except GridmapError as error:
+        complaints.print(f"[red]gridmap:[/] {error.message}", highlight=False, soft_wrap=True)
+        status = 2 if isinstance(error, Invalid) else 1
+    except exc.OperationalError as error:
+        complaints.print(f"[red]gridmap:[/] The database cannot be used: {error.orig}")
+        status = 1
+    except KeyboardInterrupt:
+        status = 130
+    sys.exit(status)
+
+
+def _leave(number: int, _: FrameType | None) -> None:
+    raise SystemExit(128 + number)
+
+
+@contextmanager
+def _database(settings: Settings) -> Iterator[str]:
+    """The URL of the database that the settings name, or of a private cluster while it runs.
+
+    A private one is brought up to date; another is its administrator's to migrate.
+    """
+    if settings.database_url is not None:
+        yield settings.database_url
+        return
+    with private_cluster(settings.data) as url:
+        _migrate(url)
+        yield url
+
+
+@contextmanager
+def _engine() -> Iterator[Engine]:
+    """An engine on a database that is up to date."""
+    with _database(settings_from_environment()) as url:
+        engine = tool_engine(url)
+        try:
+            _require_current(engine)
+            yield engine
+        finally:
+            engine.dispose()
+
+
+def _migrate(url: str) -> None:
+    engine = tool_engine(url)
+    try:
+        with engine.begin() as connection:
+            migrations.upgrade(connection)
+    finally:
+        engine.dispose()
+
+
+def _require_current(engine: Engine) -> None:
+    with engine.connect() as connection:
+        if not migrations.is_current(connection):
+            raise Unavailable("The database is not up to date; run `gridmap migrate` first.")
+
+
+def _columns(pairs: list[str]) -> dict[str, str]:
+    columns = {}
+    for pair in pairs:
+        name, equals, heading = pair.partition("=")
+        if not (name and equals and heading):
+            raise Invalid(f"--map {pair} is not of the form field=heading, as in code=网格编码.")
+        columns[name] = heading
+    return columns
+
+
+def _ask(settings: Settings, url: str, **variables: object) -> dict[str, Any]:
+    """The answer that the API would give, without a server between."""
+
+    async def answer() -> dict[str, Any]:
+        database = Database(url)
+        try:
+            result = await graphql_schema.execute(
+                _LOCATE,
+                variable_values=variables,
+                context_value=Context(database, settings.building_reach_metres),
+            )
+        finally:
+            await database.close()
+        for error in result.errors or []:
+            raise error.original_error or Invalid(error.message)
+        location: dict[str, Any] = (result.data or {})["locate"]
+        return location
+
+    return asyncio.run(answer())
+
+
+@contextmanager
+def _listening(settings: Settings) -> Iterator[socket.socket]:
+    """The server's socket, bound first of all: a port that is taken is said at once."""
+    with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as bound:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            bound.bind((settings.host, settings.port))
+        except OSError as error:
+            raise Unavailable(
+                f"Cannot listen on {settings.host}, port {settings.port}: {error.strerror}. "
+                "Set PORT to another."
+            ) from error
+        yield bound
+
+
+def _serve(settings: Settings, url: str, listening: socket.socket) -> None:
+    config = uvicorn.Config(
+        application(settings, url),
+        loop="uvloop",
+        http="httptools",
+        lifespan="on",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+    )
+    host, port = listening.getsockname()[:2]
+    console.print(f"\nServing on http://{host}:{port} – try a query at /graphql. Ctrl-C stops.")
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[listening])
+    console.print("Stopped.")

@@ -1,0 +1,50 @@
+"""The demo: the synthetic district, loaded by the import that users have, and one question."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+from sqlalchemy import Connection, Engine, select
+
+from gridmap.api.terminal import progress_bar
+from gridmap.demo import DEMO_DATUM, DEMO_FILES, write_demo
+from gridmap.errors import Conflict, GridmapError
+from gridmap.geo.datums import Datum
+from gridmap.store import tables
+from gridmap.store.imports import ImportOptions, Noun, import_file
+
+EXAMPLE = (130.2866, 47.3401)
+"""A point of the demo district, WGS 84."""
+
+
+def load_demo(engine: Engine, console: Console) -> None:
+    """Loads the demo district unless it is there.
+
+    Raises Conflict where the database holds something else, which the demo must not touch.
+    """
+    with engine.connect() as connection:
+        if _is_loaded(connection):
+            return
+        if connection.execute(select(tables.regions.c.code).limit(1)).first():
+            raise Conflict(
+                "This database holds data that is not the demo's, so the demo was not loaded into "
+                "it. Name another database with DATABASE_URL, or another folder with GRIDMAP_DATA."
+            )
+    console.print("Loading the demo district (synthetic: made up, on real names and codes) …")
+    with tempfile.TemporaryDirectory() as folder:
+        write_demo(Path(folder))
+        for noun, file in DEMO_FILES:
+            with progress_bar(console) as report:
+                options = ImportOptions(datum=Datum(DEMO_DATUM))
+                summary = import_file(engine, Noun(noun), Path(folder) / file, options, report)
+            if summary.errors:
+                raise GridmapError(f"The demo's own {file} was refused: {summary.errors[0]}")
+            console.print(f"  {noun}: {summary.counts.added}", highlight=False)
+
+
+def _is_loaded(connection: Connection) -> bool:
+    log = tables.imports
+    files = {name for (name,) in connection.execute(select(log.c.file).distinct())}
+    return files >= {f"{file}" for _, file in DEMO_FILES}

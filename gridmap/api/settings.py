@@ -1,0 +1,49 @@
+"""Settings, all from the environment, with defaults that run the demo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from gridmap.errors import Invalid
+from gridmap.store.cluster import default_folder
+
+
+class Settings(BaseSettings):
+    """Each field is set by the variable that its alias names."""
+
+    model_config = SettingsConfigDict(frozen=True, populate_by_name=True)
+
+    database_url: str | None = Field(None, alias="DATABASE_URL")
+    """A PostGIS database that exists; without it, a private cluster is kept in `data`."""
+
+    data: Path = Field(default_factory=default_folder, alias="GRIDMAP_DATA")
+    """The folder of the private cluster."""
+
+    host: str = Field("127.0.0.1", alias="HOST")
+    port: int = Field(8000, alias="PORT", ge=0, le=65535)
+
+    pool_size: int = Field(10, alias="GRIDMAP_POOL_SIZE", ge=1)
+    """Connections to PostgreSQL that one process keeps."""
+
+    statement_timeout_seconds: float = Field(10, alias="GRIDMAP_STATEMENT_TIMEOUT", gt=0)
+    """How long one statement, or the wait for a connection, may take."""
+
+    body_limit_bytes: int = Field(2_000_000, alias="GRIDMAP_BODY_LIMIT", ge=1)
+    """Large enough for locateMany with 10 000 points in variables, about 1 MB."""
+
+    building_reach_metres: float = Field(30, alias="GRIDMAP_BUILDING_REACH", ge=0, le=1000)
+    """How far from a point a building of its grid is still "the building here"."""
+
+
+def settings_from_environment() -> Settings:
+    """Raises Invalid, naming the variable, where one cannot be understood."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise Invalid(
+            f"The environment's {first['loc'][0]} is {first['input']!r}: {first['msg']}."
+        ) from error

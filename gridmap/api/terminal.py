@@ -1,0 +1,110 @@
+"""How answers look in a terminal: progress, an import's summary, a location."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as ProgressBar
+from rich.table import Table
+
+from gridmap.geo.problems import Problem, Severity
+from gridmap.store.imports import Progress, Report, Summary
+
+_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.REPAIRED: "cyan"}
+
+
+@contextmanager
+def progress_bar(console: Console) -> Iterator[Report]:
+    """A bar for each stage of long work; nothing where no person watches."""
+    bar = ProgressBar(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    tasks: dict[str, Any] = {}
+
+    def report(progress: Progress) -> None:
+        if progress.stage not in tasks:
+            tasks[progress.stage] = bar.add_task(progress.stage, total=progress.total)
+        bar.update(tasks[progress.stage], completed=progress.done, total=progress.total)
+
+    with bar:
+        yield report
+
+
+def print_summary(console: Console, summary: Summary, *, dry_run: bool) -> None:
+    """Every problem on a line of its own, then what was done in one."""
+    for problem in summary.problems:
+        _print_problem(console, problem)
+    if summary.ignored_columns:
+        console.print(f"Ignored columns: {escape(', '.join(summary.ignored_columns))}")
+    kinds = Counter(problem.severity for problem in summary.problems)
+    counts = summary.counts
+    if summary.errors:
+        rows = len({problem.row for problem in summary.errors})
+        console.print(
+            f"[red]{summary.file}: {_rows(rows)} of {summary.read} refused; nothing was written.[/]"
+        )
+    else:
+        outcome = "would be" if dry_run else ""
+        console.print(
+            f"{escape(summary.file)}: {_rows(summary.read)} of {summary.noun} read; {outcome} "
+            f"{counts.added} added, {counts.changed} changed, {counts.unchanged} unchanged"
+            f"{f', {summary.repaired} repaired' if summary.repaired else ''}"
+            f"{f', {kinds[Severity.WARNING]} warnings' if kinds[Severity.WARNING] else ''}."
+            f"{' Nothing was written (--dry-run).' if dry_run else ''}".replace("  ", " ")
+        )
+
+
+def print_location(console: Console, location: dict[str, Any]) -> None:
+    """The answer of `gridmap locate`'s query, as two columns."""
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_column(style="bold")
+    table.add_column()
+    point, grid = location["point"], location["grid"]
+    table.add_row(
+        "位置 position", f"{point['longitude']:.6f}, {point['latitude']:.6f} ({point['datum']})"
+    )
+    table.add_row("结果 outcome", location["outcome"])
+    if grid:
+        table.add_row("网格 grid", f"{grid['code']}  {grid['name']}")
+        table.add_row("社区 community", f"{grid['community']['name']}, {grid['street']['name']}")
+        table.add_row("网格员 workers", _names(grid["workers"]))
+        table.add_row("距边界 to boundary", f"{location['distanceToBoundary']:.1f} m")
+    building, sponsor = location["building"], location["sponsor"]
+    table.add_row("楼栋 building", f"{building['code']}  {building['name']}" if building else "—")
+    table.add_row("包保单位 sponsor", f"{sponsor['code']}  {sponsor['name']}" if sponsor else "—")
+    for candidate in location["candidates"] if len(location["candidates"]) > 1 else []:
+        table.add_row(
+            "可能 candidate",
+            f"{candidate['grid']['code']}  {candidate['share']:.1%}, {candidate['distance']:.1f} m",
+        )
+    console.print(table)
+
+
+def _print_problem(console: Console, problem: Problem) -> None:
+    code = f" {problem.code}" if problem.code else ""
+    console.print(
+        f"[{_COLOURS[problem.severity]}]{problem.severity}[/] row {problem.row}{escape(code)} "
+        f"[dim]{problem.kind}[/]: {escape(problem.message)} {escape(problem.remedy)}".rstrip(),
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count} rows"
+
+
+def _names(people: list[dict[str, Any]]) -> str:
+    return "、".join(each["name"] for each in people) or "—"

@@ -1,0 +1,262 @@
+"""Writing what is kept back to files, under the headings by which the import knows them.
+
+What is exported and imported again with the same datum changes nothing; imported into an empty
+database, in the order of `Noun`, it gives the same rows. Earlier versions of grids and earlier
+management modes are not written, for a file of them has one row for each code.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from sqlalchemy import Connection, text
+
+from gridmap.errors import NotFound
+from gridmap.geo.checks import GeometryKind
+from gridmap.geo.datums import Datum, geometries_from_wgs84
+from gridmap.geo.writing import ColumnType, Features, write_features
+from gridmap.store.dates import today
+from gridmap.store.imports.options import Noun
+from gridmap.store.imports.staging import batches_of
+
+
+def export_file(
+    connection: Connection,
+    noun: Noun,
+    path: Path,
+    *,
+    region: str | None = None,
+    datum: Datum = Datum.WGS84,
+    on: datetime.date | None = None,
+) -> int:
+    """Writes the noun's rows to a .geojson, .gpkg or .csv; returns how many.
+
+    `region`: only what lies in it or below it (sponsors: which belong to it). `datum`: of the
+    coordinates written. `on`: as things stand on that day; by default today, and then sponsorships
+    and workers' grids are written whole, with those that have ended or are to begin.
+
+    Sponsors, sponsorships and workers have no geometry: null in GeoJSON, a table in a GeoPackage.
+    In a table of buildings the position is in `longitude` and `latitude`, in one of grids and
+    regions the outline is WKT in `boundary`. Rows are streamed; memory holds one batch.
+
+    Raises NotFound where there is no such region, and Invalid where the ending or the folder cannot
+    be written.
+    """
+    noun = Noun(noun)
+    layer = _LAYERS[noun]
+    parameters = {
+        "region": region,
+        "datum": str(datum),
+        "day": on or today(),
+        "whole": on is None,
+    }
+    if (
+        region is not None
+        and not connection.execute(
+            text("SELECT 1 FROM regions WHERE code = :region"), parameters
+        ).first()
+    ):
+        raise NotFound(f"There is no region {region}; regions are named by their codes.")
+    return write_features(
+        path,
+        _features(connection, layer, datum, parameters),
+        columns=layer.columns,
+        geometry=layer.geometry,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """`statement` selects `columns` in their order, a footprint as WKB, and then the geometry as
+    WKB, which is in `:datum` already where the last column says so."""
+
+    columns: dict[str, ColumnType]
+    geometry: GeometryKind | None
+    statement: str
+
+
+def _features(
+    connection: Connection, layer: _Layer, datum: Datum, parameters: dict[str, Any]
+) -> Iterator[Features]:
+    for rows in batches_of(connection, _TREE + layer.statement, **parameters):
+        values = [list(column) for column in zip(*rows, strict=True)]
+        columns = dict(zip(layer.columns, values, strict=False))
+        if "footprint" in columns:
+            columns["footprint"] = _as_geojson(_moved(columns["footprint"], datum))
+        geometries = None
+        if layer.geometry is not None:
+            wkb, is_moved = values[len(columns) :]
+            geometries = np.where(is_moved, shapely.from_wkb(wkb), _moved(wkb, datum))
+        yield Features(columns, geometries)
+
+
+def _moved(wkb: list[bytes | None], datum: Datum) -> NDArray[np.object_]:
+    return geometries_from_wgs84(shapely.from_wkb(np.array(wkb, dtype=object)), datum)
+
+
+def _as_geojson(geometries: NDArray[np.object_]) -> list[str | None]:
+    """Not WKT, of which GEOS drops digits."""
+    written: list[str | None] = shapely.to_geojson(geometries).tolist()
+    return written
+
+
+# Every region of `:region`, or all. A walk along regions_parent_code_idx.
+_TREE = """
+WITH RECURSIVE tree (code) AS (
+    SELECT code
+    FROM regions
+    WHERE CAST(:region AS text) IS NULL OR code = :region
+    UNION
+    SELECT regions.code
+    FROM regions
+    JOIN tree ON regions.parent_code = tree.code
+)
+"""
+
+_LAYERS = {
+    Noun.REGIONS: _Layer(
+        {"code": str, "name": str, "level": str, "parent": str},
+        GeometryKind.POLYGON,
+        """
+        SELECT code, name, level, parent_code, ST_AsBinary(boundary), FALSE
+        FROM regions
+        WHERE code IN (SELECT code FROM tree)
+        ORDER BY length(code), code
+        """,
+    ),
+    Noun.GRIDS: _Layer(
+        {
+            "code": str,
+            "name": str,
+            "community": str,
+            "valid_from": datetime.date,
+            "valid_to": datetime.date,
+        },
+        GeometryKind.POLYGON,
+        """
+        SELECT
+            code, name, community_code, valid_from, valid_to, ST_AsBinary(boundary), FALSE
+        FROM grids
+        WHERE community_code IN (SELECT code FROM tree)
+          AND valid_from <= :day
+          AND (valid_to IS NULL OR valid_to > :day)
+        ORDER BY code
+        """,
+    ),
+    # A position goes out as it came in where it is asked for in the datum it came in.
+    Noun.BUILDINGS: _Layer(
+        {
+            "code": str,
+            "name": str,
+            "community": str,
+            "compound": str,
+            "households": int,
+            "management_mode": str,
+            "management_from": datetime.date,
+            "footprint": str,
+        },
+        GeometryKind.POINT,
+        """
+        SELECT
+            code, name, community_code, compound, households,
+            COALESCE(managed.mode, 'UNMANAGED'), managed.valid_from, ST_AsBinary(footprint),
+            CASE
+                WHEN source_datum = :datum
+                THEN ST_AsBinary(ST_MakePoint(source_longitude, source_latitude))
+                ELSE ST_AsBinary(location)
+            END,
+            source_datum = :datum
+        FROM buildings
+        LEFT JOIN building_managements AS managed
+          ON managed.district_code = buildings.district_code
+         AND managed.building_code = buildings.code
+         AND managed.valid_from <= :day
+         AND (managed.valid_to IS NULL OR managed.valid_to > :day)
+        WHERE community_code IN (SELECT code FROM tree)
+        ORDER BY code
+        """,
+    ),
+    Noun.SPONSORS: _Layer(
+        {
+            "code": str,
+            "name": str,
+            "level": str,
+            "region": str,
+            "leader": str,
+            "leader_role": str,
+        },
+        None,
+        """
+        SELECT code, name, level, region_code, leader, leader_role
+        FROM sponsors
+        WHERE region_code IN (SELECT code FROM tree)
+        ORDER BY code
+        """,
+    ),
+    Noun.SPONSORSHIPS: _Layer(
+        {
+            "sponsor": str,
+            "building": str,
+            "grid": str,
+            "valid_from": datetime.date,
+            "valid_to": datetime.date,
+        },
+        None,
+        """
+        SELECT sponsor_code, building_code, grid_code, valid_from, valid_to
+        FROM sponsorships
+        WHERE (:whole OR valid_from <= :day AND (valid_to IS NULL OR valid_to > :day))
+          AND (
+              (district_code, building_code) IN (
+                  SELECT district_code, code
+                  FROM buildings
+                  WHERE community_code IN (SELECT code FROM tree)
+              )
+              OR (district_code, grid_code) IN (
+                  SELECT district_code, code
+                  FROM grids
+                  WHERE community_code IN (SELECT code FROM tree)
+              )
+          )
+        ORDER BY building_code, grid_code, valid_from
+        """,
+    ),
+    # A worker without a grid belongs to the district; one with grids, to where those are.
+    Noun.WORKERS: _Layer(
+        {
+            "code": str,
+            "name": str,
+            "phone": str,
+            "district": str,
+            "grid": str,
+            "valid_from": datetime.date,
+            "valid_to": datetime.date,
+        },
+        None,
+        """
+        SELECT code, name, phone, district_code, grid_code, valid_from, valid_to
+        FROM workers
+        LEFT JOIN (
+            SELECT district_code, worker_code AS code, grid_code, valid_from, valid_to
+            FROM worker_assignments
+            WHERE :whole OR valid_from <= :day AND (valid_to IS NULL OR valid_to > :day)
+        ) AS assigned USING (district_code, code)
+        WHERE CASE
+            WHEN grid_code IS NULL THEN district_code IN (SELECT code FROM tree)
+            ELSE (district_code, grid_code) IN (
+                SELECT district_code, code
+                FROM grids
+                WHERE community_code IN (SELECT code FROM tree)
+            )
+        END
+        ORDER BY code, grid_code, valid_from
+        """,
+    ),
+}
