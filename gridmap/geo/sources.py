@@ -1,0 +1,247 @@
+"""What GDAL is to open: a file as it is, or a copy of it unpacked and in an encoding it takes.
+
+GDAL could look into archives itself, but it does not know the names that Chinese Windows gives to
+files in them, nor any encoding of KML but UTF-8, and it reads the missing end of a Shapefile as
+empty rows.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import struct
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyogrio
+
+from gridmap.errors import Invalid, TooLarge
+from gridmap.geo.encodings import dbf_encoding, open_as_utf8, text_encoding
+
+DRIVERS = {
+    ".gpkg": "GPKG",
+    ".fgb": "FlatGeobuf",
+    ".shp": "ESRI Shapefile",
+    ".zip": "ESRI Shapefile",
+    ".kml": "LIBKML",
+    ".kmz": "LIBKML",
+}
+_FORMAT_NAMES = {"GPKG": "GeoPackage", "ESRI Shapefile": "Shapefile", "LIBKML": "KML"}
+
+
+class Source(NamedTuple):
+    """What GDAL is to open, and the name by which its owner knows it."""
+
+    path: Path
+    name: str
+    driver: str
+    layer: str | None
+    encoding: str | None
+
+
+def source_of(
+    path: Path, ending: str, layer: str | None, encoding: str | None, stack: ExitStack
+) -> Source:
+    """What to open for `path`: itself, or a copy that lasts as long as the stack.
+
+    Raises Invalid when it lacks a part, breaks off, or is in no encoding that can be told.
+    """
+    driver = DRIVERS[ending]
+    name = path.name
+    if ending == ".zip":
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gridmap-")))
+        path = _unzipped_shapefile(path, layer, folder)
+        layer = None
+    if driver == "ESRI Shapefile":
+        return Source(path, name, driver, layer, _shapefile_encoding(path, name, encoding))
+    if driver == "LIBKML":
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gridmap-")))
+        return Source(_utf8_kml(path, ending, folder, encoding), name, driver, layer, None)
+    return Source(path, name, driver, layer, None)
+
+
+def count_zipped(path: Path, layer: str | None) -> int:
+    """The number of rows of a Shapefile in an archive, as its table's heading has it."""
+    with reading(path.name, "a zipped Shapefile"), zipfile.ZipFile(path) as archive:
+        members = _shapefile_in(path.name, archive, layer)
+        with archive.open(members[".dbf"]) as table:
+            return int(struct.unpack("<4xI", table.read(8))[0])
+
+
+def chosen_layer(source: Source) -> str:
+    """The name of the layer to read; raises Invalid, naming them all, where that is not clear."""
+    with reading(source.name, source.driver):
+        listed = pyogrio.list_layers(source.path)
+    with_geometry = [str(name) for name, kind in listed if kind is not None]
+    names = [str(name) for name, _ in listed]
+    candidates = [source.layer] if source.layer is not None else with_geometry or names
+    if len(candidates) != 1 or candidates[0] not in names:
+        raise _unknown_layer(source.name, source.layer, names)
+    return candidates[0]
+
+
+@contextmanager
+def reading(name: str, driver: str) -> Iterator[None]:
+    """Turns what the libraries raise into Invalid, and keeps their warnings from the console."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            yield
+    except (RuntimeError, OSError, pa.ArrowException, UnicodeDecodeError, struct.error,
+            zipfile.BadZipFile) as error:  # fmt: skip
+        reason = str(error).split("; It might help")[0].rstrip(".")
+        hint = "Name its encoding." if isinstance(error, UnicodeDecodeError) else (
+            "Export it or copy it again, and see that its ending is that of its format."
+        )  # fmt: skip
+        raise Invalid(
+            f"{name} cannot be read as {_FORMAT_NAMES.get(driver, driver)}: {reason}. {hint}"
+        ) from error
+
+
+# A Shapefile's parts cannot be longer by their own format, nor has a KML reason to be.
+_LARGEST_MEMBER = 1 << 32
+
+_SHAPEFILE_PARTS = (".shp", ".shx", ".dbf")
+_SHAPEFILE_EXTRAS = (".prj", ".cpg")
+_XML_ENCODING = re.compile(r"""(<\?xml[^>]*?encoding\s*=\s*["'])([^"']*)""")
+
+
+def _shapefile_encoding(path: Path, name: str, given: str | None) -> str | None:
+    """The encoding of a whole Shapefile's table; None where a .cpg file says it to GDAL."""
+    siblings = {
+        sibling.suffix.lower(): sibling
+        for sibling in path.parent.iterdir()
+        if sibling.stem == path.stem
+    }
+    if missing := [part for part in _SHAPEFILE_PARTS if part not in siblings]:
+        raise Invalid(
+            f"{name} lacks its {' and '.join(missing)} file. A Shapefile is several files of "
+            "one name; put them into one folder, or into one .zip."
+        )
+    for part in _SHAPEFILE_PARTS:
+        _check_whole(siblings[part], name)
+    if given is not None or ".cpg" in siblings:
+        return given
+    return dbf_encoding(siblings[".dbf"])
+
+
+def _check_whole(part: Path, name: str) -> None:
+    """Refuse a part shorter than its heading says: GDAL would read what is missing as empty."""
+    with part.open("rb") as file:
+        head = file.read(32)
+    if part.suffix.lower() == ".dbf":
+        count, head_length, record_length = struct.unpack_from("<4xIHH", head.ljust(32, b"\0"))
+        length = head_length + count * record_length
+    else:
+        (words,) = struct.unpack_from(">24xI", head.ljust(32, b"\0"))
+        length = 2 * words
+    if part.stat().st_size < max(length, len(head), 32):
+        raise Invalid(
+            f"{name} is not complete: its {part.suffix.lower()} file should be {length} bytes long "
+            f"and is {part.stat().st_size}. Export it or copy it again."
+        )
+
+
+def _shapefile_in(
+    name: str, archive: zipfile.ZipFile, layer: str | None
+) -> dict[str, zipfile.ZipInfo]:
+    """The members, by their endings, of the chosen Shapefile in an archive."""
+    found: dict[PurePosixPath, dict[str, zipfile.ZipInfo]] = {}
+    for member in archive.infolist():
+        inside = PurePosixPath(_member_name(member))
+        # macOS adds a shadow of each file.
+        if "__MACOSX" in inside.parts or inside.name.startswith("._"):
+            continue
+        found.setdefault(inside.with_suffix(""), {})[inside.suffix.lower()] = member
+    layers = {str(stem): members for stem, members in found.items() if ".shp" in members}
+    if not layers:
+        inside_names = [_member_name(member) for member in archive.infolist()[:5]]
+        raise Invalid(
+            f"{name} has no Shapefile (.shp) in it, but {', '.join(inside_names) or 'nothing'}. "
+            "Take out the file to be read."
+        )
+    named = {PurePosixPath(stem).name: stem for stem in layers}
+    if layer is None and len(layers) == 1:
+        (layer,) = layers
+    chosen = layer if layer in layers else named.get(layer or "", "")
+    if not chosen:
+        raise _unknown_layer(name, layer, layers)
+    members = layers[chosen]
+    if missing := [part for part in _SHAPEFILE_PARTS if part not in members]:
+        raise Invalid(
+            f"The Shapefile {chosen} in {name} lacks its {' and '.join(missing)} file. "
+            "Put all files of that name into the archive."
+        )
+    return members
+
+
+def _member_name(member: zipfile.ZipInfo) -> str:
+    """A name in an archive: UTF-8 where it says so, else as Chinese Windows writes it."""
+    if member.flag_bits & 0x800:
+        return member.filename
+    raw = member.filename.encode("cp437", "replace")
+    for encoding in ("utf-8", "gb18030"):
+        try:
+            return raw.decode(encoding).replace("\\", "/")
+        except UnicodeDecodeError:
+            continue
+    return member.filename
+
+
+def _unzipped_shapefile(path: Path, layer: str | None, folder: Path) -> Path:
+    with reading(path.name, "a zipped Shapefile"), zipfile.ZipFile(path) as archive:
+        members = _shapefile_in(path.name, archive, layer)
+        for ending in _SHAPEFILE_PARTS + _SHAPEFILE_EXTRAS:
+            if ending not in members:
+                continue
+            _unpack(archive, members[ending], folder / f"layer{ending}")
+    return folder / "layer.shp"
+
+
+def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
+    if member.file_size > _LARGEST_MEMBER:
+        raise TooLarge(
+            f"{_member_name(member)} would be {member.file_size >> 30} GiB long when unpacked. "
+            "Send a GeoPackage instead."
+        )
+    with archive.open(member) as packed, target.open("wb") as file:
+        shutil.copyfileobj(packed, file)
+
+
+def _utf8_kml(path: Path, ending: str, folder: Path, encoding: str | None) -> Path:
+    """The KML text in UTF-8, which is all that GDAL takes: the file itself, or a copy."""
+    if ending == ".kmz":
+        with reading(path.name, "KMZ"), zipfile.ZipFile(path) as archive:
+            members = [m for m in archive.infolist() if m.filename.lower().endswith(".kml")]
+            if not members:
+                raise Invalid(f"{path.name} has no .kml file in it. Export it again.")
+            _unpack(archive, members[0], folder / "packed.kml")
+        path = folder / "packed.kml"
+    codec = text_encoding(path, encoding)
+    with open_as_utf8(path, codec) as text:
+        try:
+            head = text.read(4096)
+            declared = _XML_ENCODING.search(head.decode(errors="replace"))
+            if codec == "utf-8-sig" and (not declared or declared[2].lower() == "utf-8"):
+                return path
+            with (folder / "utf8.kml").open("wb") as copy:
+                copy.write(re.sub(_XML_ENCODING.pattern.encode(), rb"\1UTF-8", head, count=1))
+                shutil.copyfileobj(text, copy)
+        except UnicodeDecodeError as error:
+            raise Invalid(f"{path.name} is not {codec} text: {error.reason}.") from error
+    return folder / "utf8.kml"
+
+
+def _unknown_layer(source: str, layer: str | None, names: Iterable[str]) -> Invalid:
+    listed = ", ".join(repr(name) for name in names)
+    if not listed:
+        return Invalid(f"{source} has no layers: there is nothing to read in it.")
+    if layer is None:
+        return Invalid(f"{source} has several layers: {listed}. Name the one to read.")
+    return Invalid(f"{source} has no layer {layer!r}; it has {listed}. Name one of these.")

@@ -1,0 +1,163 @@
+"""Reading tables, CSV and XLSX, as columns of values with the row numbers that people see."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from typing import TextIO
+
+from python_calamine import CalamineError, CalamineWorkbook
+
+from gridmap.errors import Invalid
+from gridmap.geo.batches import Batch
+from gridmap.geo.encodings import text_encoding
+
+
+def read_csv(path: Path, batch_size: int, encoding: str | None) -> Iterator[Batch]:
+    """Rows of a text table whose first line is its heading.
+
+    Comma, semicolon or tab, whichever the heading has most of. Values are strings as they stand
+    (a code keeps its zeros); an empty one is None. Rows with nothing in them are passed over. A
+    row's number is the line on which it starts, so that quoted line breaks do no harm.
+    Raises Invalid, naming the line, for a row of another length than the heading, a heading used
+    twice, a value under an empty heading, and quotation marks that do not match.
+    """
+    codec = text_encoding(path, encoding)
+    with path.open(encoding=codec, newline="") as file:
+        try:
+            yield from _in_batches(path.name, "line", _csv_records(path.name, file), batch_size)
+        except UnicodeDecodeError as error:
+            raise Invalid(f"{path.name} is not {codec} text: {error.reason}.") from error
+
+
+def read_xlsx(path: Path, batch_size: int, sheet: str | None) -> Iterator[Batch]:
+    """Rows of a worksheet, the first unless `sheet` names one; its first filled row is the heading.
+
+    Whole numbers come as int, dates without a time of day as date, empty cells as None, durations
+    and times as text. Rows with nothing in them are passed over. A row's number is the sheet's.
+    The sheet is loaded whole. Raises Invalid as `read_csv` does, and for a sheet that is not there.
+    """
+    try:
+        with CalamineWorkbook.from_path(str(path)) as book:
+            names = book.sheet_names
+            if not names:
+                raise Invalid(f"{path.name} has no worksheets.")
+            if sheet is not None and sheet not in names:
+                raise Invalid(
+                    f"{path.name} has no sheet {sheet!r}; it has "
+                    f"{_listed(names)}. Name one of them."
+                )
+            found = book.get_sheet_by_name(sheet or names[0])
+            # The heading's height and width matter: keep what is empty above and left of it.
+            cells = found.to_python(skip_empty_area=False)
+    except (CalamineError, OSError) as error:
+        raise Invalid(
+            f"{path.name} cannot be read as XLSX: {error}. Open it in a spreadsheet program and "
+            "save it as .xlsx."
+        ) from error
+    records = ((number, [_cell(value) for value in row]) for number, row in enumerate(cells, 1))
+    yield from _in_batches(path.name, "row", records, batch_size)
+
+
+# A boundary of some 400,000 vertices as WKT; a missing quotation mark then stops the reading soon.
+_LARGEST_VALUE = 1 << 24
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(repr(name) for name in names)
+
+
+def _in_batches(
+    source: str, unit: str, records: Iterator[tuple[int, list[object]]], batch_size: int
+) -> Iterator[Batch]:
+    """Batches of (row number, values); the first record with any values is the heading."""
+    heading: list[str] | None = None
+    rows: list[int] = []
+    values: list[Sequence[object]] = []
+    for number, record in records:
+        if not any(value is not None for value in record):
+            continue
+        if heading is None:
+            heading = _heading(source, unit, number, record)
+            continue
+        if len(record) != len(heading):
+            raise Invalid(
+                f"{unit.capitalize()} {number} of {source} has {len(record)} values where the "
+                f"heading has {len(heading)}. Complete it, or put quotation marks around a value "
+                "that holds the delimiter."
+            )
+        rows.append(number)
+        values.append(record)
+        if len(rows) == batch_size:
+            yield _batch(source, unit, heading, rows, values)
+            rows, values = [], []
+    if heading is None:
+        raise Invalid(f"{source} is empty: its first {unit} must name the columns.")
+    if rows:
+        yield _batch(source, unit, heading, rows, values)
+
+
+def _batch(
+    source: str, unit: str, heading: list[str], rows: list[int], values: list[Sequence[object]]
+) -> Batch:
+    columns: dict[str, list[object]] = {}
+    for position, (name, column) in enumerate(zip(heading, zip(*values, strict=True), strict=True)):
+        if name:
+            columns[name] = list(column)
+            continue
+        for number, value in zip(rows, column, strict=True):
+            if value is not None:
+                raise Invalid(
+                    f"{unit.capitalize()} {number} of {source} has {value!r} in column "
+                    f"{position + 1}, which has no heading. Give the column one, or delete it."
+                )
+    return Batch(rows, columns, None)
+
+
+def _heading(source: str, unit: str, number: int, record: list[object]) -> list[str]:
+    heading = ["" if value is None else str(value).strip("\ufeff \t\r\n\u3000") for value in record]
+    for name in heading:
+        if name and heading.count(name) > 1:
+            raise Invalid(
+                f"{source} has two columns named {name!r} ({unit} {number}). Rename one of them."
+            )
+    return heading
+
+
+def _csv_records(source: str, file: TextIO) -> Iterator[tuple[int, list[object]]]:
+    csv.field_size_limit(_LARGEST_VALUE)
+    first = file.readline()
+    while first and not first.strip():
+        first = file.readline()
+    delimiter = max(",;\t", key=_outside_quotes(first).count)
+    file.seek(0)
+    reader = csv.reader(file, delimiter=delimiter, strict=True)
+    line = 0
+    try:
+        for record in reader:
+            yield line + 1, [value or None for value in record]
+            line = reader.line_num
+    except csv.Error as error:
+        raise Invalid(
+            f"The row that begins on line {line + 1} of {source} cannot be read: {error}. "
+            "Look for a quotation mark too many or too few."
+        ) from error
+
+
+def _outside_quotes(line: str) -> str:
+    return "".join(line.split('"')[::2])
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, str):
+        return value or None
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, datetime):
+        return value.date() if value.time() == time() else value
+    if isinstance(value, time | timedelta):
+        return str(value)
+    assert value is None or isinstance(value, float | int | date)
+    return value
