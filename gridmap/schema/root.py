@@ -6,7 +6,9 @@ import datetime
 from collections.abc import Awaitable, Callable
 
 import strawberry
+from graphql import GraphQLError
 from strawberry.schema.config import StrawberryConfig
+from strawberry.types import ExecutionContext
 
 from gridmap.errors import Invalid
 from gridmap.schema.buildings import Building, building
@@ -176,7 +178,16 @@ _NODES: dict[str, Callable[[Context, GlobalId], Awaitable[Node | None]]] = {
     "GridWorker": _worker_node,
 }
 
-schema = strawberry.Schema(
+
+class _QuietSchema(strawberry.Schema):
+    """Errors are told to the client, and logged where nobody foresaw them, by the rim."""
+
+    def process_errors(
+        self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
+    ) -> None: ...
+
+
+schema = _QuietSchema(
     query=Query,
     types=[Region, Grid, Building, Sponsor, GridWorker],
     config=StrawberryConfig(scalar_map=SCALARS),

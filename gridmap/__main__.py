@@ -1,0 +1,5 @@
+"""`python -m gridmap` is `gridmap`."""
+
+from gridmap.api.cli import main
+
+main()

@@ -1,0 +1,18 @@
+// Puts GraphiQL on the page, asking the address that the page came from.
+
+const defaultQuery = `# Which grid and which sponsor unit answer for this point.
+{
+  locate(point: {longitude: 130.287, latitude: 47.36, datum: WGS84}) {
+    outcome
+    grid { code name }
+    sponsor { name }
+  }
+}
+`;
+
+ReactDOM.createRoot(document.getElementById("graphiql")).render(
+  React.createElement(GraphiQL, {
+    defaultQuery,
+    fetcher: GraphiQL.createFetcher({ url: window.location.pathname }),
+  }),
+);

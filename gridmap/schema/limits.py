@@ -1,0 +1,175 @@
+"""How much one operation may ask for, decided from its text before anything runs.
+
+Rules of our own, because the library's expand a fragment again each time it is spread: a document
+of one kilobyte could keep them busy for seconds. Here each fragment is measured once, so that the
+cost grows with the text and with nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+from graphql import (
+    BREAK,
+    ASTValidationRule,
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLError,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    VisitorAction,
+    parse,
+)
+
+from gridmap.errors import TooLarge
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a document may hold. None of them grows with the data that is asked for."""
+
+    depth: int = 15
+    """Fields within fields. A page takes three levels (connection, edges, node): four pages within
+    each other, with room for what is read of the innermost. Introspection is not counted: types of
+    types go deep, and graphql-core has a rule of its own for them."""
+
+    aliases: int = 50
+    """After fragments are expanded. An alias asks for the same field once more, so this bounds how
+    often one resolver runs beside itself. A busy screen needs some twenty."""
+
+    tokens: int = 1_000
+    """Words and signs of the document. The standard introspection query has about 180. Checking
+    takes at most some 90 ms at this limit, and grows with its square."""
+
+    characters: int = 20_000
+    """Of the document, comments and literals included. Long values belong in variables."""
+
+
+def parse_within(limits: Limits, text: str) -> DocumentNode:
+    """The document. Raises GraphQLError where it is none, or where it is too long to read."""
+    if len(text) > limits.characters:
+        raise _too_large(
+            f"The document has {len(text)} characters; at most {limits.characters} are read. "
+            "Send long values as variables."
+        )
+    try:
+        return parse(text, max_lexical_tokens=limits.tokens)
+    except GraphQLError as error:
+        if not error.message.endswith("tokens. Parsing aborted."):
+            raise
+        raise _too_large(
+            f"The document has more than {limits.tokens} tokens. Send values as variables, or ask "
+            "in several operations."
+        ) from error
+
+
+@cache
+def limit_rule(limits: Limits) -> type[ASTValidationRule]:
+    """A validation rule for depth and aliases; the same class for the same limits.
+
+    Run it before the standard rules: what it refuses would cost them most.
+    """
+
+    class LimitRule(ASTValidationRule):
+        def enter_document(self, document: DocumentNode, *_: Any) -> VisitorAction:
+            for error in _exceeded(limits, document):
+                self.report_error(error)
+            return BREAK
+
+    return LimitRule
+
+
+@dataclass(frozen=True, slots=True)
+class _Size:
+    depth: int = 0
+    aliases: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Selections:
+    """What a definition selects itself, and the fragments it spreads: each with the level of the
+    field around it, None within introspection, where depth is not counted."""
+
+    own: _Size
+    spreads: list[tuple[str, int | None]]
+
+
+def _exceeded(limits: Limits, document: DocumentNode) -> Iterable[GraphQLError]:
+    fragments = {
+        definition.name.value: _selections(definition.selection_set)
+        for definition in document.definitions
+        if isinstance(definition, FragmentDefinitionNode)
+    }
+    inner_first = TopologicalSorter(
+        {name: {spread for spread, _ in held.spreads} for name, held in fragments.items()}
+    )
+    sizes: dict[str, _Size] = {}
+    try:
+        for name in inner_first.static_order():
+            # A fragment that is spread and not defined is another rule's to report.
+            if name in fragments:
+                sizes[name] = _expanded(fragments[name], sizes, limits)
+    except CycleError as error:
+        yield GraphQLError(f"Fragments spread each other: {' in '.join(error.args[1])}.")
+        return
+    for operation in document.definitions:
+        if not isinstance(operation, OperationDefinitionNode):
+            continue
+        size = _expanded(_selections(operation.selection_set), sizes, limits)
+        if size.depth > limits.depth:
+            yield _too_large(
+                f"The operation is {size.depth} fields deep; at most {limits.depth} are answered. "
+                "Ask for the inner part in an operation of its own.",
+                operation,
+            )
+        if size.aliases > limits.aliases:
+            yield _too_large(
+                f"The operation has more than {limits.aliases} aliases, counting those of "
+                "fragments each time they are spread. Ask in several operations.",
+                operation,
+            )
+
+
+def _selections(of: SelectionSetNode) -> _Selections:
+    deepest = aliases = 0
+    spreads: list[tuple[str, int | None]] = []
+    within: list[tuple[SelectionSetNode, int | None]] = [(of, 0)]
+    while within:
+        selection_set, above = within.pop()
+        for selection in selection_set.selections:
+            level = above
+            if isinstance(selection, FragmentSpreadNode):
+                spreads.append((selection.name.value, level))
+                continue
+            if isinstance(selection, FieldNode):
+                aliases += selection.alias is not None
+                if selection.name.value in ("__schema", "__type"):
+                    level = None
+                if level is not None:
+                    level += 1
+                    deepest = max(deepest, level)
+            inner = getattr(selection, "selection_set", None)
+            if inner is not None:
+                within.append((inner, level))
+    return _Selections(_Size(deepest, aliases), spreads)
+
+
+def _expanded(selections: _Selections, sizes: dict[str, _Size], limits: Limits) -> _Size:
+    depth, aliases = selections.own.depth, selections.own.aliases
+    for name, level in selections.spreads:
+        spread = sizes.get(name, _Size())
+        aliases += spread.aliases
+        if level is not None:
+            depth = max(depth, level + spread.depth)
+    # The count doubles with each fragment of a bomb; beyond the limit it says nothing more.
+    return _Size(depth, min(aliases, limits.aliases + 1))
+
+
+def _too_large(message: str, node: OperationDefinitionNode | None = None) -> GraphQLError:
+    return GraphQLError(message, node, extensions={"code": TooLarge.code})
