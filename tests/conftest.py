@@ -13,9 +13,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from rich.console import Console
 from sqlalchemy import Connection
 
 from gridmap import migrations
+from gridmap.api.demo import load_demo
 from gridmap.store.cluster import private_cluster
 from gridmap.store.database import tool_engine
 
@@ -45,6 +47,24 @@ def database_url(cluster_url: str, empty_template: str) -> Iterator[str]:
     """A database of this module's own, migrated and empty."""
     name = f"test_{next(_numbers)}"
     yield new_database(cluster_url, name, template=empty_template)
+    _administer(cluster_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def demo_template(cluster_url: str, empty_template: str) -> str:
+    """The name of a database that holds the demo district, loaded by the import."""
+    url = new_database(cluster_url, "demo_template", template=empty_template)
+    engine = tool_engine(url)
+    load_demo(engine, Console(quiet=True))
+    engine.dispose()
+    return "demo_template"
+
+
+@pytest.fixture(scope="module")
+def demo_url(cluster_url: str, demo_template: str) -> Iterator[str]:
+    """A database of this module's own that holds the demo district."""
+    name = f"demo_{next(_numbers)}"
+    yield new_database(cluster_url, name, template=demo_template)
     _administer(cluster_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 

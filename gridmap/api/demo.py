@@ -15,7 +15,7 @@ from gridmap.geo.datums import Datum
 from gridmap.store import tables
 from gridmap.store.imports import ImportOptions, Noun, import_file
 
-EXAMPLE = (130.2866, 47.3401)
+EXAMPLE = (130.2870, 47.3600)
 """A point of the demo district, WGS 84."""
 
 

@@ -62,7 +62,8 @@ def print_summary(console: Console, summary: Summary, *, dry_run: bool) -> None:
             f"{counts.added} added, {counts.changed} changed, {counts.unchanged} unchanged"
             f"{f', {summary.repaired} repaired' if summary.repaired else ''}"
             f"{f', {kinds[Severity.WARNING]} warnings' if kinds[Severity.WARNING] else ''}."
-            f"{' Nothing was written (--dry-run).' if dry_run else ''}".replace("  ", " ")
+            f"{' Nothing was written (--dry-run).' if dry_run else ''}".replace("  ", " "),
+            soft_wrap=True,
         )
 
 
@@ -96,10 +97,14 @@ def _print_problem(console: Console, problem: Problem) -> None:
     code = f" {problem.code}" if problem.code else ""
     console.print(
         f"[{_COLOURS[problem.severity]}]{problem.severity}[/] row {problem.row}{escape(code)} "
-        f"[dim]{problem.kind}[/]: {escape(problem.message)} {escape(problem.remedy)}".rstrip(),
+        f"[dim]{problem.kind}[/]: {escape(_sentence(problem.message))} {escape(problem.remedy)}",
         soft_wrap=True,
         highlight=False,
     )
+
+
+def _sentence(words: str) -> str:
+    return words if words.endswith(".") else f"{words}."
 
 
 def _rows(count: int) -> str:

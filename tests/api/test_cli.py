@@ -1,0 +1,150 @@
+"""The command line, as a person in a district office uses it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from gridmap.schema.root import schema
+from gridmap.store import tables
+from gridmap.store.database import tool_engine
+
+
+def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """`gridmap` with these arguments, to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "gridmap", *map(str, arguments)],
+        env={**os.environ, "COLUMNS": "200", **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def count(url: str, table: str) -> int:
+    engine = tool_engine(url)
+    with engine.connect() as connection:
+        found = connection.execute(select(func.count()).select_from(tables.metadata.tables[table]))
+        number: int = found.scalar_one()
+    engine.dispose()
+    return number
+
+
+BUILDINGS = """编码,名称,经度,纬度,户数,管理方式
+23040200100100001,矿工路1号楼,130.2841,47.3399,40,社区领办
+{second}
+"""
+
+
+class TestLocate:
+    def test_a_point_is_answered_in_the_terminal(self, demo_url: str) -> None:
+        answer = run("locate", 130.287, 47.36, "--datum", "WGS84", DATABASE_URL=demo_url)
+        assert answer.returncode == 0, answer.stderr
+        assert "INSIDE" in answer.stdout
+        assert "梧桐社区" in answer.stdout
+        assert "市审计局" in answer.stdout
+
+    def test_an_uncertain_point_names_its_candidates(self, demo_url: str) -> None:
+        answer = run(
+            "locate", 130.287, 47.36, "--datum", "WGS84", "--accuracy", 300, DATABASE_URL=demo_url
+        )
+        assert "UNCERTAIN" in answer.stdout
+        assert answer.stdout.count("candidate") > 1
+
+    def test_a_western_longitude_is_no_option(self, demo_url: str) -> None:
+        answer = run("locate", -77.17, 38.89, "--datum", "WGS84", DATABASE_URL=demo_url)
+        assert answer.returncode == 0, answer.stderr
+        assert "OUTSIDE" in answer.stdout
+
+    def test_a_point_without_its_datum_is_refused(self, demo_url: str) -> None:
+        answer = run("locate", 130.287, 47.36, DATABASE_URL=demo_url)
+        assert answer.returncode == 2
+        assert "--datum" in answer.stderr
+
+    def test_a_point_that_is_none_is_refused_with_a_reason(self, demo_url: str) -> None:
+        answer = run("locate", 47.36, 130.287, "--datum", "WGS84", DATABASE_URL=demo_url)
+        assert answer.returncode == 2
+        assert "exchanged" in answer.stderr
+        assert "Traceback" not in answer.stderr
+
+
+class TestImport:
+    def test_a_good_file_is_taken_in_and_counted(self, demo_url: str, tmp_path: Path) -> None:
+        file = tmp_path / "楼栋.csv"
+        file.write_text(BUILDINGS.format(second=""), encoding="gb18030")
+        before = count(demo_url, "buildings")
+        answer = run("import", "buildings", file, "--datum", "GCJ02", DATABASE_URL=demo_url)
+        assert answer.returncode == 0, answer.stderr
+        assert "1 changed" in answer.stdout
+        assert count(demo_url, "buildings") == before
+
+    def test_a_file_with_an_error_writes_nothing_and_names_the_row(
+        self, demo_url: str, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "buildings.csv"
+        file.write_text(BUILDINGS.format(second="2304020010010000,二号楼,130.28,47.34,x,社区领办"))
+        before = count(demo_url, "buildings")
+        answer = run("import", "buildings", file, "--datum", "WGS84", DATABASE_URL=demo_url)
+        assert answer.returncode == 1
+        assert "row 3" in answer.stdout
+        assert "bad-code" in answer.stdout
+        assert "nothing was written" in answer.stdout
+        assert count(demo_url, "buildings") == before
+
+    def test_coordinates_without_their_datum_are_a_wrong_command(
+        self, demo_url: str, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "buildings.csv"
+        file.write_text(BUILDINGS.format(second=""))
+        answer = run("import", "buildings", file, DATABASE_URL=demo_url)
+        assert answer.returncode == 2
+        assert "--datum" in answer.stderr
+
+    @pytest.mark.parametrize("arguments", [["nonsense", "x.csv"], ["grids", "/nowhere/x.geojson"]])
+    def test_what_cannot_be_understood_is_no_traceback(
+        self, demo_url: str, arguments: list[str]
+    ) -> None:
+        answer = run("import", *arguments, "--datum", "WGS84", DATABASE_URL=demo_url)
+        assert answer.returncode in (1, 2)
+        assert "Traceback" not in answer.stderr
+        assert answer.stderr
+
+    def test_an_export_imports_again_without_a_change(self, demo_url: str, tmp_path: Path) -> None:
+        file = tmp_path / "grids.gpkg"
+        written = run("export", "grids", file, "--region", "230402", DATABASE_URL=demo_url)
+        assert "92 grids written" in written.stdout, written.stderr
+        answer = run("import", "grids", file, "--datum", "WGS84", DATABASE_URL=demo_url)
+        assert "0 added, 0 changed, 92 unchanged" in answer.stdout, answer.stdout
+
+
+class TestSchema:
+    def test_the_schema_that_is_printed_is_the_one_that_is_kept(self) -> None:
+        kept = Path(__file__).parents[2] / "schema.graphql"
+        assert run("schema").stdout == kept.read_text()
+        assert schema.as_str() + "\n" == kept.read_text()
+
+
+class TestDatabase:
+    def test_a_database_that_cannot_be_reached_is_said(self) -> None:
+        answer = run(
+            "locate", 130, 47, "--datum", "WGS84", DATABASE_URL="postgresql:///x?host=/nowhere"
+        )
+        assert answer.returncode == 1
+        assert "Traceback" not in answer.stderr
+        assert "database" in answer.stderr
+
+    def test_a_database_that_is_not_migrated_is_said(self, cluster_url: str) -> None:
+        bare = cluster_url.replace("/gridmap?", "/template1?")
+        answer = run("locate", 130, 47, "--datum", "WGS84", DATABASE_URL=bare)
+        assert answer.returncode == 1
+        assert "gridmap migrate" in answer.stderr
+
+    def test_a_setting_that_makes_no_sense_is_named(self) -> None:
+        answer = run("serve", PORT="many")
+        assert answer.returncode == 2
+        assert "PORT" in answer.stderr

@@ -1,0 +1,148 @@
+"""The server as a process: what it says of itself, and that it leaves nothing behind."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+
+from tests.api.conftest import Server, gridmap
+from tests.api.test_cli import run
+
+
+@pytest.fixture
+def data_folder() -> Iterator[Path]:
+    """An empty data folder where root's unprivileged user may enter, unlike pytest's own."""
+    with tempfile.TemporaryDirectory(prefix="gridmap-test-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def processes_in(folder: Path) -> list[str]:
+    """Command lines of whatever still runs on the folder."""
+    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
+    return [line for line in listed.stdout.splitlines() if str(folder) in line]
+
+
+class TestHealth:
+    def test_a_living_server_that_can_serve_says_so(self, server: Server) -> None:
+        assert httpx.get(f"{server.address}/healthz").status_code == 200
+        ready = httpx.get(f"{server.address}/readyz")
+        assert (ready.status_code, ready.json()) == (200, {"status": "ready"})
+
+    def test_without_its_database_a_server_lives_but_is_not_ready(self) -> None:
+        with gridmap("serve", DATABASE_URL="postgresql:///x?host=/nowhere") as server:
+            assert httpx.get(f"{server.address}/healthz").status_code == 200
+            ready = httpx.get(f"{server.address}/readyz")
+            assert ready.status_code == 503
+            assert "database" in ready.json()["reason"]
+            answer = httpx.post(
+                f"{server.address}/graphql",
+                json={"query": '{ region(code: "23") { name } }'},
+            ).json()
+            assert answer["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
+
+    def test_a_database_that_was_not_migrated_is_not_ready(self, cluster_url: str) -> None:
+        bare = cluster_url.replace("/gridmap?", "/postgres?")
+        with gridmap("serve", DATABASE_URL=bare) as server:
+            ready = httpx.get(f"{server.address}/readyz")
+        assert ready.status_code == 503
+        assert "gridmap migrate" in ready.json()["reason"]
+
+    def test_a_server_outlives_the_loss_of_its_connections(
+        self, server: Server, demo_url: str
+    ) -> None:
+        query = '{ region(code: "230402") { name } }'
+        server.ask(query)
+        with psycopg.connect(demo_url, autocommit=True) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        assert server.ask(query)["region"]["name"] == "向阳区"
+
+    def test_the_front_door_leads_to_a_page_where_queries_can_be_tried(
+        self, server: Server
+    ) -> None:
+        page = httpx.get(server.address, headers={"accept": "text/html"}, follow_redirects=True)
+        assert page.status_code == 200
+        assert "graphiql" in page.text
+
+
+class TestDemo:
+    def test_the_demo_keeps_a_private_cluster_and_leaves_nothing_running(
+        self, data_folder: Path
+    ) -> None:
+        # 1. A first start in an empty folder makes the cluster, loads the district and serves.
+        with gridmap("demo", GRIDMAP_DATA=str(data_folder)) as server:
+            query = '{ grids(region: "230402") { totalCount } }'
+            assert server.ask(query) == {"grids": {"totalCount": 92}}
+            assert processes_in(data_folder)
+            # 2. Another command beside it uses the same cluster, and leaves it running.
+            beside = run(
+                "locate", 130.287, 47.36, "--datum", "WGS84", GRIDMAP_DATA=str(data_folder)
+            )
+            assert "市审计局" in beside.stdout, beside.stderr
+            assert server.ask(query) == {"grids": {"totalCount": 92}}
+            # 3. It listens on no port: only the server itself does.
+            settings = (data_folder / "postgres" / "data" / "postmaster.pid").read_text()
+            assert "5432\n" + str(data_folder / "postgres" / "run") in settings
+        # 4. Ctrl-C ends the server in order, and the cluster with it.
+        assert server.process.returncode == 0
+        assert processes_in(data_folder) == []
+        # 5. A second start finds everything where it was; a service's stop ends it as well.
+        with gridmap("demo", GRIDMAP_DATA=str(data_folder)) as server:
+            assert server.ask(query) == {"grids": {"totalCount": 92}}
+            server.process.send_signal(signal.SIGTERM)
+            server.process.wait(timeout=30)
+        assert processes_in(data_folder) == []
+
+    def test_a_cluster_that_a_killed_server_left_is_adopted_and_then_stopped(
+        self, data_folder: Path
+    ) -> None:
+        with gridmap("serve", GRIDMAP_DATA=str(data_folder)) as server:
+            server.process.kill()
+            server.process.wait(timeout=30)
+            assert processes_in(data_folder)
+        done = run("migrate", GRIDMAP_DATA=str(data_folder))
+        assert done.returncode == 0, done.stderr
+        assert processes_in(data_folder) == []
+
+    def test_the_demo_does_not_touch_a_database_that_holds_something_else(
+        self, database_url: str
+    ) -> None:
+        with psycopg.connect(database_url) as connection:
+            connection.execute(
+                "INSERT INTO regions (code, name, level) VALUES ('23', '黑龙江省', 'PROVINCE')"
+            )
+        refused = run("demo", PORT="0", DATABASE_URL=database_url)
+        assert refused.returncode == 1
+        assert "not the demo's" in refused.stderr
+        with psycopg.connect(database_url) as connection:
+            assert connection.execute("SELECT count(*) FROM regions").fetchone() == (1,)
+
+    def test_a_port_that_is_taken_is_said_before_anything_is_started(
+        self, data_folder: Path
+    ) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = str(taken.getsockname()[1])
+            refused = run("demo", PORT=port, GRIDMAP_DATA=str(data_folder))
+        assert refused.returncode == 1
+        assert port in refused.stderr
+        assert "PORT" in refused.stderr
+        assert list(data_folder.iterdir()) == []
+
+    def test_a_data_folder_that_cannot_be_used_is_said(self, tmp_path: Path) -> None:
+        file = tmp_path / "file"
+        file.touch()
+        refused = run("migrate", GRIDMAP_DATA=str(file))
+        assert refused.returncode == 1
+        assert "GRIDMAP_DATA" in refused.stderr
+        assert "Traceback" not in refused.stderr
