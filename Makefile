@@ -1,0 +1,42 @@
+# The habits of this project, one command each. `make help` lists them.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format bench lock clean runtime dev
+
+bin := .venv/bin
+
+# A recipe that runs until it is stopped ends in `exec`: then `make` passes a SIGTERM to the
+# program itself and not to a shell around it, and says nothing of its own when Ctrl-C ends it.
+
+help: ## List these commands
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | \
+	while IFS='|' read -r command meaning; do printf '%-14s %s\n' "$$command" "$$meaning"; done
+
+demo: runtime ## Serve the demo district on http://127.0.0.1:8000 until Ctrl-C (PORT, GRIDMAP_DATA, DATABASE_URL)
+	@exec $(bin)/gridmap demo
+
+test: check ## Check, then run every test (ARGS="-k boundary" for some)
+	@exec $(bin)/pytest $(ARGS)
+
+check: dev ## Check format, lint, types and import rules
+	@$(bin)/ruff format --check .
+	@$(bin)/ruff check .
+	@$(bin)/mypy
+	@$(bin)/lint-imports --no-logo
+
+format: dev ## Format the code and mend what the linter can mend
+	@$(bin)/ruff format .
+	@$(bin)/ruff check --fix .
+
+bench: dev ## Measure, on this machine
+	@exec $(bin)/python -m bench $(ARGS)
+
+lock: dev ## Lock what pyproject.toml asks for (ARGS=--upgrade for the newest of all)
+	@exec scripts/lock $(ARGS)
+
+clean: ## Remove what these commands made here (the demo's data stays)
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+runtime dev:
+	@scripts/environment $@

@@ -1,0 +1,368 @@
+"""Importing buildings: updated in place, but for how they are managed, which is dated.
+
+A column the file does not have leaves what is kept; so does a row without a footprint. The position
+is kept as it was given beside the WGS 84 one. A building drawn as a polygon has that for its
+footprint, and a point on it for its position.
+
+A management mode that differs from the newest closes that one on the row's `management_from` and
+begins there; UNMANAGED, or an empty cell, closes it and begins none.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, ClassVar
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from gridmap.geo.batches import Batch
+from gridmap.geo.checks import GeometryKind
+from gridmap.geo.problems import Kind
+from gridmap.store.imports import shapes
+from gridmap.store.imports.codes import (
+    communities_of,
+    refuse_other_community,
+    refuse_other_than_digits,
+    refuse_unfit,
+    settle_districts,
+)
+from gridmap.store.imports.columns import Rows
+from gridmap.store.imports.options import Counts
+from gridmap.store.imports.rules import refuse_repeated, refuse_unknown
+from gridmap.store.imports.run import Run
+
+_DIGITS = 17
+
+
+class BuildingImporter:
+    STAGED: ClassVar[dict[str, str]] = {
+        "code": "text",
+        "name": "text",
+        "community_code": "text",
+        "district_code": "text",
+        "compound": "text",
+        "households": "integer",
+        "mode": "text",
+        "managed_from": "date",
+        "location": "geometry(Point, 4326)",
+        "footprint": "geometry(MultiPolygon, 4326)",
+        "source_longitude": "double precision",
+        "source_latitude": "double precision",
+    }
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self._datum = str(run.datum)
+
+    def stage(self, rows: Rows, batch: Batch) -> tuple[list[Any], ...]:
+        run = self.run
+        if run.is_standard:
+            refuse_other_than_digits(
+                run,
+                rows,
+                (_DIGITS,),
+                f"a building has {_DIGITS}: its community's 12 and 5 of its own",
+            )
+            refuse_other_community(run, rows)
+        else:
+            refuse_unfit(run, rows)
+        locations, footprints = self._positions(rows, batch)
+        communities, districts = communities_of(run, rows)
+        return (
+            rows.codes,
+            rows.values["name"],
+            communities,
+            districts,
+            rows.values["compound"],
+            rows.values["households"],
+            rows.values["management_mode"],
+            [day or run.day for day in rows.values["management_from"]],
+            shapes.as_wkb(shapes.in_wgs84(run, locations)),
+            shapes.as_wkb(shapes.in_wgs84(run, footprints)),
+            _plain_numbers(shapely.get_x(locations)),
+            _plain_numbers(shapely.get_y(locations)),
+        )
+
+    def _positions(self, rows: Rows, batch: Batch) -> tuple[shapes.Geometries, shapes.Geometries]:
+        """Points and footprints, in the file's datum."""
+        given = _points(rows.values["longitude"], rows.values["latitude"])
+        if batch.geometries is None:
+            self.run.columns.need("longitude", "latitude")
+        else:
+            drawn = np.array([wkb is not None for wkb in batch.geometries], dtype=bool)
+            given[drawn] = batch.geometries[drawn]
+        footprints = shapes.texts(rows.values["footprint"])
+        drawn = np.array([_is_polygon(wkb) for wkb in given], dtype=bool)
+        footprints[drawn] = given[drawn]
+        footprints = shapes.checked_where_given(self.run, rows, footprints, GeometryKind.POLYGON)
+        locations = np.full(len(given), None, dtype=object)
+        locations[drawn] = shapely.point_on_surface(footprints[drawn])
+        standing = np.flatnonzero(~drawn)
+        if len(standing):
+            some = Rows(
+                [rows.numbers[i] for i in standing], [rows.codes[i] for i in standing], values={}
+            )
+            locations[standing] = shapes.checked(
+                self.run, some, given[standing], GeometryKind.POINT
+            )
+        return locations, footprints
+
+    def check(self) -> None:
+        run = self.run
+        run.sql("LOCK TABLE buildings, building_managements IN SHARE ROW EXCLUSIVE MODE")
+        settle_districts(run)
+        refuse_repeated(run, "code")
+        refuse_unknown(run, "community_code", "regions", "community")
+        self._warn_outside_grids()
+        self._judge()
+        self._judge_management()
+
+    def _warn_outside_grids(self) -> None:
+        """Served by grids_boundary_idx."""
+        run = self.run
+        for row, code, longitude, latitude in run.sql(
+            """
+            SELECT file_row, code, ST_X(location), ST_Y(location)
+            FROM staged
+            WHERE location IS NOT NULL
+              AND NOT EXISTS (
+                  SELECT 1
+                  FROM grids
+                  WHERE ST_Covers(grids.boundary, staged.location)
+                    AND grids.valid_from <= :day
+                    AND (grids.valid_to IS NULL OR grids.valid_to > :day)
+              )
+            """,
+            day=run.day,
+        ):
+            run.warn(
+                row,
+                code,
+                Kind.OUTSIDE_GRIDS,
+                f"lies in no grid: {longitude:.6f}, {latitude:.6f} (WGS 84)",
+                "Check the position and --datum, or import the grid it lies in.",
+            )
+
+    def _judge(self) -> None:
+        """Makes `judged`: for each row, whether the building is new, or differs from the kept."""
+        run = self.run
+        compound = "staged" if run.columns.has("compound") else "kept"
+        run.sql("DROP TABLE IF EXISTS judged")
+        # Served by buildings_pkey.
+        run.sql(
+            f"""
+            CREATE TEMPORARY TABLE judged ON COMMIT DROP AS
+            SELECT
+                file_row,
+                kept.code IS NULL AS is_new,
+                (staged.community_code, staged.name, {compound}.compound, staged.households)
+                    IS DISTINCT FROM
+                    (kept.community_code, kept.name, kept.compound, kept.households)
+                    OR abs(ST_X(staged.location) - ST_X(kept.location)) > :same
+                    OR abs(ST_Y(staged.location) - ST_Y(kept.location)) > :same
+                    AS differs,
+                staged.footprint IS NOT NULL
+                    AND (kept.footprint IS NULL OR NOT staged.footprint = kept.footprint)
+                    AS has_other_footprint
+            FROM staged
+            LEFT JOIN buildings AS kept USING (district_code, code)
+            """,
+            same=shapes.SAME_DEGREES,
+        )
+        same = shapes.rows_of_same_shape(
+            run,
+            """
+            SELECT file_row, ST_AsBinary(staged.footprint), ST_AsBinary(kept.footprint)
+            FROM judged
+            JOIN staged USING (file_row)
+            JOIN buildings AS kept USING (district_code, code)
+            WHERE has_other_footprint AND kept.footprint IS NOT NULL
+            """,
+        )
+        run.sql(
+            """
+            UPDATE judged
+            SET has_other_footprint = FALSE
+            WHERE file_row = ANY(CAST(:rows AS integer[]))
+            """,
+            rows=same,
+        )
+
+    def _judge_management(self) -> None:
+        """Makes `modes`: for each row whose mode differs from the newest, what becomes of that."""
+        run = self.run
+        run.sql("DROP TABLE IF EXISTS modes")
+        # Served by building_managements_pkey.
+        run.sql(
+            """
+            CREATE TEMPORARY TABLE modes ON COMMIT DROP AS
+            SELECT
+                staged.file_row, staged.district_code, staged.code, staged.mode,
+                staged.managed_from, newest.valid_from AS kept_from, newest.valid_to AS kept_to,
+                CASE
+                    WHEN newest.valid_from IS NULL THEN 'begin'
+                    WHEN staged.managed_from < newest.valid_from THEN 'conflict'
+                    WHEN newest.valid_to <= staged.managed_from THEN 'begin'
+                    WHEN newest.valid_to IS NOT NULL THEN 'conflict'
+                    WHEN staged.managed_from = newest.valid_from THEN 'correct'
+                    ELSE 'close'
+                END AS verdict
+            FROM staged
+            LEFT JOIN LATERAL (
+                SELECT *
+                FROM building_managements AS managed
+                WHERE managed.district_code = staged.district_code
+                  AND managed.building_code = staged.code
+                ORDER BY managed.valid_from DESC
+                LIMIT 1
+            ) AS newest ON TRUE
+            WHERE :is_given
+              AND staged.mode IS DISTINCT FROM
+                  CASE WHEN newest.valid_to IS NULL THEN newest.mode END
+              AND (staged.mode IS DISTINCT FROM newest.mode OR newest.valid_to <= managed_from)
+            """,
+            is_given=run.columns.has("management_mode"),
+        )
+        for row, code, begin, kept_from, kept_to in run.sql(
+            """
+            SELECT file_row, code, managed_from, kept_from, kept_to
+            FROM modes
+            WHERE verdict = 'conflict'
+            """
+        ):
+            run.refuse(
+                row,
+                code,
+                Kind.DATE_CONFLICT,
+                f"its management mode begins on {begin}, but the mode that is kept began on "
+                f"{kept_from}" + (f" and ended on {kept_to}" if kept_to else ""),
+                f"Give a management_from of {kept_to or kept_from} or later.",
+            )
+
+    def merge(self) -> Counts:
+        self._update()
+        self._insert()
+        self._manage()
+        return Counts(
+            *self.run.sql(
+                """
+                SELECT
+                    count(*) FILTER (WHERE is_new),
+                    count(*) FILTER (WHERE NOT is_new AND is_touched),
+                    count(*) FILTER (WHERE NOT is_new AND NOT is_touched)
+                FROM (
+                    SELECT
+                        is_new,
+                        differs OR has_other_footprint OR modes.file_row IS NOT NULL AS is_touched
+                    FROM judged
+                    LEFT JOIN modes USING (file_row)
+                ) AS outcome
+                """
+            ).one()
+        )
+
+    def _update(self) -> None:
+        """Served by buildings_pkey."""
+        run = self.run
+        compound = "staged.compound" if run.columns.has("compound") else "kept.compound"
+        run.sql(
+            f"""
+            UPDATE buildings AS kept
+            SET community_code = staged.community_code,
+                name = staged.name,
+                compound = {compound},
+                households = staged.households,
+                location = staged.location,
+                footprint = CASE
+                    WHEN has_other_footprint THEN staged.footprint
+                    ELSE kept.footprint
+                END,
+                source_datum = :datum,
+                source_longitude = staged.source_longitude,
+                source_latitude = staged.source_latitude
+            FROM judged
+            JOIN staged USING (file_row)
+            WHERE (differs OR has_other_footprint)
+              AND kept.district_code = staged.district_code
+              AND kept.code = staged.code
+            """,
+            datum=self._datum,
+        )
+
+    def _insert(self) -> None:
+        self.run.sql(
+            """
+            INSERT INTO buildings (
+                district_code, code, community_code, name, compound, households, location,
+                footprint, source_datum, source_longitude, source_latitude
+            )
+            SELECT
+                district_code, code, community_code, name, compound, households, location,
+                footprint, :datum, source_longitude, source_latitude
+            FROM judged
+            JOIN staged USING (file_row)
+            WHERE is_new
+            ORDER BY district_code, code
+            """,
+            datum=self._datum,
+        )
+
+    def _manage(self) -> None:
+        """Closes, corrects and begins management modes. Served by building_managements_pkey."""
+        run = self.run
+        run.sql(
+            """
+            UPDATE building_managements AS managed
+            SET valid_to = modes.managed_from
+            FROM modes
+            WHERE verdict = 'close'
+              AND managed.district_code = modes.district_code
+              AND managed.building_code = modes.code
+              AND managed.valid_from = modes.kept_from
+            """
+        )
+        run.sql(
+            """
+            DELETE FROM building_managements AS managed
+            USING modes
+            WHERE verdict = 'correct'
+              AND managed.district_code = modes.district_code
+              AND managed.building_code = modes.code
+              AND managed.valid_from = modes.kept_from
+            """
+        )
+        run.sql(
+            """
+            INSERT INTO building_managements (district_code, building_code, mode, valid_from)
+            SELECT district_code, code, mode, managed_from
+            FROM modes
+            WHERE mode IS NOT NULL
+            """
+        )
+
+
+def _points(longitudes: list[float | None], latitudes: list[float | None]) -> shapes.Geometries:
+    """WKB of points; None where either number is missing."""
+    points: shapes.Geometries = np.full(len(longitudes), None, dtype=object)
+    for i, (longitude, latitude) in enumerate(zip(longitudes, latitudes, strict=True)):
+        if longitude is not None and latitude is not None:
+            points[i] = _WKB_POINT.pack(1, 1, longitude, latitude)
+    return points
+
+
+def _is_polygon(wkb: bytes | None) -> bool:
+    """Whether the geometry is a Polygon or MultiPolygon, by its head alone."""
+    if wkb is None or len(wkb) < 5:
+        return False
+    (kind,) = struct.unpack_from("<I" if wkb[0] == 1 else ">I", wkb, 1)
+    return (kind & 0xFFFF) % 1000 in (3, 6)
+
+
+def _plain_numbers(numbers: NDArray[np.float64]) -> list[float | None]:
+    """None where the point was missing."""
+    return [None if number != number else number for number in numbers.tolist()]
+
+
+_WKB_POINT = struct.Struct("<BIdd")

@@ -1,0 +1,408 @@
+"""Importing grids: dated versions of outlines that must not overlap.
+
+A row is compared with the version that begins on the day it names, or else with the newest:
+
+- the same outline, name and community: unchanged, whatever the day (a last day that is new is set);
+- different, on a later day: the version is closed on that day and a new one begins;
+- different, on the day the newest version began: that version is corrected in place;
+- different, on an earlier day: refused, for the past is not rewritten.
+
+Grids that the file does not name are left alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from gridmap.errors import Conflict
+from gridmap.geo.batches import Batch
+from gridmap.geo.checks import GeometryKind
+from gridmap.geo.overlaps import Overlap, OverlapFinder
+from gridmap.geo.problems import Kind
+from gridmap.store.imports import shapes
+from gridmap.store.imports.codes import (
+    communities_of,
+    refuse_other_community,
+    refuse_other_than_digits,
+    refuse_unfit,
+    settle_districts,
+)
+from gridmap.store.imports.columns import Rows
+from gridmap.store.imports.dates import begins, refuse_dates_out_of_order, refuse_end
+from gridmap.store.imports.options import Counts
+from gridmap.store.imports.rules import refuse_repeated, refuse_unknown
+from gridmap.store.imports.run import Run
+from gridmap.store.imports.staging import batches_of
+
+_DIGITS = 15
+
+
+class GridImporter:
+    STAGED: ClassVar[dict[str, str]] = {
+        "code": "text",
+        "name": "text",
+        "community_code": "text",
+        "district_code": "text",
+        "valid_from": "date",
+        "is_dated": "boolean",
+        "valid_to": "date",
+        "boundary": "geometry(MultiPolygon, 4326)",
+    }
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self._datum = str(run.datum)
+        self._written = 0
+        self._finder = run.resources.enter_context(OverlapFinder())
+        self._extent = np.array([np.inf, np.inf, -np.inf, -np.inf])
+        run.sql("LOCK TABLE grids IN SHARE ROW EXCLUSIVE MODE")
+        self._make_judged()
+        if run.is_standard:
+            run.after_batch = self._take_in
+
+    def stage(self, rows: Rows, batch: Batch) -> tuple[list[Any], ...]:
+        run = self.run
+        if run.is_standard:
+            refuse_other_than_digits(
+                run, rows, (_DIGITS,), f"a grid has {_DIGITS}: its community's 12 and 3 of its own"
+            )
+            refuse_other_community(run, rows)
+        else:
+            refuse_unfit(run, rows)
+        refuse_dates_out_of_order(run, rows)
+        given = batch.geometries
+        if given is None:
+            run.columns.need("boundary")
+            given = shapes.texts(rows.values["boundary"])
+        sound = shapes.checked(run, rows, given, GeometryKind.POLYGON)
+        outlines = shapes.in_wgs84(run, sound)
+        self._collect(outlines, rows.numbers)
+        communities, districts = communities_of(run, rows)
+        return (
+            rows.codes,
+            rows.values["name"],
+            communities,
+            districts,
+            *begins(run, rows),
+            rows.values["valid_to"],
+            shapes.as_wkb(outlines),
+        )
+
+    def _collect(self, outlines: NDArray[np.object_], numbers: list[int]) -> None:
+        there = np.flatnonzero(~shapely.is_missing(outlines))
+        if len(there):
+            self._finder.add(outlines[there], np.array(numbers)[there])
+            west, south, east, north = shapely.total_bounds(outlines[there])
+            self._extent[:2] = np.minimum(self._extent[:2], (west, south))
+            self._extent[2:] = np.maximum(self._extent[2:], (east, north))
+
+    def check(self) -> None:
+        run = self.run
+        if not run.is_standard:
+            settle_districts(run)
+            self._take_in(*run.sql("SELECT min(file_row), max(file_row) FROM staged").one())
+        refuse_repeated(run, "code")
+        refuse_unknown(run, "community_code", "regions", "community")
+        self._judge()
+        self._look_for_overlaps()
+
+    def _make_judged(self) -> None:
+        """Makes `judged`, for rows that name a kept grid: what is to become of them."""
+        self.run.sql("DROP TABLE IF EXISTS judged")
+        self.run.sql(
+            """
+            CREATE TEMPORARY TABLE judged (
+                file_row integer,
+                district_code text,
+                code text,
+                valid_from date,
+                valid_to date,
+                kept_from date,
+                kept_to date,
+                newest_from date,
+                same_words boolean,
+                same_outline boolean,
+                verdict text
+            ) ON COMMIT DROP
+            """
+        )
+
+    def _take_in(self, first: int, last: int) -> None:
+        """Compares staged rows with the kept ones, and writes the grids that are new at once.
+
+        The rest of the file is read meanwhile; a row that is refused later undoes it all. Of rows
+        with one code only the first is written, of those in an unknown community none; the checks
+        will refuse them. Served by grids_pkey.
+        """
+        run = self.run
+        run.sql(
+            """
+            INSERT INTO judged
+            SELECT
+                staged.file_row, staged.district_code, staged.code,
+                staged.valid_from, staged.valid_to,
+                kept.valid_from, kept.valid_to, kept.newest_from,
+                (staged.name, staged.community_code) = (kept.name, kept.community_code),
+                staged.boundary = kept.boundary
+            FROM staged
+            CROSS JOIN LATERAL (
+                SELECT versions.*, max(versions.valid_from) OVER () AS newest_from
+                FROM grids AS versions
+                WHERE versions.district_code = staged.district_code
+                  AND versions.code = staged.code
+                ORDER BY
+                    staged.is_dated AND versions.valid_from = staged.valid_from DESC,
+                    versions.valid_from DESC
+                LIMIT 1
+            ) AS kept
+            WHERE file_row BETWEEN :first AND :last
+            """,
+            first=first,
+            last=last,
+        )
+        if run.is_refused:
+            return
+        self._written += run.sql(
+            """
+            INSERT INTO grids (
+                district_code, code, community_code, name, boundary, source_datum,
+                valid_from, valid_to
+            )
+            SELECT DISTINCT ON (district_code, code)
+                district_code, code, community_code, name, boundary, :datum, valid_from, valid_to
+            FROM staged
+            WHERE file_row BETWEEN :first AND :last
+              AND community_code IN (SELECT code FROM regions)
+              AND (valid_to IS NULL OR valid_to > valid_from)
+              AND NOT EXISTS (SELECT 1 FROM judged WHERE judged.file_row = staged.file_row)
+            ORDER BY district_code, code, file_row
+            """,
+            first=first,
+            last=last,
+            datum=self._datum,
+        ).rowcount
+
+    def _judge(self) -> None:
+        """Gives the verdicts, and refuses rows whose dates contradict what is kept."""
+        run = self.run
+        run.sql("ANALYZE judged")
+        same = shapes.rows_of_same_shape(
+            run,
+            """
+            SELECT file_row, ST_AsBinary(staged.boundary), ST_AsBinary(kept.boundary)
+            FROM judged
+            JOIN staged USING (file_row)
+            JOIN grids AS kept
+              ON kept.district_code = judged.district_code
+             AND kept.code = judged.code
+             AND kept.valid_from = judged.kept_from
+            WHERE NOT judged.same_outline
+            """,
+        )
+        run.sql(
+            "UPDATE judged SET same_outline = TRUE WHERE file_row = ANY(CAST(:rows AS integer[]))",
+            rows=same,
+        )
+        run.sql(
+            """
+            UPDATE judged
+            SET verdict = CASE
+                WHEN same_words AND same_outline AND valid_to = kept_to THEN 'unchanged'
+                WHEN same_words AND same_outline AND valid_from >= kept_to THEN 'version'
+                WHEN same_words AND same_outline AND valid_to IS NULL THEN 'unchanged'
+                WHEN kept_from < newest_from THEN 'conflict'
+                WHEN same_words AND same_outline AND valid_to > kept_from THEN 'ended'
+                WHEN valid_from > kept_from THEN 'version'
+                WHEN valid_from = kept_from THEN 'corrected'
+                ELSE 'conflict'
+            END
+            """
+        )
+        for row, code, begins_on, newest in run.sql(
+            """
+            SELECT file_row, code, valid_from, newest_from
+            FROM judged
+            WHERE verdict = 'conflict'
+            """
+        ):
+            run.refuse(
+                row,
+                code,
+                Kind.DATE_CONFLICT,
+                f"the row begins on {begins_on}, but the newest version of the grid began on "
+                f"{newest}",
+                f"Give a valid_from of {newest} to correct that version, or later for a new one.",
+            )
+        for row, code, begin, end in run.sql(
+            """
+            SELECT file_row, staged.code, staged.valid_from, staged.valid_to
+            FROM staged
+            LEFT JOIN judged USING (file_row)
+            WHERE NOT staged.is_dated
+              AND staged.valid_to <= staged.valid_from
+              AND (verdict IS NULL OR verdict IN ('version', 'corrected'))
+            """
+        ):
+            refuse_end(run, row, code, begin, end)
+
+    def _look_for_overlaps(self) -> None:
+        """Adds the kept grids near by that the file does not replace, and starts the search."""
+        run = self.run
+        if not np.isfinite(self._extent).all():
+            return
+        self._add_kept()
+        search = run.pool.submit(self._search)
+        run.pending.append(lambda: self._report(search.result()))
+
+    def _add_kept(self) -> None:
+        """Makes `nearby`, where kept grids have keys below 0. Served by grids_boundary_idx."""
+        run = self.run
+        west, south, east, north = self._extent.tolist()
+        run.sql("DROP TABLE IF EXISTS nearby")
+        run.sql(
+            """
+            CREATE TEMPORARY TABLE nearby ON COMMIT DROP AS
+            SELECT -row_number() OVER () AS key, district_code, code, valid_from, valid_to
+            FROM grids
+            WHERE boundary && ST_MakeEnvelope(:west, :south, :east, :north, 4326)
+              AND (valid_to IS NULL OR valid_to > (SELECT min(valid_from) FROM staged))
+              AND NOT EXISTS (
+                  SELECT 1
+                  FROM staged
+                  WHERE staged.district_code = grids.district_code AND staged.code = grids.code
+              )
+            """,
+            west=west,
+            south=south,
+            east=east,
+            north=north,
+        )
+        for rows in batches_of(
+            run.connection,
+            """
+            SELECT key, ST_AsBinary(boundary)
+            FROM nearby
+            JOIN grids USING (district_code, code, valid_from)
+            """,
+        ):
+            keys, outlines = zip(*rows, strict=True)
+            self._finder.add(shapely.from_wkb(outlines), np.array(keys), known=True)
+
+    def _search(self) -> list[Overlap]:
+        return list(self._finder.overlaps(self.run.options.sliver_tolerance_metres))
+
+    def _report(self, overlaps: list[Overlap]) -> None:
+        """Each overlap of the same days at the later row of the file."""
+        run = self.run
+        found = {
+            tuple(sorted((overlap.first, overlap.second), reverse=True)): overlap
+            for overlap in overlaps
+        }
+        rows, others = zip(*found, strict=True) if found else ((), ())
+        for row, code, other, theirs in run.sql(
+            """
+            WITH period (key, code, valid_from, valid_to) AS (
+                SELECT file_row, code, valid_from, COALESCE(valid_to, 'infinity') FROM staged
+                UNION ALL
+                SELECT key, code, valid_from, COALESCE(valid_to, 'infinity') FROM nearby
+            )
+            SELECT mine.key, mine.code, theirs.key, theirs.code
+            FROM unnest(CAST(:rows AS bigint[]), CAST(:others AS bigint[])) AS pair (mine, theirs)
+            JOIN period AS mine ON mine.key = pair.mine
+            JOIN period AS theirs ON theirs.key = pair.theirs
+            WHERE mine.valid_from < theirs.valid_to AND theirs.valid_from < mine.valid_to
+            """,
+            rows=list(rows),
+            others=list(others),
+        ):
+            overlap = found[row, other]
+            whose = f"grid {theirs} of row {other}" if other > 0 else f"the kept grid {theirs}"
+            (run.refuse if run.is_standard else run.warn)(
+                row,
+                code,
+                Kind.OVERLAP,
+                f"overlaps {whose} by {overlap.area_m2:,.0f} m², {overlap.width_metres:.1f} m "
+                f"wide, at {overlap.longitude:.6f}, {overlap.latitude:.6f} (WGS 84)",
+                "Move the boundary between the two, so that they share it.",
+            )
+
+    def merge(self) -> Counts:
+        run = self.run
+        run.sql(
+            """
+            UPDATE grids
+            SET valid_to = judged.valid_from
+            FROM judged
+            WHERE judged.verdict = 'version'
+              AND grids.district_code = judged.district_code
+              AND grids.code = judged.code
+              AND grids.valid_from = judged.kept_from
+              AND (judged.kept_to IS NULL OR judged.kept_to > judged.valid_from)
+            """
+        )
+        run.sql(
+            """
+            UPDATE grids
+            SET valid_to = judged.valid_to
+            FROM judged
+            WHERE judged.verdict = 'ended'
+              AND grids.district_code = judged.district_code
+              AND grids.code = judged.code
+              AND grids.valid_from = judged.kept_from
+            """
+        )
+        run.sql(
+            """
+            UPDATE grids
+            SET name = staged.name,
+                community_code = staged.community_code,
+                boundary = staged.boundary,
+                source_datum = :datum,
+                valid_to = COALESCE(staged.valid_to, grids.valid_to)
+            FROM judged
+            JOIN staged USING (file_row)
+            WHERE judged.verdict = 'corrected'
+              AND grids.district_code = judged.district_code
+              AND grids.code = judged.code
+              AND grids.valid_from = judged.kept_from
+            """,
+            datum=self._datum,
+        )
+        run.sql(
+            """
+            INSERT INTO grids (
+                district_code, code, community_code, name, boundary, source_datum,
+                valid_from, valid_to
+            )
+            SELECT
+                staged.district_code, staged.code, staged.community_code, staged.name,
+                staged.boundary, :datum, staged.valid_from, staged.valid_to
+            FROM staged
+            JOIN judged USING (file_row)
+            WHERE judged.verdict = 'version'
+            ORDER BY staged.district_code, staged.code
+            """,
+            datum=self._datum,
+        )
+        counts = Counts(
+            *run.sql(
+                """
+                SELECT
+                    count(*) FILTER (WHERE verdict IS NULL),
+                    count(*) FILTER (WHERE verdict <> 'unchanged'),
+                    count(*) FILTER (WHERE verdict = 'unchanged')
+                FROM staged
+                LEFT JOIN judged USING (file_row)
+                """
+            ).one()
+        )
+        if counts.added != self._written:
+            raise Conflict(
+                f"Of {counts.added} new grids only {self._written} could be written, so nothing "
+                "was. Import the file again; if that does not help, report it as a fault."
+            )
+        return counts

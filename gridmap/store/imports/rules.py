@@ -1,0 +1,71 @@
+"""Checks that several nouns share, each one statement over all staged rows."""
+
+from __future__ import annotations
+
+from gridmap.geo.problems import Kind
+from gridmap.store.imports.run import Run
+
+
+def refuse_repeated(run: Run, *columns: str, table: str = "staged", code: str = "code") -> None:
+    """Refuses each row that repeats the columns' values of an earlier one, naming that one."""
+    keys = ", ".join(columns)
+    for row, named, first in run.sql(
+        f"""
+        SELECT file_row, {code}, first
+        FROM (
+            SELECT file_row, {code}, min(file_row) OVER (PARTITION BY {keys}) AS first
+            FROM {table}
+            WHERE {columns[0]} IS NOT NULL
+        ) AS numbered
+        WHERE file_row > first
+        """
+    ):
+        run.refuse(
+            row,
+            named,
+            Kind.DUPLICATE_CODE,
+            f"row {first} has the same {_plainly(columns)}",
+            "Remove one of the two rows, or give it a code of its own.",
+        )
+
+
+def refuse_unknown(
+    run: Run,
+    column: str,
+    table: str,
+    what: str,
+    *,
+    kind: Kind = Kind.UNKNOWN_PARENT,
+    code: str = "code",
+    in_file_too: bool = False,
+) -> None:
+    """Refuses each row whose `column` names no row of `table` (nor, if asked, of the file).
+
+    Served by the table's primary key, or by its index on the code.
+    """
+    or_in_file = (
+        f"AND NOT EXISTS (SELECT 1 FROM staged AS other WHERE other.code = staged.{column})"
+        if in_file_too
+        else ""
+    )
+    for row, named, missing in run.sql(
+        f"""
+        SELECT file_row, {code}, {column}
+        FROM staged
+        WHERE {column} IS NOT NULL
+          AND NOT EXISTS (SELECT 1 FROM {table} AS kept WHERE kept.code = staged.{column})
+          {or_in_file}
+        """
+    ):
+        run.refuse(
+            row,
+            named,
+            kind,
+            f"{what} {missing} is not known",
+            f"Correct the code, or import {table} with it first.",
+        )
+
+
+def _plainly(columns: tuple[str, ...]) -> str:
+    names = [column.removesuffix("_code").replace("_", " ") for column in columns]
+    return " and ".join(names)

@@ -1,0 +1,153 @@
+"""From a file's cells to typed values: codes, dates, numbers, and words for levels and modes.
+
+Each function takes one cell (str, int, float, bool, date, datetime or None) and returns its value,
+None for an empty cell. Each raises ValueError with what is wrong, worded to follow the offending
+value: "… is no date".
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+import re
+import unicodedata
+
+from gridmap.store.buildings import UNMANAGED
+from gridmap.store.tables import MANAGEMENT_MODES, REGION_LEVELS, SPONSOR_LEVELS
+
+
+def text_of(value: object) -> str | None:
+    """The cell as text without the blanks around it."""
+    if value is None or isinstance(value, str):
+        text = value.strip() if value else ""
+    elif isinstance(value, float) and value.is_integer():
+        text = str(int(value))
+    else:
+        text = str(value)
+    if "\0" in text:
+        raise ValueError("holds a zero byte")
+    return text or None
+
+
+def code_of(value: object) -> str | None:
+    """The cell as a code. A number is its digits: spreadsheets and DBF files turn codes to numbers.
+
+    Raises for numbers of more than 15 digits, the last of which a spreadsheet has already lost.
+    """
+    if isinstance(value, (int, float)):
+        if isinstance(value, bool) or not math.isfinite(value) or value < 0 or value % 1:
+            raise ValueError("is no code")
+        if value >= _LARGEST_WHOLE_NUMBER:
+            raise ValueError(
+                "is a number too long for a spreadsheet, which keeps 15 digits; format the column "
+                "as text and enter the codes again"
+            )
+        return str(int(value))
+    text = text_of(value)
+    if text and not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+    if text and text.endswith(".0") and text[:-2].isdecimal():
+        return text[:-2]
+    return text
+
+
+def number_of(value: object) -> float | None:
+    """The cell as a finite or infinite number; degrees are judged later, with the geometry."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    text = text_of(value)
+    if text is None:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError("is no number") from None
+
+
+def count_of(value: object) -> int | None:
+    """The cell as a whole number, zero or more."""
+    number = number_of(value)
+    if number is None:
+        return None
+    if not 0 <= number < _LARGEST_COUNT or number % 1:
+        raise ValueError("is no whole number, zero or more")
+    return int(number)
+
+
+def date_of(value: object) -> datetime.date | None:
+    """The cell as a date: a real one, or 2024-01-31, 2024/1/31, 20240131 or 2024年1月31日."""
+    if isinstance(value, datetime.datetime):
+        return value.date()
+    if isinstance(value, datetime.date):
+        return value
+    text = text_of(value)
+    if text is None:
+        return None
+    written = _DATE.fullmatch(text) or _DIGITS_OF_A_DATE.fullmatch(text)
+    if not written:
+        raise ValueError("is no date such as 2024-01-31")
+    try:
+        return datetime.date(int(written[1]), int(written[2]), int(written[3]))
+    except ValueError:
+        raise ValueError("is no day of the calendar") from None
+
+
+def region_level_of(value: object) -> str | None:
+    return _word(value, _REGION_LEVELS, "no level of a region", REGION_LEVELS)
+
+
+def sponsor_level_of(value: object) -> str | None:
+    return _word(value, _SPONSOR_LEVELS, "no level of a sponsor", SPONSOR_LEVELS)
+
+
+def mode_of(value: object) -> str | None:
+    """The management mode; None where nobody manages the building, said or left empty."""
+    known = _word(value, _MODES, "no management mode", (*MANAGEMENT_MODES, UNMANAGED))
+    return None if known == UNMANAGED else known
+
+
+# From 2**53 on, not every whole number is a float.
+_LARGEST_WHOLE_NUMBER = 2**53
+_LARGEST_COUNT = 2**31
+
+_DATE = re.compile(
+    r"(\d{4})\s*[-/.年]\s*(\d{1,2})\s*[-/.月]\s*(\d{1,2})\s*日?(?:[T ]00:00(?::00)?Z?)?"
+)
+_DIGITS_OF_A_DATE = re.compile(r"(\d{4})(\d\d)(\d\d)")
+
+_REGION_LEVELS = {
+    "PROVINCE": ("province", "省", "省级", "自治区", "直辖市"),
+    "CITY": ("city", "市", "市级", "地市", "地级市"),
+    "DISTRICT": ("district", "county", "区", "县", "区级", "县级", "区县", "县区"),
+    "STREET": ("street", "town", "township", "街道", "镇", "乡", "乡镇", "街道级", "镇街"),
+    "COMMUNITY": ("community", "village", "社区", "村", "社区级", "居委会", "村委会"),
+}
+_SPONSOR_LEVELS = {
+    "CITY": ("city", "市", "市级", "市直", "市直单位", "市直属"),
+    "DISTRICT": ("district", "区", "区级", "区直", "区直单位", "区级包保组", "县级", "县直"),
+    "STREET": ("street", "街道", "街道级", "镇", "乡", "乡镇"),
+    "COMMUNITY": ("community", "社区", "社区级", "村"),
+}
+_MODES = {
+    "COMMUNITY_LED": ("community_led", "社区领办"),
+    "PROFESSIONAL": ("professional", "专业引进", "专业物业"),
+    "BASELINE_CLEANING": ("baseline_cleaning", "底线保洁"),
+    "SELF_MANAGED": ("self_managed", "业主自治", "业主自管"),
+    UNMANAGED: ("unmanaged", "无", "无物业", "无管理", "无人管理"),
+}
+
+
+def _word(
+    value: object, words: dict[str, tuple[str, ...]], what: str, known: tuple[str, ...]
+) -> str | None:
+    text = text_of(value)
+    if text is None:
+        return None
+    wanted = text.casefold()
+    for meaning, spellings in words.items():
+        if wanted in spellings:
+            return meaning
+    raise ValueError(
+        f"is {what}; write {', '.join(known[:-1])} or {known[-1]}, "
+        f"or in Chinese {'、'.join(next(s for s in words[k] if not s.isascii()) for k in known)}"
+    )
