@@ -128,6 +128,12 @@ def test_nothing_starts_without_a_password_of_ones_own(text: str, compose: dict[
     assert all(value.startswith("${POSTGRES_PASSWORD:?") for _, value in settings)
 
 
+@pytest.mark.parametrize("name", [".gitignore", ".dockerignore"])
+def test_the_file_with_the_password_is_neither_committed_nor_sent(name: str) -> None:
+    ignored = GitIgnoreSpec.from_lines((ROOT / name).read_text().splitlines())
+    assert ignored.match_file(".env")
+
+
 def test_no_password_stands_in_the_address(compose: dict[str, Any]) -> None:
     for name in ("migrate", "server"):
         address = compose["services"][name]["environment"]["DATABASE_URL"]

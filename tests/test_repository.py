@@ -152,7 +152,7 @@ def test_ci_runs_what_people_run() -> None:
     commands = [
         line
         for line in (ROOT / ".ci" / "run").read_text().splitlines()
-        if line and not line.startswith(("#", "set ", "cd "))
+        if line and not line.startswith(("#", "set ", "CDPATH= cd "))
     ]
     assert commands == ["exec make test"]
 

@@ -73,7 +73,12 @@ OnOption = Annotated[
 def demo() -> None:
     """Serve the synthetic demo district, on a database of its own unless DATABASE_URL is set."""
     settings = settings_from_environment()
-    with _listening(settings) as listening, _database(settings) as url:
+    # Ctrl-C is how the demo ends, also while it is still being loaded.
+    with (
+        suppress(KeyboardInterrupt),
+        _listening(settings) as listening,
+        _database(settings) as url,
+    ):
         _migrate(url)
         engine = tool_engine(url)
         load_demo(engine, console)
@@ -332,6 +337,7 @@ def _serve(settings: Settings, url: str, listening: socket.socket) -> None:
         server_header=False,
         timeout_graceful_shutdown=5,
     )
+    listening.listen(config.backlog)  # so that whoever reads the next line can connect
     host, port = listening.getsockname()[:2]
     console.print(f"\nServing on http://{host}:{port} – try a query at /graphql. Ctrl-C stops.")
     with suppress(KeyboardInterrupt):

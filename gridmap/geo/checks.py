@@ -16,6 +16,7 @@ import numpy as np
 import shapely
 from numpy.typing import ArrayLike, NDArray
 
+from gridmap.geo.bounds import Bounds
 from gridmap.geo.problems import Kind, Problem, Severity
 
 Geometries = NDArray[np.object_]
@@ -27,16 +28,6 @@ class GeometryKind(StrEnum):
 
     POINT = "point"
     POLYGON = "polygon"
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """A box in degrees, edges included."""
-
-    west: float
-    south: float
-    east: float
-    north: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +98,6 @@ _SEMI_MAJOR_METRES = 6_378_137.0
 _ECCENTRICITY_SQUARED = 0.006_694_379_990_141_3
 _EARTH = Bounds(-180.0, -90.0, 180.0, 90.0)
 _STRIP_METRES = 1.0
-_POLYGONAL = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)
 _OR_REPAIR = ", or import with --repair"
 _PLACE = re.compile(r"(.*)\[(\S+) (\S+)\]")
 # GEOS's words for a bad shape, in the owner's.
@@ -153,7 +143,7 @@ def _fits(geometries: Geometries, wanted: GeometryKind) -> NDArray[np.bool_]:
     kind = shapely.get_type_id(geometries)
     fits: NDArray[np.bool_]
     if wanted is GeometryKind.POLYGON:
-        fits = np.isin(kind, _POLYGONAL)
+        fits = (kind == shapely.GeometryType.POLYGON) | (kind == shapely.GeometryType.MULTIPOLYGON)
     else:
         one = shapely.get_num_geometries(geometries) == 1
         fits = (kind == shapely.GeometryType.POINT) | (

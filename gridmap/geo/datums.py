@@ -15,11 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import NamedTuple
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+
+from gridmap.geo.bounds import Bounds
 
 Points = NDArray[np.float64]
 Geometries = NDArray[np.object_]
@@ -39,17 +40,8 @@ class Datum(StrEnum):
         return self in (Datum.GCJ02, Datum.BD09)
 
 
-class Box(NamedTuple):
-    """Bounds in degrees, edges included."""
-
-    west: float
-    south: float
-    east: float
-    north: float
-
-
 # The box that map vendors and every published implementation use.
-CHINA_BOX = Box(72.004, 0.8293, 137.8347, 55.8271)
+CHINA_BOX = Bounds(72.004, 0.8293, 137.8347, 55.8271)
 
 
 def to_wgs84(points: Points, datum: Datum) -> Points:

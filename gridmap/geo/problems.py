@@ -1,4 +1,4 @@
-"""What is wrong with a row of a district's file, said so that the person who owns it can mend it."""
+"""What is wrong with a row of a district's file, said so that its owner can mend it."""
 
 from __future__ import annotations
 

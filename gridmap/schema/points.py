@@ -10,8 +10,8 @@ import strawberry
 from numpy.typing import NDArray
 
 from gridmap.errors import Invalid
+from gridmap.geo.bounds import Bounds
 from gridmap.geo.datums import CHINA_BOX, Datum, from_wgs84, to_wgs84
-from gridmap.store.geometry import Bounds
 
 COARSEST_ACCURACY_METRES = 10_000.0
 """A circle wider than this says nothing of a grid of some hundred metres, and costs much."""

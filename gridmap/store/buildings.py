@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Select, and_, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gridmap.geo.bounds import Bounds
 from gridmap.store import tables
 from gridmap.store.dates import holds_on
-from gridmap.store.geometry import Bounds, as_wkb, meets
+from gridmap.store.geometry import as_wkb, meets
 from gridmap.store.grids import Grid, grid_columns, grid_covers
 from gridmap.store.paging import (
     Key,

@@ -53,10 +53,11 @@ def private_cluster(folder: Path, *, durable: bool = True) -> Iterator[str]:
     Raises Unavailable where there are no server programs, or where they refuse to start.
     """
     cluster = _Cluster(folder.absolute(), durable)
-    cluster.prepare_folder()
-    with (cluster.folder / "users.lock").open("a") as users:
+    cluster.make_folder()
+    with cluster.users_lock.open("a") as users:
         with cluster.alone():
             fcntl.flock(users, fcntl.LOCK_SH)
+            cluster.prepare()
             cluster.start()
         try:
             yield cluster.url
@@ -79,8 +80,9 @@ class _Cluster:
         self.home = folder / "postgres"  # all in it is the owner's; the folder itself is not
         self.data = self.home / "data"
         self.log = self.home / "postgres.log"
+        self.start_lock = folder / "start.lock"
+        self.users_lock = folder / "users.lock"
         self.durable = durable
-        self.owner = _unprivileged_user()
         self.socket_folder = self._socket_folder()
         self.url = f"postgresql://{_DATABASE}@/{_DATABASE}?host={quote(str(self.socket_folder))}"
 
@@ -91,18 +93,32 @@ class _Cluster:
         name = hashlib.sha256(str(self.folder).encode()).hexdigest()[:16]
         return Path(tempfile.gettempdir()) / f"gridmap-{name}"
 
-    def prepare_folder(self) -> None:
-        try:
+    def make_folder(self) -> None:
+        with self._explained():
             self.folder.mkdir(parents=True, exist_ok=True)
+            for lock in (self.start_lock, self.users_lock):
+                lock.touch()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Held while the cluster is started or stopped, by one process at a time."""
+        with self.start_lock.open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def prepare(self) -> None:
+        """Finds the programs and the user that runs them, and makes the folders that are his."""
+        with self._explained():
+            version = self.data / "PG_VERSION"
+            major = int(version.read_text()) if version.exists() else None
+        # The programs come first: where they are installed now, the user postgres comes with them.
+        self.programs = server_programs(major)
+        self.owner = self._owner()
+        with self._explained():
             for each in (self.home, self.socket_folder):
                 each.mkdir(mode=0o700, exist_ok=True)
                 if each.stat().st_uid != self.owner.pw_uid:
                     os.chown(each, self.owner.pw_uid, self.owner.pw_gid)
-        except OSError as error:
-            raise Unavailable(
-                f"The data folder {self.folder} cannot be used: {error.strerror}. "
-                "Name another one with GRIDMAP_DATA."
-            ) from error
         reachable = self._run(["test", "-w", str(self.home)], cwd="/")
         if reachable.returncode != 0:
             raise Unavailable(
@@ -111,19 +127,8 @@ class _Cluster:
                 f"{default_folder()}."
             )
 
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Held while the cluster is started or stopped, by one process at a time."""
-        with (self.folder / "start.lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-
     def start(self) -> None:
-        version = self.data / "PG_VERSION"
-        if version.exists():
-            self.programs = server_programs(int(version.read_text()))
-        else:
-            self.programs = server_programs()
+        if not self.data.exists():
             self._initialise()
         if not self._is_running():
             settings = [
@@ -142,6 +147,22 @@ class _Cluster:
     def stop(self) -> None:
         if self._is_running():
             self._control("stop", "--wait", "--mode=fast", "--timeout=60")
+
+    def _owner(self) -> pwd.struct_passwd:
+        """Who owns the cluster already, and for root goes on running it; else who is to."""
+        if os.geteuid() == 0 and self.data.exists():
+            return pwd.getpwuid(self.data.stat().st_uid)
+        return _unprivileged_user()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise Unavailable(
+                f"The data folder {self.folder} cannot be used: {error.strerror}. "
+                "Name another one with GRIDMAP_DATA."
+            ) from error
 
     def _initialise(self) -> None:
         # Made beside its place and moved there whole, so that an interrupted initdb leaves nothing

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import ColumnElement, LargeBinary, func
 
+from gridmap.geo.bounds import Bounds
 from gridmap.store.tables import LONGITUDE_LATITUDE
-
-
-class Bounds(NamedTuple):
-    """A box in WGS 84 degrees."""
-
-    west: float
-    south: float
-    east: float
-    north: float
 
 
 def as_wkb(geometry: ColumnElement[Any]) -> ColumnElement[bytes]:

@@ -23,9 +23,10 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.expression import TableValuedAlias
 
+from gridmap.geo.bounds import Bounds
 from gridmap.store import tables
 from gridmap.store.dates import holds_on
-from gridmap.store.geometry import Bounds, area_m2, as_wkb, meets
+from gridmap.store.geometry import area_m2, as_wkb, meets
 from gridmap.store.paging import Key, Slice, among, follows, parents, rows_by_parent, sliced
 from gridmap.store.regions import region_tree
 

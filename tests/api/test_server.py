@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import signal
 import socket
-import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -27,8 +27,11 @@ def data_folder() -> Iterator[Path]:
 
 def processes_in(folder: Path) -> list[str]:
     """Command lines of whatever still runs on the folder."""
-    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
-    return [line for line in listed.stdout.splitlines() if str(folder) in line]
+    lines = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it may have ended meanwhile
+            lines.append((process / "cmdline").read_text().replace("\0", " "))
+    return [line for line in lines if str(folder) in line]
 
 
 class TestHealth:

@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyproj import Geod
 
+from gridmap.geo.bounds import Bounds
 from gridmap.geo.checks import (
-    Bounds,
     Checked,
     GeometryKind,
     check_geometries,

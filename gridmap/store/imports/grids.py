@@ -3,7 +3,8 @@
 A row is compared with the version that begins on the day it names, or else with the newest:
 
 - the same outline, name and community: unchanged, whatever the day (a last day that is new is set);
-- different, on a later day: the version is closed on that day and a new one begins;
+- different, on a later day: the version is closed on that day and a new one begins, to end when
+  the closed one was to end unless the row says otherwise;
 - different, on the day the newest version began: that version is corrected in place;
 - different, on an earlier day: refused, for the past is not rewritten.
 
@@ -62,7 +63,7 @@ class GridImporter:
         run.sql("LOCK TABLE grids IN SHARE ROW EXCLUSIVE MODE")
         self._make_judged()
         if run.is_standard:
-            run.after_batch = self._take_in
+            run.meanwhile = self._take_in
 
     def stage(self, rows: Rows, batch: Batch) -> tuple[list[Any], ...]:
         run = self.run
@@ -102,13 +103,13 @@ class GridImporter:
 
     def check(self) -> None:
         run = self.run
-        if not run.is_standard:
-            settle_districts(run)
-            self._take_in(*run.sql("SELECT min(file_row), max(file_row) FROM staged").one())
+        settle_districts(run)
         refuse_repeated(run, "code")
         refuse_unknown(run, "community_code", "regions", "community")
-        self._judge()
         self._look_for_overlaps()
+        for batch in run.left:
+            self._take_in(*batch)
+        self._judge()
 
     def _make_judged(self) -> None:
         """Makes `judged`, for rows that name a kept grid: what is to become of them."""
@@ -143,23 +144,28 @@ class GridImporter:
             """
             INSERT INTO judged
             SELECT
-                staged.file_row, staged.district_code, staged.code,
-                staged.valid_from, staged.valid_to,
-                kept.valid_from, kept.valid_to, kept.newest_from,
-                (staged.name, staged.community_code) = (kept.name, kept.community_code),
-                staged.boundary = kept.boundary
-            FROM staged
-            CROSS JOIN LATERAL (
-                SELECT versions.*, max(versions.valid_from) OVER () AS newest_from
-                FROM grids AS versions
-                WHERE versions.district_code = staged.district_code
-                  AND versions.code = staged.code
-                ORDER BY
-                    staged.is_dated AND versions.valid_from = staged.valid_from DESC,
-                    versions.valid_from DESC
-                LIMIT 1
-            ) AS kept
-            WHERE file_row BETWEEN :first AND :last
+                file_row, district_code, code, valid_from, valid_to,
+                kept_from, kept_to, newest_from, same_words, same_outline
+            FROM (
+                SELECT
+                    staged.*,
+                    kept.valid_from AS kept_from,
+                    kept.valid_to AS kept_to,
+                    max(kept.valid_from) OVER (PARTITION BY file_row) AS newest_from,
+                    (staged.name, staged.community_code) = (kept.name, kept.community_code)
+                        AS same_words,
+                    staged.boundary = kept.boundary AS same_outline,
+                    row_number() OVER (
+                        PARTITION BY file_row
+                        ORDER BY
+                            staged.is_dated AND kept.valid_from = staged.valid_from DESC,
+                            kept.valid_from DESC
+                    ) AS place
+                FROM staged
+                JOIN grids AS kept USING (district_code, code)
+                WHERE file_row BETWEEN :first AND :last
+            ) AS version
+            WHERE place = 1
             """,
             first=first,
             last=last,
@@ -263,6 +269,8 @@ class GridImporter:
         run = self.run
         west, south, east, north = self._extent.tolist()
         run.sql("DROP TABLE IF EXISTS nearby")
+        # PostgreSQL knows nothing yet of the grids just written, and may look up each of them here.
+        run.sql("CREATE INDEX ON staged (code)")
         run.sql(
             """
             CREATE TEMPORARY TABLE nearby ON COMMIT DROP AS
@@ -380,7 +388,11 @@ class GridImporter:
             )
             SELECT
                 staged.district_code, staged.code, staged.community_code, staged.name,
-                staged.boundary, :datum, staged.valid_from, staged.valid_to
+                staged.boundary, :datum, staged.valid_from,
+                COALESCE(
+                    staged.valid_to,
+                    CASE WHEN judged.kept_to > staged.valid_from THEN judged.kept_to END
+                )
             FROM staged
             JOIN judged USING (file_row)
             WHERE judged.verdict = 'version'

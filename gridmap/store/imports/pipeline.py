@@ -45,7 +45,7 @@ def import_file(
 
     Commits when all went well. On a `Connection` that is in a transaction already, the import is a
     savepoint of it, and its commit is the caller's. Readers are never kept waiting; other writers
-    of the same noun wait from the checks on. `report` is told now and then how far the work is.
+    of the same noun wait, for grids from the start and for others from the checks on. `report` is told now and then how far the work is.
 
     Memory holds one batch of the file at a time (see `gridmap.geo.files` for the formats whose
     libraries load a file whole), and the number of statements grows with batches, not with rows.
@@ -122,14 +122,16 @@ def _stage(run: Run, importer: Importer) -> int:
     run.say("reading", 0, total)
     # A plan made while a table was empty must not be kept for when it is full.
     run.sql("SET LOCAL plan_cache_mode = force_custom_plan")
+    run.sql("SET LOCAL work_mem = '64MB'")  # to sort a batch with its geometry in memory
     read = 0
-    with Staging(run.connection, importer.STAGED, run.after_batch) as staging:
+    with Staging(run.connection, importer.STAGED, run.meanwhile) as staging:
         for batch in read_batches(run.path, layer=options.layer, encoding=options.encoding):
             rows, problems = run.columns.read(batch)
             run.problems.extend(problems)
             staging.add(rows.numbers, *importer.stage(rows, batch))
             read += len(rows.numbers)
             run.say("reading", read, total)
+    run.left = staging.left
     return read
 
 

@@ -40,9 +40,11 @@ class Importer(Protocol):
 class Run:
     """`day` is the first day of rows that do not say theirs.
 
-    `after_batch` is called in the staging thread with the first and last number of the rows that
-    have just been staged. `pending` waits for what goes on in `pool` while rows are merged, and reports it; if anything
-    is refused by then, the merge is undone. What is entered into `resources` lives until then.
+    `meanwhile` is what can be done with a batch that is staged while others are read; batches that
+    are `left` after the reading are the importer's to do. Each is named by the numbers of its first
+    and last row. `pending` waits for what goes on in `pool` while rows are merged, and reports it;
+    if anything is refused by then, the merge is undone. What is entered into `resources` lives
+    until then.
     """
 
     connection: Connection
@@ -55,7 +57,8 @@ class Run:
     pool: ThreadPoolExecutor
     resources: ExitStack
     problems: list[Problem] = field(default_factory=list)
-    after_batch: Callable[[int, int], None] | None = None
+    meanwhile: Callable[[int, int], None] | None = None
+    left: list[tuple[int, int]] = field(default_factory=list)
     pending: list[Callable[[], None]] = field(default_factory=list)
 
     @property

@@ -8,7 +8,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from gridmap.geo.checks import Bounds, GeometryKind, check_geometries
+from gridmap.geo.checks import GeometryKind, check_geometries
 from gridmap.geo.datums import CHINA_BOX, geometries_to_wgs84
 from gridmap.store.imports.columns import Rows
 from gridmap.store.imports.run import Run
@@ -31,7 +31,7 @@ def checked(run: Run, rows: Rows, given: Geometries, wanted: GeometryKind) -> Ge
         rows.numbers,
         rows.codes,
         wanted=wanted,
-        box=Bounds(*CHINA_BOX) if run.is_standard else None,
+        box=CHINA_BOX if run.is_standard else None,
         repair=run.options.repair,
     )
     run.problems.extend(result.problems)

@@ -181,8 +181,9 @@ class SponsorshipImporter:
                 ),
                 beside AS (
                     SELECT
-                        CAST(NULL AS integer) AS file_row, sponsor_code, district_code, {target}_code AS code,
-                        valid_from AS begins_on, valid_to AS ends_on, id AS kept_id
+                        CAST(NULL AS integer) AS file_row, sponsor_code, district_code,
+                        {target}_code AS code, valid_from AS begins_on, valid_to AS ends_on,
+                        id AS kept_id
                     FROM sponsorships
                     WHERE (district_code, {target}_code) IN (
                             SELECT district_code, code FROM claim

@@ -1,19 +1,14 @@
 """The temporary table that holds a file's rows while they are checked and merged.
 
-PostgreSQL takes rows in more slowly than they are read and checked, and what is checked over the
-whole file can begin only when all is read. So reading never waits: batches queue in a temporary
-file, from which a thread of its own sends each by one binary COPY.
+Rows go in by binary COPY in a thread of their own, so that PostgreSQL takes in one batch while the
+next is read and checked. While nothing waits to be sent, the thread does what else can be done.
 """
 
 from __future__ import annotations
 
-import os
-import pickle
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
-from queue import SimpleQueue
+from queue import Queue
 from types import TracebackType
 from typing import Any, Self
 
@@ -29,22 +24,24 @@ GEOMETRY_TYPES = ("geometry(MultiPolygon, 4326)", "geometry(Point, 4326)")
 class Staging:
     """Makes the table and fills it; a context manager around the filling, which is done at its end.
 
-    `columns`: name → SQL type. Geometries are given as WKB. `after_batch`, if given, is called in
-    the staging thread with the first and last row number of each batch that has arrived. Until the
-    end nobody else may use the connection.
+    `columns`: name → SQL type. Geometries are given as WKB. `meanwhile` is called in the staging
+    thread when nothing waits, with the first and last row number of each batch that has arrived, in
+    turn; batches that there was no time for are in `left` at the end. Until then nobody else may
+    use the connection.
     """
 
     def __init__(
         self,
         connection: Connection,
         columns: Mapping[str, str],
-        after_batch: Callable[[int, int], None] | None = None,
+        meanwhile: Callable[[int, int], None] | None = None,
     ) -> None:
+        self.left: list[tuple[int, int]] = []
         self._columns = {"file_row": "integer", **columns}
         self._connection = connection
-        self._after_batch = after_batch
-        self._resources = ExitStack()
-        self._waiting: SimpleQueue[tuple[int, int] | None] = SimpleQueue()
+        self._meanwhile = meanwhile
+        self._waiting: Queue[Sequence[Sequence[Any]] | None] = Queue(_MOST_WAITING)
+        self._is_abandoned = self._has_failed = False
         declared = ", ".join(
             f"{name} {kind}" + (' COLLATE "C"' if name.endswith("code") else "")
             for name, kind in self._columns.items()
@@ -54,21 +51,16 @@ class Staging:
         connection.execute(text(f"CREATE INDEX ON {STAGED} (file_row)"))
 
     def __enter__(self) -> Self:
-        self._spool = self._resources.enter_context(
-            tempfile.TemporaryFile(prefix="gridmap-import-", buffering=0)
-        )
-        pool = self._resources.enter_context(ThreadPoolExecutor(1, "staging"))
-        self._done: Future[None] = pool.submit(self._send_all)
+        self._pool = ThreadPoolExecutor(1, "staging")
+        self._done: Future[None] = self._pool.submit(self._send_all)
         return self
 
     def add(self, numbers: Sequence[int], *columns: Sequence[Any]) -> None:
-        """Queues a batch, given column by column. Raises what went wrong with an earlier one."""
-        if self._done.done():
+        """Sends a batch, given column by column. Raises what went wrong with an earlier one."""
+        if self._has_failed:
+            self._waiting.put(None)
             self._done.result()
-        batch = pickle.dumps((numbers, *columns), protocol=pickle.HIGHEST_PROTOCOL)
-        start = self._spool.seek(0, os.SEEK_END)
-        self._spool.write(batch)
-        self._waiting.put((start, len(batch)))
+        self._waiting.put((numbers, *columns))
 
     def __exit__(
         self,
@@ -76,33 +68,36 @@ class Staging:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if kind is not None:
-            self._drop_waiting()
+        self._is_abandoned = kind is not None
         self._waiting.put(None)
-        with self._resources:
-            if kind is None:
-                self._done.result()
-        if kind is None:
-            # So that the statements to come are planned for the number of rows there are. What a
-            # geometry's statistics would say takes long to find out and is of no use here.
-            plain = [name for name, kind in self._columns.items() if kind not in GEOMETRY_TYPES]
-            self._connection.execute(text(f"ANALYZE {STAGED} ({', '.join(plain)})"))
-
-    def _drop_waiting(self) -> None:
-        while not self._waiting.empty():
-            self._waiting.get_nowait()
+        self._pool.shutdown()
+        if kind is not None:
+            return
+        self._done.result()
+        # So that the statements to come are planned for the number of rows there are. What a
+        # geometry's statistics would say takes long to find out and is of no use here.
+        plain = [name for name, kind in self._columns.items() if kind not in GEOMETRY_TYPES]
+        self._connection.execute(text(f"ANALYZE {STAGED} ({', '.join(plain)})"))
 
     def _send_all(self) -> None:
+        is_ended = False
+        try:
+            while not is_ended:
+                columns = self._waiting.get()
+                is_ended = columns is None
+                if columns is not None and not self._is_abandoned:
+                    self._send(columns)
+                    self.left.append((columns[0][0], columns[0][-1]))
+                    while self._meanwhile and self.left and self._waiting.empty():
+                        self._meanwhile(*self.left.pop(0))
+        finally:
+            self._has_failed = not is_ended
+            while not is_ended:  # so that nobody waits for room
+                is_ended = self._waiting.get() is None
+
+    def _send(self, columns: Sequence[Sequence[Any]]) -> None:
         driver = self._connection.connection.driver_connection
         assert isinstance(driver, psycopg.Connection)
-        while (place := self._waiting.get()) is not None:
-            start, length = place
-            columns = pickle.loads(os.pread(self._spool.fileno(), length, start))
-            self._send(driver, columns)
-            if self._after_batch is not None:
-                self._after_batch(columns[0][0], columns[0][-1])
-
-    def _send(self, driver: psycopg.Connection[Any], columns: Sequence[Sequence[Any]]) -> None:
         # In the binary form geometry and bytea look alike, and psycopg knows how to send the one.
         types = ["bytea" if kind in GEOMETRY_TYPES else kind for kind in self._columns.values()]
         statement = f"COPY {STAGED} ({', '.join(self._columns)}) FROM STDIN (FORMAT BINARY)"
@@ -124,3 +119,5 @@ def batches_of(connection: Connection, statement: str, **parameters: Any) -> Ite
 
 
 _FETCHED = 2000
+# Batches: enough for the reader to go on while a statement runs, few enough to hold in memory.
+_MOST_WAITING = 3

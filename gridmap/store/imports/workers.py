@@ -211,7 +211,9 @@ class WorkerImporter:
                 WHERE grid_code IS NOT NULL
             ),
             beside AS (
-                SELECT CAST(NULL AS integer), district_code, worker_code, grid_code, valid_from, valid_to
+                SELECT
+                    CAST(NULL AS integer), district_code, worker_code, grid_code,
+                    valid_from, valid_to
                 FROM worker_assignments
                 WHERE (district_code, worker_code, grid_code, valid_from) NOT IN (
                         SELECT district_code, code, grid_code, kept_from
