@@ -61,7 +61,7 @@ def print_summary(console: Console, summary: Summary, *, dry_run: bool) -> None:
             f"{escape(summary.file)}: {_rows(summary.read)} of {summary.noun} read; {outcome} "
             f"{counts.added} added, {counts.changed} changed, {counts.unchanged} unchanged"
             f"{f', {summary.repaired} repaired' if summary.repaired else ''}"
-            f"{f', {kinds[Severity.WARNING]} warnings' if kinds[Severity.WARNING] else ''}."
+            f"{_warnings(kinds[Severity.WARNING])}."
             f"{' Nothing was written (--dry-run).' if dry_run else ''}".replace("  ", " "),
             soft_wrap=True,
         )
@@ -105,6 +105,10 @@ def _print_problem(console: Console, problem: Problem) -> None:
 
 def _sentence(words: str) -> str:
     return words if words.endswith(".") else f"{words}."
+
+
+def _warnings(count: int) -> str:
+    return f", {count} {'warning' if count == 1 else 'warnings'}" if count else ""
 
 
 def _rows(count: int) -> str:

@@ -55,6 +55,8 @@ def geojson(wkb: bytes, datum: Datum, tolerance_metres: float | None = None) -> 
                 f"toleranceMetres is {tolerance_metres:g}; it is a length from 0 to 1 000 000."
             )
         geometry = shapely.simplify(geometry, tolerance_metres / _METRES_PER_DEGREE)
+        if geometry.geom_type == "Polygon":  # what is kept is a MultiPolygon, and stays one
+            geometry = shapely.multipolygons([geometry])
     [converted] = geometries_from_wgs84(np.array([geometry]), datum)
     return GeoJSON(orjson.Fragment(shapely.to_geojson(converted)))
 

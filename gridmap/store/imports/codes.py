@@ -54,10 +54,14 @@ def refuse_unfit(run: Run, rows: Rows, longest: int = 64) -> None:
 
 
 def refuse_other_community(run: Run, rows: Rows) -> None:
-    """Refuses standard codes of grids and buildings whose row names a community they are not in."""
+    """Refuses standard codes of grids and buildings whose row names a community they are not in.
+
+    Many files have the community's name there instead, which says nothing that the code does not.
+    """
     named = rows.values["community"]
     for i, code in enumerate(rows.codes):
-        if code is not None and named[i] is not None and not code.startswith(named[i]):
+        community = named[i] or ""
+        if code is not None and community.isdigit() and not code.startswith(community):
             run.refuse(
                 rows.numbers[i],
                 code,

@@ -86,7 +86,7 @@ FIELDS: Mapping[Noun, tuple[Field, ...]] = {
         Field(
             "name",
             text_of,
-            ("楼栋名称", "楼房名称", "建筑名称", "楼栋", "building_name", "地址", *_NAME),
+            ("楼栋名称", "楼房名称", "建筑名称", "楼栋", "building_name", *_NAME, "地址"),
             required=True,
         ),
         Field(
