@@ -53,6 +53,9 @@ class Location:
     sponsor: Sponsor | None = strawberry.field(
         description="The unit answerable here: the building's sponsor, else the grid's own."
     )
+    snapshot_version: str = strawberry.field(
+        description="Names the state of the data that this is true of."
+    )
     position: strawberry.Private[tuple[float, float]]
     building_key: strawberry.Private[Key | None]
     on: strawberry.Private[datetime.date]
@@ -114,6 +117,7 @@ def _location(position: tuple[float, float], located: store.Located, on: datetim
         distance_to_boundary=located.distance_to_boundary,
         sponsor=sponsor(located.sponsor, on) if located.sponsor else None,
         position=position,
+        snapshot_version=located.version,
         building_key=located.building,
         on=on,
     )

@@ -34,7 +34,8 @@ class Located:
     """What is known of one point.
 
     `within` says whether the whole accuracy circle lies in the grid; `candidates` are largest
-    first; `distance_to_boundary` is in metres from the point to its grid's outline.
+    first; `distance_to_boundary` is in metres from the point to its grid's outline. `version` names
+    the state of the database that this was true of: where two are equal, so was all they saw.
     """
 
     grid: Grid | None
@@ -43,6 +44,7 @@ class Located:
     distance_to_boundary: float | None
     building: Key | None
     sponsor: Sponsor | None
+    version: str
 
 
 # The grid of the point is found by grids_boundary_idx. The box of the circle in degrees is made a
@@ -67,6 +69,7 @@ SELECT
     coalesce(home.within, false) AS within,
     around.candidates,
     building.code AS building_code, building.district_code AS building_district_code,
+    CAST(pg_current_snapshot() AS text) AS version,
     sponsor.code, sponsor.name, sponsor.level, sponsor.region_code, sponsor.leader_role
 FROM points
 LEFT JOIN LATERAL (
@@ -186,11 +189,8 @@ async def locate_points(
 
 
 def _located(row: tuple[Any, ...]) -> Located:
-    home, (distance, within, candidates, code, district_code), sponsor = (
-        row[:6],
-        row[6:11],
-        row[11:],
-    )
+    home, sponsor = row[:6], row[12:]
+    distance, within, candidates, code, district_code, version = row[6:12]
     grid = Grid(*home) if home[0] else None
     if candidates:
         touched = tuple(_candidate(*candidate) for candidate in candidates)
@@ -203,6 +203,7 @@ def _located(row: tuple[Any, ...]) -> Located:
         distance_to_boundary=distance,
         building=Key(code, district_code) if code else None,
         sponsor=Sponsor(*sponsor) if sponsor[0] else None,
+        version=version,
     )
 
 

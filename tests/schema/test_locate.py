@@ -271,6 +271,28 @@ class TestAccuracy:
         assert list(shares.values()) == sorted(shares.values(), reverse=True)
 
 
+def test_every_answer_names_the_state_of_the_data_that_it_saw(
+    database_url: str, district: District
+) -> None:
+    query = """
+    query ($points: [PointInput!]!) { locateMany(points: $points) { snapshotVersion } }
+    """
+    point = {"longitude": WEST, "latitude": SOUTH, "datum": "WGS84"}
+
+    def versions() -> set[str]:
+        answer = ask(database_url, query, points=[point, point])
+        return {location["snapshotVersion"] for location in answer.data["locateMany"]}
+
+    before = versions()
+    assert versions() == before
+    assert len(before) == 1
+    engine = tool_engine(database_url)
+    with engine.begin() as connection:
+        put_building(connection, building_code(97), district.buildings[building_code(6)])
+    engine.dispose()
+    assert versions() != before
+
+
 @pytest.mark.usefixtures("district")
 class TestManyPoints:
     QUERY = """
