@@ -1,4 +1,4 @@
-"""Small files of one community, as a district would hand them in, and what the database then holds."""
+"""Small files of one community, as a district hands them in, and what the database then holds."""
 
 from __future__ import annotations
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import shapely
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
-from gridmap.errors import Invalid
+from gridmap.errors import Conflict, Invalid
 from gridmap.geo.datums import Datum, from_wgs84
 from gridmap.geo.problems import Severity
+from gridmap.store.database import tool_engine
 from gridmap.store.imports.shapes import same_shapes
 from tests.store.importing import (
     COMMUNITY,
@@ -93,20 +95,33 @@ def test_a_changed_outline_makes_a_new_version_and_closes_the_old_one(
     ]
 
 
-@pytest.mark.parametrize("change", [{"name": "改名"}, {"community": OTHER_COMMUNITY}])
-def test_a_changed_name_makes_a_new_version_and_a_wrong_community_does_not(
-    district: Connection, tmp_path: Path, change: dict[str, str]
-) -> None:
+def test_a_changed_name_makes_a_new_version(district: Connection, tmp_path: Path) -> None:
     bring_features(district, "grids", tmp_path, [grid(1)])
 
-    summary = bring_features(district, "grids", tmp_path, [grid(1, **change)], valid_from=LATER)
+    renamed = [grid(1, name="改名")]
 
-    if "name" in change:
-        assert counts(summary) == (0, 1, 0)
-    else:
-        assert said(summary) == [(1, "unknown-parent")]
-        assert COMMUNITY in summary.problems[0].message
-        assert OTHER_COMMUNITY in summary.problems[0].message
+    assert counts(bring_features(district, "grids", tmp_path, renamed, valid_from=LATER)) == (
+        0,
+        1,
+        0,
+    )
+    assert found(district, "SELECT name FROM grids ORDER BY valid_from") == [
+        ("第1网格",),
+        ("改名",),
+    ]
+
+
+def test_a_community_that_is_not_the_codes_is_refused(district: Connection, tmp_path: Path) -> None:
+    summary = bring_features(
+        district,
+        "grids",
+        tmp_path,
+        [grid(1, community=OTHER_COMMUNITY), grid(2, community=COMMUNITY)],
+    )
+
+    assert said(summary) == [(1, "unknown-parent")]
+    assert COMMUNITY in summary.problems[0].message
+    assert OTHER_COMMUNITY in summary.problems[0].message
 
 
 def test_a_change_on_the_day_the_version_began_corrects_it_in_place(
@@ -407,6 +422,69 @@ def test_free_codes_may_not_hold_blanks_or_be_endless(district: Connection, tmp_
     summary = bring_features(district, "grids", tmp_path, features, code_scheme="free")
 
     assert said(summary) == [(1, "bad-code"), (2, "bad-code")]
+
+
+@pytest.fixture
+def many(district: Connection, tmp_path: Path) -> list[dict[str, Any]]:
+    """Features of more grids than are read at once, 900 to a community."""
+    communities = [f"230402009{number:03}" for number in range(1, 7)]
+    regions = [("code", "name"), ("230402009", "街道"), *((code, code) for code in communities)]
+    bring_rows(district, "regions", tmp_path, regions)
+    return [
+        grid(
+            0,
+            cell(number % 80, number // 80),
+            code=f"{communities[number // 900]}{number % 900:03}",
+        )
+        for number in range(5200)
+    ]
+
+
+def test_a_fault_near_the_end_of_a_long_file_undoes_what_came_before(
+    district: Connection, tmp_path: Path, many: list[dict[str, Any]]
+) -> None:
+    many[-1]["properties"]["code"] = many[0]["properties"]["code"]
+
+    summary = bring_features(district, "grids", tmp_path, many)
+
+    assert said(summary) == [(5200, "duplicate-code")]
+    assert "row 1 " in summary.problems[0].message
+    assert found(district, "SELECT count(*) FROM grids") == [(0,)]
+
+
+def test_a_long_file_comes_in_whole_and_a_change_near_its_end_is_seen(
+    district: Connection, tmp_path: Path, many: list[dict[str, Any]]
+) -> None:
+    assert counts(bring_features(district, "grids", tmp_path, many)) == (5200, 0, 0)
+
+    many[-1]["properties"]["name"] = "改名"
+    again = bring_features(district, "grids", tmp_path, many, valid_from=LATER)
+
+    assert counts(again) == (0, 1, 5199)
+
+
+def test_what_the_database_refuses_while_the_file_is_read_is_a_clear_conflict(
+    district: Connection, tmp_path: Path, many: list[dict[str, Any]]
+) -> None:
+    district.execute(text("ALTER TABLE grids ADD CONSTRAINT named CHECK (name <> '坏')"))
+    many[3]["properties"]["name"] = "坏"
+
+    with pytest.raises(Conflict, match="坏"):
+        bring_features(district, "grids", tmp_path, many)
+
+    assert found(district, "SELECT count(*) FROM grids") == [(0,)]
+
+
+def test_readers_do_not_wait_for_an_import(
+    district: Connection, database_url: str, tmp_path: Path
+) -> None:
+    bring_features(district, "grids", tmp_path, [grid(1)])  # and does not commit
+
+    engine = tool_engine(database_url)
+    with engine.connect() as reader:
+        reader.execute(text("SET lock_timeout = '1s'"))
+        assert found(reader, "SELECT * FROM grids") == []
+    engine.dispose()
 
 
 rings = st.lists(

@@ -299,7 +299,9 @@ def _read(
 
 
 def _shown(cell: object) -> str:
-    text = f"“{cell}”" if isinstance(cell, str) else str(cell)
+    text = str(cell)
+    if isinstance(cell, str):
+        text = f"“{cell if cell.isprintable() else repr(cell)[1:-1]}”"
     return text if len(text) <= 60 else f"{text[:59]}…"
 
 

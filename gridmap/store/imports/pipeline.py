@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 from sqlalchemy import Connection, Engine, Transaction, exc, insert
 
-from gridmap.errors import Conflict, GridmapError, Invalid, Unavailable
+from gridmap.errors import Conflict, Forbidden, GridmapError, Invalid, Unavailable
 from gridmap.geo.files import count_rows, read_batches
 from gridmap.store import tables
 from gridmap.store.dates import today
@@ -45,14 +45,15 @@ def import_file(
 
     Commits when all went well. On a `Connection` that is in a transaction already, the import is a
     savepoint of it, and its commit is the caller's. Readers are never kept waiting; other writers
-    of the same noun wait, for grids from the start and for others from the checks on. `report` is told now and then how far the work is.
+    of the same noun wait, for grids from the start and for others from the checks on. `report` is
+    told now and then how far the work is.
 
     Memory holds one batch of the file at a time (see `gridmap.geo.files` for the formats whose
     libraries load a file whole), and the number of statements grows with batches, not with rows.
 
-    Raises NotFound where there is no such file, Invalid where the file as a whole or the options
-    cannot be used, Conflict where the database refuses rows that had passed every check, and
-    Unavailable where the database cannot be reached.
+    Raises Invalid where the file as a whole or the options cannot be used, Conflict where the
+    database refuses rows that had passed every check, Forbidden where its user may not write, and
+    Unavailable where it cannot be reached.
     """
     options = options or ImportOptions()
     noun = Noun(noun)
@@ -160,6 +161,11 @@ def _said_plainly(path: Path) -> Iterator[None]:
             raise Conflict(
                 f"{path.name} contradicts what is kept, so nothing was written: "
                 f"{_first_lines(original)}. Correct the row it names."
+            ) from error
+        if isinstance(original, psycopg.errors.InsufficientPrivilege):
+            raise Forbidden(
+                f"The database's user may not write what {path.name} holds, so nothing was "
+                f"written: {_first_lines(original)}. Name one who may in DATABASE_URL."
             ) from error
         if isinstance(original, psycopg.DataError):
             raise Invalid(

@@ -1,0 +1,275 @@
+"""Buildings keep the position they were given, and a history of how they are managed."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from shapely import wkt
+from sqlalchemy import Connection
+
+from gridmap.errors import Invalid
+from gridmap.geo.datums import Datum, from_wgs84
+from gridmap.geo.problems import Severity
+from tests.store.importing import (
+    COMMUNITY,
+    FIRST_DAY,
+    LATER,
+    bring_features,
+    bring_rows,
+    building,
+    cell,
+    counts,
+    found,
+    grid,
+    polygon,
+    said,
+)
+
+MODES = "SELECT building_code, mode, valid_from, valid_to FROM building_managements ORDER BY 1, 3"
+CODE = f"{COMMUNITY}00001"
+
+
+@pytest.fixture
+def gridded(district: Connection, tmp_path: Path) -> Connection:
+    """The district with grids 1 and 2."""
+    bring_features(district, "grids", tmp_path, [grid(1), grid(2)])
+    return district
+
+
+def test_a_table_with_chinese_headings_and_positions_comes_in(
+    gridded: Connection, tmp_path: Path
+) -> None:
+    rows = [
+        ("楼栋编码", "楼栋名称", "小区", "户数", "管理方式", "经度", "纬度", "备注"),
+        (CODE, "1号楼", "平安小区", 24, "社区领办", 130.2575, 47.332, "无"),
+        (f"{COMMUNITY}00002", "2号楼", "", 36, "无", "130.2625", "47.332", ""),
+    ]
+
+    summary = bring_rows(gridded, "buildings", tmp_path, rows)
+
+    assert counts(summary) == (2, 0, 0)
+    assert summary.problems == ()
+    assert summary.ignored_columns == ("备注",)
+    assert found(
+        gridded,
+        "SELECT district_code, code, community_code, name, compound, households "
+        "FROM buildings ORDER BY code",
+    ) == [
+        ("230402", CODE, COMMUNITY, "1号楼", "平安小区", 24),
+        ("230402", f"{COMMUNITY}00002", COMMUNITY, "2号楼", None, 36),
+    ]
+    assert found(
+        gridded,
+        "SELECT ST_X(location), ST_Y(location), source_datum, source_longitude, source_latitude "
+        "FROM buildings ORDER BY code",
+    ) == [
+        (130.2575, 47.332, "WGS84", 130.2575, 47.332),
+        (130.2625, 47.332, "WGS84", 130.2625, 47.332),
+    ]
+    assert found(gridded, MODES) == [(CODE, "COMMUNITY_LED", FIRST_DAY, None)]
+
+
+@pytest.mark.parametrize("datum", [Datum.GCJ02, Datum.BD09])
+def test_a_shifted_position_is_kept_as_given_beside_the_true_one(
+    gridded: Connection, tmp_path: Path, datum: Datum
+) -> None:
+    true = np.array([[130.2575, 47.332]])
+    ((longitude, latitude),) = from_wgs84(true, datum).tolist()
+    rows = [
+        ("code", "name", "households", "longitude", "latitude"),
+        (CODE, "1号楼", 24, longitude, latitude),
+    ]
+
+    summary = bring_rows(gridded, "buildings", tmp_path, rows, datum=datum)
+
+    assert summary.problems == ()  # not even outside every grid
+    ((x, y, *source),) = found(
+        gridded,
+        "SELECT ST_X(location), ST_Y(location), source_datum, source_longitude, source_latitude "
+        "FROM buildings",
+    )
+    assert (x, y) == (pytest.approx(130.2575, abs=1e-9), pytest.approx(47.332, abs=1e-9))
+    assert source == [str(datum), longitude, latitude]
+    # The same place told in another datum is no change.
+    assert counts(bring_features(gridded, "buildings", tmp_path, [building(1)])) == (0, 0, 1)
+
+
+def test_importing_again_changes_nothing_and_a_difference_is_taken(
+    gridded: Connection, tmp_path: Path
+) -> None:
+    both = [building(1, compound="平安小区"), building(2)]
+    assert counts(bring_features(gridded, "buildings", tmp_path, both)) == (2, 0, 0)
+    assert counts(bring_features(gridded, "buildings", tmp_path, both)) == (0, 0, 2)
+
+    more = [building(1, households=30, compound="平安小区"), building(2)]
+    assert counts(bring_features(gridded, "buildings", tmp_path, more)) == (0, 1, 1)
+    assert found(gridded, "SELECT households FROM buildings ORDER BY code") == [(30,), (24,)]
+
+
+def test_a_column_that_is_absent_keeps_and_one_that_is_empty_erases(
+    gridded: Connection, tmp_path: Path
+) -> None:
+    compounds = "SELECT compound FROM buildings"
+    bring_features(gridded, "buildings", tmp_path, [building(1, compound="平安小区")])
+
+    assert counts(bring_features(gridded, "buildings", tmp_path, [building(1)])) == (0, 0, 1)
+    assert found(gridded, compounds) == [("平安小区",)]
+    emptied = [building(1, compound=None)]
+    assert counts(bring_features(gridded, "buildings", tmp_path, emptied)) == (0, 1, 0)
+    assert found(gridded, compounds) == [(None,)]
+
+
+@pytest.mark.parametrize("written", ["wkt", "geojson"])
+def test_a_footprint_comes_as_text_is_replaced_and_never_erased(
+    gridded: Connection, tmp_path: Path, written: str
+) -> None:
+    def footprint(east: float) -> str:
+        ring = [[130.257, 47.3318], [130.258 + east, 47.3318], [130.258, 47.3322]]
+        ring.append(ring[0])
+        if written == "geojson":
+            return str(polygon(ring)).replace("'", '"')
+        return "POLYGON ((" + ", ".join(f"{x} {y}" for x, y in ring) + "))"
+
+    def bring_with(text: str | None) -> tuple[int, int, int]:
+        return counts(bring_features(gridded, "buildings", tmp_path, [building(1, footprint=text)]))
+
+    assert bring_with(None) == (1, 0, 0)
+    assert bring_with(footprint(0)) == (0, 1, 0)
+    assert bring_with(footprint(0)) == (0, 0, 1)
+    assert bring_with(None) == (0, 0, 1)
+    assert bring_with(footprint(0.0001)) == (0, 1, 0)
+    ((outline,),) = found(gridded, "SELECT ST_AsText(footprint) FROM buildings")
+    assert wkt.loads(outline).bounds == pytest.approx((130.257, 47.3318, 130.2581, 47.3322))
+
+
+def test_a_building_drawn_as_a_polygon_has_a_footprint_and_a_point_on_it(
+    gridded: Connection, tmp_path: Path
+) -> None:
+    drawn = {**building(1), "geometry": polygon(cell(1))}
+
+    summary = bring_features(gridded, "buildings", tmp_path, [drawn, building(2)])
+
+    assert counts(summary) == (2, 0, 0)
+    assert found(
+        gridded,
+        "SELECT ST_Contains(footprint, location), "
+        "(source_longitude, source_latitude) = (ST_X(location), ST_Y(location)) "
+        "FROM buildings ORDER BY code",
+    ) == [(True, True), (None, True)]
+
+
+def test_a_building_outside_every_grid_is_warned_of_and_kept(
+    gridded: Connection, tmp_path: Path
+) -> None:
+    summary = bring_features(gridded, "buildings", tmp_path, [building(1), building(9)])
+
+    assert counts(summary) == (2, 0, 0)
+    assert [(p.row, p.kind, p.severity) for p in summary.problems] == [
+        (2, "outside-grids", Severity.WARNING)
+    ]
+
+
+def test_faults_are_named_and_nothing_is_written(gridded: Connection, tmp_path: Path) -> None:
+    rows: list[tuple[Any, ...]] = [
+        ("code", "name", "households", "lng", "lat", "管理模式", "footprint"),
+        (CODE, "a", "24户", 130.2575, 47.332, "", ""),
+        (f"{COMMUNITY}00002", "b", 24, "", 47.332, "", ""),
+        (f"{COMMUNITY}00003", "c", 24, 47.332, 130.2575, "", ""),
+        (f"{COMMUNITY}00004", "d", 24, "东", 47.332, "", ""),
+        (f"{COMMUNITY}00005", "e", 24, 130.2575, 47.332, "随便", ""),
+        (f"{COMMUNITY}00006", "f", 24, 130.2575, 47.332, "", "POINT (1 2)"),
+        (f"{COMMUNITY}007", "g", 24, 130.2575, 47.332, "", ""),
+        ("23040200199900008", "h", 24, 130.2575, 47.332, "", ""),
+        (CODE, "i", -1, 130.2575, 47.332, "", ""),
+    ]
+
+    summary = bring_rows(gridded, "buildings", tmp_path, rows)
+
+    assert said(summary) == [
+        (2, "bad-value"),
+        (3, "null-geometry"),
+        (4, "swapped-coordinates"),
+        (5, "bad-value"),
+        (5, "null-geometry"),
+        (6, "bad-value"),
+        (7, "wrong-geometry-type"),
+        (8, "bad-code"),
+        (9, "unknown-parent"),
+        (10, "bad-value"),
+        (10, "duplicate-code"),
+    ]
+    assert "社区领办" in summary.problems[5].message
+    assert found(gridded, "SELECT count(*) FROM buildings") == [(0,)]
+
+
+def test_positions_must_be_somewhere(gridded: Connection, tmp_path: Path) -> None:
+    rows = [("code", "name", "households"), (CODE, "1号楼", 24)]
+
+    with pytest.raises(Invalid, match=r"longitude.*--map longitude=经度"):
+        bring_rows(gridded, "buildings", tmp_path, rows)
+    with pytest.raises(Invalid, match="--datum"):
+        bring_rows(gridded, "buildings", tmp_path, rows, datum=None)
+
+
+def test_a_mode_is_closed_by_the_next_and_by_none(gridded: Connection, tmp_path: Path) -> None:
+    last = LATER + datetime.timedelta(days=90)
+
+    def manage(mode: str | None, day: datetime.date) -> tuple[int, int, int]:
+        return counts(
+            bring_features(
+                gridded,
+                "buildings",
+                tmp_path,
+                [building(1, management_mode=mode)],
+                valid_from=day,
+            )
+        )
+
+    assert manage("COMMUNITY_LED", FIRST_DAY) == (1, 0, 0)
+    assert manage("COMMUNITY_LED", LATER) == (0, 0, 1)
+    assert manage("专业引进", LATER) == (0, 1, 0)
+    assert manage("无", last) == (0, 1, 0)
+    assert manage(None, last) == (0, 0, 1)
+    assert found(gridded, MODES) == [
+        (CODE, "COMMUNITY_LED", FIRST_DAY, LATER),
+        (CODE, "PROFESSIONAL", LATER, last),
+    ]
+    # A file without the column says nothing of it, and a building may be managed again.
+    assert counts(bring_features(gridded, "buildings", tmp_path, [building(1)])) == (0, 0, 1)
+    assert manage("底线保洁", last) == (0, 1, 0)
+    assert found(gridded, MODES)[2:] == [(CODE, "BASELINE_CLEANING", last, None)]
+
+
+def test_a_mode_of_the_same_day_is_corrected_and_an_earlier_one_refused(
+    gridded: Connection, tmp_path: Path
+) -> None:
+    def managed(mode: str | None, day: datetime.date) -> list[dict[str, Any]]:
+        return [building(1, management_mode=mode, management_from=str(day))]
+
+    bring_features(gridded, "buildings", tmp_path, managed("PROFESSIONAL", LATER))
+
+    early = bring_features(gridded, "buildings", tmp_path, managed("SELF_MANAGED", FIRST_DAY))
+    assert said(early) == [(1, "date-conflict")]
+    assert str(FIRST_DAY) in early.problems[0].message
+    assert str(LATER) in early.problems[0].message
+
+    same_day = managed("SELF_MANAGED", LATER)
+    assert counts(bring_features(gridded, "buildings", tmp_path, same_day)) == (0, 1, 0)
+    assert found(gridded, MODES) == [(CODE, "SELF_MANAGED", LATER, None)]
+    assert counts(bring_features(gridded, "buildings", tmp_path, managed(None, LATER))) == (0, 1, 0)
+    assert found(gridded, MODES) == []
+
+
+def test_free_codes_join_the_region_of_free_grids(gridded: Connection, tmp_path: Path) -> None:
+    summary = bring_features(
+        gridded, "buildings", tmp_path, [building(1, code="House-7")], code_scheme="free"
+    )
+
+    assert counts(summary) == (1, 0, 0)
+    assert found(gridded, "SELECT district_code, community_code FROM buildings") == [
+        ("foreign", "foreign")
+    ]
