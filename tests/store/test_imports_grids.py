@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given
-from hypothesis import strategies as st
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
-from gridmap.errors import Conflict, Invalid
+from gridmap.errors import Invalid
 from gridmap.geo.datums import Datum, from_wgs84
 from gridmap.geo.problems import Severity
-from gridmap.store.database import tool_engine
-from gridmap.store.imports.shapes import same_shapes
 from tests.store.importing import (
     COMMUNITY,
     FIRST_DAY,
     LATER,
     OTHER_COMMUNITY,
-    Ring,
     bring_features,
     bring_rows,
     cell,
@@ -422,106 +416,3 @@ def test_free_codes_may_not_hold_blanks_or_be_endless(district: Connection, tmp_
     summary = bring_features(district, "grids", tmp_path, features, code_scheme="free")
 
     assert said(summary) == [(1, "bad-code"), (2, "bad-code")]
-
-
-@pytest.fixture
-def many(district: Connection, tmp_path: Path) -> list[dict[str, Any]]:
-    """Features of more grids than are read at once, 900 to a community."""
-    communities = [f"230402009{number:03}" for number in range(1, 7)]
-    regions = [("code", "name"), ("230402009", "街道"), *((code, code) for code in communities)]
-    bring_rows(district, "regions", tmp_path, regions)
-    return [
-        grid(
-            0,
-            cell(number % 80, number // 80),
-            code=f"{communities[number // 900]}{number % 900:03}",
-        )
-        for number in range(5200)
-    ]
-
-
-def test_a_fault_near_the_end_of_a_long_file_undoes_what_came_before(
-    district: Connection, tmp_path: Path, many: list[dict[str, Any]]
-) -> None:
-    many[-1]["properties"]["code"] = many[0]["properties"]["code"]
-
-    summary = bring_features(district, "grids", tmp_path, many)
-
-    assert said(summary) == [(5200, "duplicate-code")]
-    assert "row 1 " in summary.problems[0].message
-    assert found(district, "SELECT count(*) FROM grids") == [(0,)]
-
-
-def test_a_long_file_comes_in_whole_and_a_change_near_its_end_is_seen(
-    district: Connection, tmp_path: Path, many: list[dict[str, Any]]
-) -> None:
-    assert counts(bring_features(district, "grids", tmp_path, many)) == (5200, 0, 0)
-
-    many[-1]["properties"]["name"] = "改名"
-    again = bring_features(district, "grids", tmp_path, many, valid_from=LATER)
-
-    assert counts(again) == (0, 1, 5199)
-
-
-def test_what_the_database_refuses_while_the_file_is_read_is_a_clear_conflict(
-    district: Connection, tmp_path: Path, many: list[dict[str, Any]]
-) -> None:
-    district.execute(text("ALTER TABLE grids ADD CONSTRAINT named CHECK (name <> '坏')"))
-    many[3]["properties"]["name"] = "坏"
-
-    with pytest.raises(Conflict, match="坏"):
-        bring_features(district, "grids", tmp_path, many)
-
-    assert found(district, "SELECT count(*) FROM grids") == [(0,)]
-
-
-def test_readers_do_not_wait_for_an_import(
-    district: Connection, database_url: str, tmp_path: Path
-) -> None:
-    bring_features(district, "grids", tmp_path, [grid(1)])  # and does not commit
-
-    engine = tool_engine(database_url)
-    with engine.connect() as reader:
-        reader.execute(text("SET lock_timeout = '1s'"))
-        assert found(reader, "SELECT * FROM grids") == []
-    engine.dispose()
-
-
-rings = st.lists(
-    st.floats(0.2, 1.0), min_size=4, max_size=12
-).map(  # a star around a centre is always a simple ring
-    lambda radii: [
-        [
-            130 + 0.01 * radius * float(np.cos(2 * np.pi * i / len(radii))),
-            47 + 0.01 * radius * float(np.sin(2 * np.pi * i / len(radii))),
-        ]
-        for i, radius in enumerate(radii)
-    ]
-)
-
-
-@given(ring=rings, turn=st.integers(0, 11), backwards=st.booleans(), seed=st.integers(0, 99))
-def test_a_ring_is_the_same_wherever_it_begins_and_whichever_way_it_runs(
-    ring: Ring, turn: int, backwards: bool, seed: int
-) -> None:
-    turn %= len(ring)
-    turned = np.array(ring[turn:] + ring[:turn])[:: -1 if backwards else 1]
-    jitter = np.random.default_rng(seed).uniform(-4e-10, 4e-10, turned.shape)
-
-    assert same_shapes(
-        np.array([shapely.Polygon(ring)]), np.array([shapely.Polygon(turned + jitter)])
-    ).all()
-
-
-@given(ring=rings, which=st.integers(0, 11), seed=st.integers(0, 99))
-def test_a_ring_with_a_vertex_moved_by_a_centimetre_is_another(
-    ring: Ring, which: int, seed: int
-) -> None:
-    angle = np.random.default_rng(seed).uniform(0, 2 * np.pi)
-    moved = np.array(ring)
-    moved[which % len(ring)] += 1e-7 * np.array([np.cos(angle), np.sin(angle)])
-    first, second = shapely.Polygon(ring), shapely.Polygon(moved)
-
-    # Unless it slid along its own edge, so that the shape is the same for all purposes.
-    slid = first.symmetric_difference(second).area < 1e-12
-    assert slid or not same_shapes(np.array([first]), np.array([second])).any()
