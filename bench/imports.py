@@ -24,6 +24,7 @@ from sqlalchemy import text
 
 from bench.polygons import tiling_polygons
 from gridmap import migrations
+from gridmap.api.memory import share_one_heap
 from gridmap.geo.checks import GeometryKind
 from gridmap.geo.datums import Datum
 from gridmap.geo.writing import Features, write_features
@@ -90,6 +91,7 @@ def _measure(url: str, path: Path) -> tuple[dict[str, float], float]:
 
 
 def _import(url: str, path: Path) -> tuple[dict[str, float], float]:
+    share_one_heap()  # as the command line does
     began: dict[str, float] = {}
 
     def report(progress: Progress) -> None:

@@ -25,6 +25,7 @@ from sqlalchemy import Engine, exc
 from gridmap import migrations
 from gridmap.api.app import application
 from gridmap.api.demo import EXAMPLE, load_demo
+from gridmap.api.memory import share_one_heap
 from gridmap.api.settings import Settings, settings_from_environment
 from gridmap.api.terminal import print_location, print_summary, progress_bar
 from gridmap.errors import GridmapError, Invalid, Unavailable
@@ -217,6 +218,7 @@ def schema() -> None:
 
 def main() -> NoReturn:
     """The program: turns what went wrong into a sentence and an exit status."""
+    share_one_heap()
     # What stops a service or closes a terminal ends the program in order, so that the private
     # cluster stops with it.
     for number in (signal.SIGTERM, signal.SIGHUP):

@@ -30,8 +30,11 @@ def database_url(url: str) -> URL:
 
 
 def tool_engine(url: str) -> Engine:
-    """Plain connections, one at a time, for migrations and imports, with no time limit."""
-    return create_engine(database_url(url))
+    """Plain connections, one at a time, for migrations and imports, with no time limit.
+
+    Nothing is prepared: a plan made while a table was empty must not be kept for when it is full.
+    """
+    return create_engine(database_url(url), connect_args={"prepare_threshold": None})
 
 
 class Database:

@@ -96,14 +96,14 @@ async def loads_of_sponsors(
 async def sponsors_of_buildings(
     connection: AsyncConnection, keys: Sequence[Key], on: datetime.date
 ) -> list[Sponsor | None]:
-    """Who answers for each building. Served by the constraint of one sponsor at a time."""
+    """Who answers for each building. Served by sponsorships_building_idx."""
     return await _answerable(connection, keys, on, _sponsorship.c.building_code)
 
 
 async def sponsors_of_grids(
     connection: AsyncConnection, keys: Sequence[Key], on: datetime.date
 ) -> list[Sponsor | None]:
-    """Who answers for each grid itself. Served by the constraint of one sponsor at a time."""
+    """Who answers for each grid itself. Served by sponsorships_grid_idx."""
     return await _answerable(connection, keys, on, _sponsorship.c.grid_code)
 
 

@@ -62,7 +62,10 @@ def _one_of(column: str, values: tuple[str, ...]) -> str:
 def _one_at_a_time(
     table: str, *keys: str, what: str, where: str | None = None
 ) -> ExcludeConstraint:
+    # A hash of the code leads, for GiST sorts codes that begin alike so badly that an import would
+    # take four times as long. The code itself follows, so that no two hashes are ever confused.
     return ExcludeConstraint(
+        (func.hashtextextended(Column(keys[-1], CODE), 0), "="),
         *((key, "=") for key in keys),
         (func.daterange(Column("valid_from", Date), Column("valid_to", Date)), "&&"),
         name=f"{table}_one_{what}_at_a_time",
@@ -221,6 +224,8 @@ sponsorships = Table(
         where="grid_code IS NOT NULL",
     ),
     Index("sponsorships_sponsor_idx", "sponsor_code", "district_code"),
+    Index("sponsorships_building_idx", "district_code", "building_code"),
+    Index("sponsorships_grid_idx", "district_code", "grid_code"),
 )
 
 imports = Table(

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 from gridmap.errors import Conflict
 from gridmap.store.database import tool_engine
 from tests.store.importing import (
+    COMMUNITY,
     LATER,
     bring_features,
     bring_rows,
@@ -83,3 +84,23 @@ def test_readers_do_not_wait_for_an_import(
         reader.execute(text("SET lock_timeout = '1s'"))
         assert found(reader, "SELECT * FROM grids") == []
     engine.dispose()
+
+
+def test_versions_in_different_batches_are_one_history(
+    district: Connection, tmp_path: Path, many: list[dict[str, Any]]
+) -> None:
+    first = grid(1, cell(-5), valid_from="2020-01-01")
+    last = grid(1, cell(-5, east=0.001), valid_from="2022-01-01")
+
+    summary = bring_features(district, "grids", tmp_path, [last, *many, first])
+
+    assert counts(summary) == (5202, 0, 0)
+    assert found(
+        district,
+        f"""
+        SELECT CAST(valid_from AS text), CAST(valid_to AS text)
+        FROM grids
+        WHERE code = '{COMMUNITY}001'
+        ORDER BY valid_from
+        """,
+    ) == [("2020-01-01", "2022-01-01"), ("2022-01-01", None)]

@@ -8,7 +8,12 @@ A row is compared with the version that begins on the day it names, or else with
 - different, on the day the newest version began: that version is corrected in place;
 - different, on an earlier day: refused, for the past is not rewritten.
 
-Grids that the file does not name are left alone.
+Several rows of one code are its versions, each until the next one's first day unless it says an
+earlier end. Grids that the file does not name are left alone.
+
+No two grids may overlap on any day. Versions that the file brings are compared with each other and
+with those of other grids while PostgreSQL still writes; older versions of the grids that it names,
+which may now end too late for a new neighbour, once all is written.
 """
 
 from __future__ import annotations
@@ -40,6 +45,11 @@ from gridmap.store.imports.run import Run
 from gridmap.store.imports.staging import batches_of
 
 _DIGITS = 15
+
+# The first day of the version that a staged row, with its verdict, is when all is written.
+_FIRST_DAY = """
+CASE WHEN verdict IN ('unchanged', 'ended', 'corrected') THEN kept_from ELSE staged.valid_from END
+"""
 
 
 class GridImporter:
@@ -104,11 +114,12 @@ class GridImporter:
     def check(self) -> None:
         run = self.run
         settle_districts(run)
-        refuse_repeated(run, "code")
+        refuse_repeated(run, "code", "valid_from")
         refuse_unknown(run, "community_code", "regions", "community")
         self._look_for_overlaps()
         for batch in run.left:
             self._take_in(*batch)
+        self._take_in_histories()
         self._judge()
 
     def _make_judged(self) -> None:
@@ -125,6 +136,8 @@ class GridImporter:
                 kept_from date,
                 kept_to date,
                 newest_from date,
+                previous_from date,
+                next_from date,
                 same_words boolean,
                 same_outline boolean,
                 verdict text
@@ -136,13 +149,16 @@ class GridImporter:
         """Compares staged rows with the kept ones, and writes the grids that are new at once.
 
         The rest of the file is read meanwhile; a row that is refused later undoes it all. Of rows
-        with one code only the first is written, of those in an unknown community none; the checks
-        will refuse them. Served by grids_pkey.
+        with one code only the first is written (see `_take_in_histories`), of those in an unknown
+        community none, for the checks will refuse them. Served by grids_pkey.
         """
         run = self.run
         run.sql(
             """
-            INSERT INTO judged
+            INSERT INTO judged (
+                file_row, district_code, code, valid_from, valid_to,
+                kept_from, kept_to, newest_from, same_words, same_outline
+            )
             SELECT
                 file_row, district_code, code, valid_from, valid_to,
                 kept_from, kept_to, newest_from, same_words, same_outline
@@ -192,6 +208,86 @@ class GridImporter:
             datum=self._datum,
         ).rowcount
 
+    def _take_in_histories(self) -> None:
+        """Writes all versions of new grids that have several rows, and tells others' rows apart.
+
+        Rows of one code may lie in different batches, so that this waits until all are there.
+        """
+        run = self.run
+        run.sql("DROP TABLE IF EXISTS histories")
+        run.sql(
+            """
+            CREATE TEMPORARY TABLE histories ON COMMIT DROP AS
+            SELECT
+                file_row, district_code, code,
+                lag(valid_from) OVER version AS previous_from,
+                lead(valid_from) OVER version AS next_from,
+                lead(file_row) OVER version AS next_row,
+                bool_or(judged.file_row IS NULL) OVER (PARTITION BY district_code, code) AS is_new
+            FROM staged
+            LEFT JOIN judged USING (file_row, district_code, code, valid_from)
+            WHERE (district_code, code) IN (
+                    SELECT district_code, code
+                    FROM staged
+                    GROUP BY district_code, code
+                    HAVING count(*) > 1
+                )
+            WINDOW version AS (PARTITION BY district_code, code ORDER BY valid_from, file_row)
+            """
+        )
+        for row, code, end, other, begin in run.sql(
+            """
+            SELECT file_row, staged.code, valid_to, next_row, next_from
+            FROM histories
+            JOIN staged USING (file_row)
+            WHERE valid_to > next_from AND valid_from < next_from
+            """
+        ):
+            run.refuse(
+                row,
+                code,
+                Kind.DATE_CONFLICT,
+                f"the row holds until {end}, but row {other} has a version of the grid from "
+                f"{begin} on",
+                f"Give a valid_to of {begin} or earlier, or leave it empty.",
+            )
+        if run.is_refused:
+            return
+        # Their first versions were written as if they were the only ones.
+        self._written -= run.sql(
+            """
+            DELETE FROM grids
+            USING histories
+            WHERE is_new
+              AND grids.district_code = histories.district_code
+              AND grids.code = histories.code
+            """
+        ).rowcount
+        run.sql("DELETE FROM judged USING histories WHERE is_new AND judged.code = histories.code")
+        self._written += run.sql(
+            """
+            INSERT INTO grids (
+                district_code, code, community_code, name, boundary, source_datum,
+                valid_from, valid_to
+            )
+            SELECT
+                staged.district_code, staged.code, community_code, name, boundary, :datum,
+                valid_from, COALESCE(valid_to, next_from)
+            FROM histories
+            JOIN staged USING (file_row)
+            WHERE is_new
+            """,
+            datum=self._datum,
+        ).rowcount
+        run.sql(
+            """
+            UPDATE judged
+            SET previous_from = histories.previous_from, next_from = histories.next_from
+            FROM histories
+            WHERE NOT is_new AND judged.file_row = histories.file_row
+            """
+        )
+
     def _judge(self) -> None:
         """Gives the verdicts, and refuses rows whose dates contradict what is kept."""
         run = self.run
@@ -217,6 +313,7 @@ class GridImporter:
             """
             UPDATE judged
             SET verdict = CASE
+                WHEN previous_from >= newest_from AND valid_from > newest_from THEN 'version'
                 WHEN same_words AND same_outline AND valid_to = kept_to THEN 'unchanged'
                 WHEN same_words AND same_outline AND valid_from >= kept_to THEN 'version'
                 WHEN same_words AND same_outline AND valid_to IS NULL THEN 'unchanged'
@@ -256,25 +353,26 @@ class GridImporter:
             refuse_end(run, row, code, begin, end)
 
     def _look_for_overlaps(self) -> None:
-        """Adds the kept grids near by that the file does not replace, and starts the search."""
+        """Adds the kept grids near by that the file does not name, and starts the search."""
         run = self.run
         if not np.isfinite(self._extent).all():
             return
         self._add_kept()
-        search = run.pool.submit(self._search)
+        search = run.pool.submit(self._search, self._finder)
         run.pending.append(lambda: self._report(search.result()))
+        run.pending.append(self._look_at_older_versions)
 
     def _add_kept(self) -> None:
-        """Makes `nearby`, where kept grids have keys below 0. Served by grids_boundary_idx."""
+        """Makes `beside`, where kept versions have keys below 0. Served by grids_boundary_idx."""
         run = self.run
         west, south, east, north = self._extent.tolist()
-        run.sql("DROP TABLE IF EXISTS nearby")
+        run.sql("DROP TABLE IF EXISTS beside")
         # PostgreSQL knows nothing yet of the grids just written, and may look up each of them here.
         run.sql("CREATE INDEX ON staged (code)")
         run.sql(
             """
-            CREATE TEMPORARY TABLE nearby ON COMMIT DROP AS
-            SELECT -row_number() OVER () AS key, district_code, code, valid_from, valid_to
+            CREATE TEMPORARY TABLE beside ON COMMIT DROP AS
+            SELECT -row_number() OVER () AS key, district_code, code, valid_from
             FROM grids
             WHERE boundary && ST_MakeEnvelope(:west, :south, :east, :north, 4326)
               AND (valid_to IS NULL OR valid_to > (SELECT min(valid_from) FROM staged))
@@ -289,40 +387,109 @@ class GridImporter:
             east=east,
             north=north,
         )
-        for rows in batches_of(
-            run.connection,
+        self._add_to(self._finder, "beside", known=True)
+
+    def _look_at_older_versions(self) -> None:
+        """Compares versions that the file's rows follow with rows that begin before their end.
+
+        As a rule all rows begin on one day, on which the older versions end, and there are none.
+        Served by grids_pkey.
+        """
+        run = self.run
+        if run.is_refused or not run.sql("SELECT EXISTS (SELECT FROM judged)").scalar_one():
+            return
+        run.sql("DROP TABLE IF EXISTS brought, older")
+        run.sql(
+            f"""
+            CREATE TEMPORARY TABLE brought ON COMMIT DROP AS
+            SELECT
+                file_row AS key, staged.district_code, staged.code, {_FIRST_DAY} AS valid_from,
+                verdict IS DISTINCT FROM 'unchanged' AS is_changed
+            FROM staged
+            LEFT JOIN judged USING (file_row)
             """
+        )
+        found = run.sql(
+            """
+            CREATE TEMPORARY TABLE older ON COMMIT DROP AS
+            SELECT
+                (SELECT COALESCE(min(key), 0) FROM beside) - row_number() OVER () AS key,
+                district_code, code, valid_from
+            FROM grids
+            WHERE (district_code, code) IN (SELECT district_code, code FROM judged)
+              AND (district_code, code, valid_from) NOT IN (
+                  SELECT district_code, code, valid_from FROM brought
+              )
+              AND COALESCE(valid_to, 'infinity')
+                  > (SELECT min(valid_from) FROM brought WHERE is_changed)
+            """
+        ).rowcount
+        if not found:
+            return
+        run.sql("INSERT INTO beside SELECT * FROM older")
+        with OverlapFinder() as finder:
+            self._add_to(finder, "older", known=True)
+            self._add_to(finder, "(SELECT * FROM brought WHERE is_changed) AS changed", known=False)
+            self._report([pair for pair in self._search(finder) if pair.first < 0])
+
+    def _add_to(self, finder: OverlapFinder, versions: str, *, known: bool) -> None:
+        for rows in batches_of(
+            self.run.connection,
+            f"""
             SELECT key, ST_AsBinary(boundary)
-            FROM nearby
+            FROM {versions}
             JOIN grids USING (district_code, code, valid_from)
             """,
         ):
             keys, outlines = zip(*rows, strict=True)
-            self._finder.add(shapely.from_wkb(outlines), np.array(keys), known=True)
+            finder.add(shapely.from_wkb(outlines), np.array(keys), known=known)
 
-    def _search(self) -> list[Overlap]:
-        return list(self._finder.overlaps(self.run.options.sliver_tolerance_metres))
+    def _search(self, finder: OverlapFinder) -> list[Overlap]:
+        return list(finder.overlaps(self.run.options.sliver_tolerance_metres))
 
     def _report(self, overlaps: list[Overlap]) -> None:
-        """Each overlap of the same days at the later row of the file."""
+        """Each overlap of two grids on a day at the later row of the file.
+
+        A version holds for the days that are written by now; one that is not, as its row says.
+        """
         run = self.run
         found = {
             tuple(sorted((overlap.first, overlap.second), reverse=True)): overlap
             for overlap in overlaps
         }
-        rows, others = zip(*found, strict=True) if found else ((), ())
+        if not found:
+            return
+        rows, others = zip(*found, strict=True)
         for row, code, other, theirs in run.sql(
-            """
-            WITH period (key, code, valid_from, valid_to) AS (
-                SELECT file_row, code, valid_from, COALESCE(valid_to, 'infinity') FROM staged
+            f"""
+            WITH version (key, district_code, code, valid_from, valid_to) AS (
+                SELECT
+                    file_row, staged.district_code, staged.code,
+                    COALESCE(grids.valid_from, staged.valid_from),
+                    COALESCE(
+                        CASE WHEN grids.code IS NULL THEN staged.valid_to ELSE grids.valid_to END,
+                        'infinity'
+                    )
+                FROM staged
+                LEFT JOIN judged USING (file_row)
+                LEFT JOIN grids
+                  ON grids.district_code = staged.district_code
+                 AND grids.code = staged.code
+                 AND grids.valid_from = {_FIRST_DAY}
                 UNION ALL
-                SELECT key, code, valid_from, COALESCE(valid_to, 'infinity') FROM nearby
+                SELECT
+                    key, district_code, code, valid_from, COALESCE(grids.valid_to, 'infinity')
+                FROM beside
+                JOIN grids USING (district_code, code, valid_from)
             )
             SELECT mine.key, mine.code, theirs.key, theirs.code
             FROM unnest(CAST(:rows AS bigint[]), CAST(:others AS bigint[])) AS pair (mine, theirs)
-            JOIN period AS mine ON mine.key = pair.mine
-            JOIN period AS theirs ON theirs.key = pair.theirs
-            WHERE mine.valid_from < theirs.valid_to AND theirs.valid_from < mine.valid_to
+            JOIN version AS mine ON mine.key = pair.mine
+            JOIN version AS theirs ON theirs.key = pair.theirs
+            WHERE (mine.district_code, mine.code) <> (theirs.district_code, theirs.code)
+              AND mine.valid_from < theirs.valid_to
+              AND theirs.valid_from < mine.valid_to
+            ORDER BY mine.key, theirs.key DESC
             """,
             rows=list(rows),
             others=list(others),
@@ -346,6 +513,7 @@ class GridImporter:
             SET valid_to = judged.valid_from
             FROM judged
             WHERE judged.verdict = 'version'
+              AND COALESCE(judged.previous_from <= judged.kept_from, TRUE)
               AND grids.district_code = judged.district_code
               AND grids.code = judged.code
               AND grids.valid_from = judged.kept_from
@@ -391,6 +559,7 @@ class GridImporter:
                 staged.boundary, :datum, staged.valid_from,
                 COALESCE(
                     staged.valid_to,
+                    judged.next_from,
                     CASE WHEN judged.kept_to > staged.valid_from THEN judged.kept_to END
                 )
             FROM staged

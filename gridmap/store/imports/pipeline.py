@@ -121,8 +121,6 @@ def _stage(run: Run, importer: Importer) -> int:
     options = run.options
     total = count_rows(run.path, options.layer)
     run.say("reading", 0, total)
-    # A plan made while a table was empty must not be kept for when it is full.
-    run.sql("SET LOCAL plan_cache_mode = force_custom_plan")
     run.sql("SET LOCAL work_mem = '64MB'")  # to sort a batch with its geometry in memory
     read = 0
     with Staging(run.connection, importer.STAGED, run.meanwhile) as staging:
