@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, Transaction, exc, insert
 from gridmap.errors import Conflict, Forbidden, GridmapError, Invalid, Unavailable
 from gridmap.geo.files import count_rows, read_batches
 from gridmap.store import tables
+from gridmap.store.changes import announce_staged
 from gridmap.store.dates import today
 from gridmap.store.imports.buildings import BuildingImporter
 from gridmap.store.imports.columns import Columns
@@ -91,6 +92,8 @@ def import_file(
         written = not run.is_refused and not options.dry_run
         if written:
             _log(run, counts, digest.result())
+            if counts.added or counts.changed:
+                announce_staged(connection, noun)
             run.say("committing")
             transaction.commit()
         else:
