@@ -14,11 +14,13 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
+from uuid import uuid4
 
 import orjson
 import psycopg
 from sqlalchemy import Connection, text
 
+from gridmap.errors import Unavailable
 from gridmap.store.database import database_url
 
 CHANNEL = "gridmap_changes"
@@ -126,8 +128,9 @@ class ChangeFeed:
 
         The first is `EVERYTHING`, given when listening has begun: what is loaded after it misses
         no later change. So it is again after each lost connection, and where a notification cannot
-        be read. Never ends by itself, and raises nothing for a database that cannot be reached: it
-        tries again. Close it (`contextlib.aclosing`) to close the connection.
+        be read. No batch is empty. Never ends by itself, and raises nothing for a database that
+        cannot be reached or listened to: it says so in the log and tries again. Close it
+        (`contextlib.aclosing`) to close the connection.
         """
         clock = asyncio.get_running_loop().time
         wait = _SHORTEST_WAIT
@@ -140,8 +143,9 @@ class ChangeFeed:
                     self.is_listening = True
                     yield EVERYTHING
                     while True:
-                        yield await _next(connection)
-            except psycopg.Error as error:
+                        if changes := await _next(connection):
+                            yield changes
+            except (psycopg.Error, Unavailable) as error:
                 if not is_silent:  # one line for each loss, not for each attempt
                     _log.warning("Changes are not heard of for now: %s", str(error).strip())
                 is_silent = True
@@ -153,30 +157,61 @@ class ChangeFeed:
             wait = min(2 * wait, _LONGEST_WAIT)
 
     async def _connect(self) -> psycopg.AsyncConnection:
-        connection = await psycopg.AsyncConnection.connect(
-            **{**_PARAMETERS, **self._parameters}, autocommit=True
-        )
+        connection = await self._session()
         try:
             # A server may be set to close sessions that are silent for long, as this one is.
             await connection.execute("SET idle_session_timeout = 0")
             await connection.execute(f"LISTEN {CHANNEL}")
+            await self._try_out(connection)
         except BaseException:
             await connection.close()
             raise
         return connection
 
+    async def _try_out(self, connection: psycopg.AsyncConnection) -> None:
+        """Raises Unavailable where what another session says is not heard.
+
+        A pooler that shares connections by transaction takes LISTEN without complaint, and then
+        throws the notifications away.
+        """
+        said = orjson.dumps({"trial": uuid4().hex}).decode()
+        async with await self._session() as other:
+            await other.execute("SELECT pg_notify(%s, %s)", [CHANNEL, said])
+        heard: list[str] = []
+        while said not in heard:
+            heard = await _heard(connection, _LONGEST_TRIAL)
+            if not heard:
+                raise Unavailable(
+                    "What other sessions notify does not arrive. DATABASE_URL leads through a "
+                    "pooler that shares connections by transaction; name the server itself, or "
+                    "let the pooler share by session."
+                )
+
+    async def _session(self) -> psycopg.AsyncConnection:
+        return await psycopg.AsyncConnection.connect(
+            **{**_PARAMETERS, **self._parameters}, autocommit=True
+        )
+
 
 async def _next(connection: psycopg.AsyncConnection) -> Changes:
     """Waits for a notification and takes those that follow it at once."""
     clock = asyncio.get_running_loop().time
-    # The generators are read to their end: what has arrived and is not taken would be lost.
-    payloads = [each.payload async for each in connection.notifies(stop_after=1)]
+    heard = await _heard(connection)
+    payloads = list(heard)
     latest = clock() + _LONGEST_GATHERING
-    while True:
-        more = [each.payload async for each in connection.notifies(timeout=_QUIET, stop_after=1)]
-        payloads += more
-        if not more or clock() > latest:
-            return merged(change for payload in payloads for change in _read(payload))
+    while heard and clock() < latest:
+        heard = await _heard(connection, _QUIET)
+        payloads += heard
+    return merged(change for payload in payloads for change in _read(payload))
+
+
+async def _heard(connection: psycopg.AsyncConnection, seconds: float | None = None) -> list[str]:
+    """The payloads that are there, or else the next ones to arrive; none when time is up.
+
+    The generator is read to its end: what has arrived and is not taken from it would be lost.
+    """
+    notifications = connection.notifies(timeout=seconds, stop_after=1)
+    return [each.payload async for each in notifications]
 
 
 def _read(payload: str) -> Changes:
@@ -189,6 +224,8 @@ def _read(payload: str) -> Changes:
             table in _TABLES and all(isinstance(code, str) for code in codes or ())
         ):
             return frozenset([Change(table, district, None if codes is None else frozenset(codes))])
+        case {"trial": str()}:
+            return frozenset()
     _log.warning("Anything may have changed; who notified %s of %.100r?", CHANNEL, payload)
     return EVERYTHING
 
@@ -196,6 +233,7 @@ def _read(payload: str) -> Changes:
 # Seconds. A transaction's notifications arrive within few milliseconds of each other.
 _QUIET = 0.01
 _LONGEST_GATHERING = 0.25
+_LONGEST_TRIAL = 2.0
 _SHORTEST_WAIT = 0.1
 _LONGEST_WAIT = 5.0
 
