@@ -147,7 +147,8 @@ class ChangeFeed:
                             yield changes
             except (psycopg.Error, Unavailable) as error:
                 if not is_silent:  # one line for each loss, not for each attempt
-                    _log.warning("Changes are not heard of for now: %s", str(error).strip())
+                    reason = str(error).strip().partition("\n")[0]
+                    _log.warning("Changes are not heard of for now: %s", reason)
                 is_silent = True
             finally:
                 self.is_listening = False

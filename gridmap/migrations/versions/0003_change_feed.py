@@ -29,9 +29,10 @@ EVENTS = {
 def upgrade() -> None:
     connection = op.get_bind()
     # A payload has less than 8000 bytes, or pg_notify fails, and the writer's statement with it.
-    # So the codes are dealt out by their length in bytes: where the running total passes a multiple
-    # of `room`, a new payload begins, and each has room for one code more. Codes too long even for
-    # a payload of their own are not told; then all of the table may have changed.
+    # So the codes are dealt out by their running total of bytes, one payload for each multiple of
+    # what a payload holds less its head and the longest code, for the code that passes the multiple
+    # is in it whole. A code too long for a payload of its own is not told; then all of the table
+    # may have changed.
     #
     # A body that is parsed once, here, means the same with every search_path.
     connection.exec_driver_sql(
