@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-BENCHMARKS = ("overlaps", "imports")
+BENCHMARKS = ("overlaps", "imports", "lookup")
 
 
 def main() -> None:
