@@ -1,4 +1,7 @@
-"""Which polygon holds a point: an immutable index that answers in about a microsecond, exactly."""
+"""Which polygon holds a point: an immutable index that answers in about a microsecond, exactly.
+
+It goes down through squares (`gridmap.geo.squares`) to a cell (`gridmap.geo.leaves`).
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from gridmap.errors import Invalid
 from gridmap.geo.leaves import Leaf
-from gridmap.geo.squares import Division, Frame, Square, Surveyor, cells_per_weight
+from gridmap.geo.squares import (
+    FARTHEST_DEGREES,
+    Division,
+    Frame,
+    Square,
+    Surveyor,
+    cells_per_weight,
+)
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -32,8 +42,8 @@ class PointIndex:
     holder. Raises Invalid where a polygon is no polygon or lies beyond ±400 degrees, and where the
     lengths differ; validity is not checked again.
 
-    Whether a polygon covers a point is what `shapely.intersects_xy` says, always; docs/lookup.md
-    says how PostGIS is asked so that it says the same.
+    Whether a polygon covers a point is decided exactly, as `shapely.intersects_xy` does. For how
+    PostGIS is asked so that it says the same, see docs/lookup.md.
 
     Nothing changes once it is made; threads may share it.
     """
@@ -53,7 +63,8 @@ class PointIndex:
     ) -> None:
         own = _geometries(polygons)
         positions = np.arange(len(own))
-        self._make(own, *_measured(own, positions), _checked_ranks(ranks, positions))
+        bounds, vertices = _measured(own, positions)
+        self._make(own, bounds, vertices, _checked_ranks(ranks, positions))
 
     def __len__(self) -> int:
         """How many positions there are, held or not."""
@@ -186,15 +197,14 @@ class PointIndex:
 
         new = PointIndex.__new__(PointIndex)
         frame = Frame(self._west, self._south, self._across, self._up)
-        fineness = cells_per_weight(vertices)
-        if not frame.holds(own_bounds) or not old.cells_per_weight / 2 <= fineness:
-            new._make(everyone, bounds, vertices, everyones_ranks)
-        else:
+        if frame.holds(own_bounds) and cells_per_weight(vertices) >= old.cells_per_weight / 2:
             new._surveyor = Surveyor(
                 everyone, bounds, everyones_ranks, vertices, old.cells_per_weight
             )
-            new._west, new._south, new._across, new._up = frame[:4]
+            new._west, new._south, new._across, new._up, _ = frame
             new._root = new._surveyor.renewed(self._root, frame, where, reach)
+        else:
+            new._make(everyone, bounds, vertices, everyones_ranks)
         return new
 
     def _make(self, polygons: Geometries, bounds: Floats, vertices: Ints, ranks: Ranks) -> None:
@@ -236,7 +246,6 @@ class PointIndex:
         return found
 
 
-_FARTHEST_DEGREES = 400.0
 _POINTS_AT_ONCE = 1 << 20
 _POLYGONS_AT_ONCE = 5_000  # a few milliseconds' work for GEOS, which keeps the interpreter busy
 _FEW_POINTS = 48  # fewer are looked up sooner one by one
@@ -274,14 +283,14 @@ def _measured(polygons: Geometries, positions: Ints) -> tuple[Floats, Ints]:
         bounds[part] = shapely.bounds(polygons[part])
         vertices[part] = shapely.get_num_coordinates(polygons[part])
         wrong = ~np.isin(kind, (-1, *_POLYGONAL)) | (
-            (vertices[part] > 0) & ~(np.abs(bounds[part]) <= _FARTHEST_DEGREES).all(axis=1)
+            (vertices[part] > 0) & ~(np.abs(bounds[part]) <= FARTHEST_DEGREES).all(axis=1)
         )
         if wrong.any():
             i = start + int(np.argmax(wrong))
             raise Invalid(
                 f"What came for position {positions[i]} is no polygon in degrees: "
                 f"{str(polygons[i])[:80]}. Give polygons whose coordinates lie within "
-                f"±{_FARTHEST_DEGREES:.0f}, longitude first."
+                f"±{FARTHEST_DEGREES:.0f}, longitude first."
             )
     return bounds, vertices
 

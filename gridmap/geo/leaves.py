@@ -12,15 +12,16 @@ never come between p, q, and the rest of the cell's eastern side. It follows tha
     inside(p) = constant of the cell + sum over E of [crosses(p) + first end ahead + second ahead]
 
 and only `crosses` needs arithmetic, which floating point decides beyond doubt (Shewchuk, Adaptive
-Precision Floating-Point Arithmetic, 1997) or else leaves to GEOS. The constant is had by counting
-at the height of the cell's middle; nothing is computed that could round.
+Precision Floating-Point Arithmetic, 1997) or else leaves to GEOS, which has twice the digits:
+enough for every number that is 0 or at least 1e-20. The constant is had by counting at the height
+of the cell's middle; nothing is computed that could round.
 """
 
 from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import shapely
@@ -55,12 +56,12 @@ class Borders(NamedTuple):
     first and 1 if the second lies in a column east of the cell.
     """
 
-    firsts: memoryview[int]
-    claims: memoryview[int]
-    starts: memoryview[int]
-    edges: memoryview[int]
-    longitudes: memoryview[float]
-    latitudes: memoryview[float]
+    firsts: array[int]
+    claims: array[int]
+    starts: array[int]
+    edges: array[int]
+    longitudes: array[float]
+    latitudes: array[float]
 
     def holder(self, border: int, longitude: float, latitude: float, polygons: Geometries) -> int:
         """The first candidate of a border cell that covers a point of the cell, −1 if none does."""
@@ -72,6 +73,7 @@ class Borders(NamedTuple):
     def _covers(
         self, candidate: int, longitude: float, latitude: float, polygons: Geometries
     ) -> bool:
+        """Whether a candidate covers a point of its cell: see the module's words."""
         claim = self.claims[candidate]
         inside = claim & 1
         longitudes, latitudes = self.longitudes, self.latitudes
@@ -114,12 +116,11 @@ class Borders(NamedTuple):
         polygons: Geometries,
     ) -> NDArray[np.int32]:
         """`holder` of many points (n,), step by step the same."""
-        firsts, starts = np.asarray(self.firsts), np.asarray(self.starts)
-        longitudes, latitudes = np.asarray(self.longitudes), np.asarray(self.latitudes)
+        firsts, claims, starts, edges, longitudes, latitudes = map(np.asarray, self)
         point, candidate = spread(firsts[border], firsts[border + 1])
-        claim = np.asarray(self.claims)[candidate]
+        claim = claims[candidate]
         pair, place = spread(starts[candidate], starts[candidate + 1])
-        edge = np.asarray(self.edges)[place]
+        edge = edges[place]
         i, at = edge >> 2, point[pair]
         height = latitude[at]
         first, second = latitudes[i], latitudes[i + 1]
@@ -188,6 +189,9 @@ def leaf(side: int, members: Ints, edges: Edges, slack: float) -> Leaf:
     """
     x, y, owners = edges.x, edges.y, edges.owners
     start, end = edges.first, edges.first + 1
+
+    # Edges by polygon, row of cells and first column there. `passed` counts those that cross the
+    # middle of the row, so that one subtraction says how many of them lie further east.
     edge, row, left, right = _touched(x[start], y[start], x[end], y[end], side, slack)
     line = owners[edge] * side + row  # one polygon in one row of cells
     place = line * (side + 1) + left
@@ -245,15 +249,14 @@ def leaf(side: int, members: Ints, edges: Edges, slack: float) -> Leaf:
     kept = np.flatnonzero(number)
     number[kept] = np.arange(len(kept))
     borders = Borders(
-        firsts=_view(np.append(firsts, len(cell)).astype(np.int32)),
-        claims=_view((members[owner] * 2 + constant).astype(np.int32)),
-        starts=_view(np.append(0, np.cumsum(counts)).astype(np.int32)),
-        edges=_view((number[first] * 4 + first_east * 2 + second_east).astype(np.int32)),
-        longitudes=_view(edges.longitudes[kept]),
-        latitudes=_view(edges.latitudes[kept]),
+        firsts=_array(np.append(firsts, len(cell))),
+        claims=_array(members[owner] * 2 + constant),
+        starts=_array(np.append(0, np.cumsum(counts))),
+        edges=_array(number[first] * 4 + first_east * 2 + second_east),
+        longitudes=array("d", edges.longitudes[kept].tobytes()),
+        latitudes=array("d", edges.latitudes[kept].tobytes()),
     )
-    labels = array("i", labels.astype(np.int32).tobytes())
-    return Leaf(side, labels, borders, members.astype(np.int32))
+    return Leaf(side, _array(labels), borders, members.astype(np.int32))
 
 
 # Shewchuk's bound for the sign of orient2d is (3 + 16ε)ε of the sum of both products, ε = 2⁻⁵³.
@@ -287,6 +290,7 @@ def _touched(
 
 
 def whole(numbers: Floats, least: int, most: int) -> Ints:
+    """The whole numbers not above these, within limits."""
     return np.clip(np.floor(numbers), least, most).astype(np.int64)
 
 
@@ -301,6 +305,6 @@ def spread(firsts: NDArray[np.integer], ends: NDArray[np.integer]) -> tuple[Ints
     return which, np.arange(len(which)) + (firsts - before)[which]
 
 
-def _view(array: NDArray[Any]) -> memoryview[Any]:
-    array.flags.writeable = False
-    return array.data
+def _array(numbers: Ints) -> array[int]:
+    """What Python reads one by one much sooner than numpy's, and its garbage collector never."""
+    return array("i", numbers.astype(np.int32).tobytes())

@@ -57,8 +57,8 @@ class Frame(NamedTuple):
     @classmethod
     def around(cls, bounds: Floats) -> Frame:
         """The widest square for bounds (n, 4), in degrees, with some room for changes."""
-        west, south = bounds[:, :2].min(axis=0, initial=_FARTHEST)
-        east, north = bounds[:, 2:].max(axis=0, initial=-_FARTHEST)
+        west, south = bounds[:, :2].min(axis=0, initial=FARTHEST_DEGREES)
+        east, north = bounds[:, 2:].max(axis=0, initial=-FARTHEST_DEGREES)
         width, height = max(east - west, _LEAST_DEGREES), max(north - south, _LEAST_DEGREES)
         room = _ROOM / (1 + 2 * _ROOM)
         across, up = (1 / size / (1 + 2 * _ROOM) for size in (width, height))
@@ -105,7 +105,7 @@ class Surveyor:
     """Makes squares of the polygons (n,).
 
     `bounds`: float64 (n, 4), degrees, NaN where nobody is. `ranks` (n,). `vertices`: int64 (n,),
-    how many each has. `cells_per_weight`: how fine leaves are.
+    how many each has. `cells_per_weight`: how fine leaves are, as the function of this name says.
     """
 
     polygons: Geometries
@@ -118,7 +118,7 @@ class Surveyor:
         """A square with those polygons whose bounds come into it; None if there are none."""
         if not len(members):
             return None
-        boxes = self._boxes(frame, members)
+        boxes = _boxes(frame, self.bounds[members])
         side = self._side(frame, members, boxes)
         if side == 1:
             return self._leaf(frame, members, boxes)
@@ -145,13 +145,10 @@ class Surveyor:
                 inner = frame.within(square.side, number)
                 squares[number] = self.renewed(squares[number], inner, changed, reach)
             return Division(square.side, squares) if any(squares) else None
-        now = changed[_meet(self._boxes(frame, changed))]
+        now = changed[_meet(_boxes(frame, self.bounds[changed]))]
         if square is not None:
             now = np.union1d(np.setdiff1d(square.members, changed), now)
         return self.square(frame, now)
-
-    def _boxes(self, frame: Frame, members: Ints) -> Floats:
-        return _boxes(frame, self.bounds[members])
 
     def _side(self, frame: Frame, members: Ints, boxes: Floats) -> int:
         """Into how many squares along each axis to divide, 1 for a leaf.
@@ -217,7 +214,7 @@ _MOST_CELLS = 1024  # along a leaf
 _MOST_SQUARES = 64  # along a division
 _ROOM = 1 / 16  # on each side of the widest square
 _LEAST_DEGREES = 1e-6
-_FARTHEST = 400.0
+FARTHEST_DEGREES = 400.0
 _FINEST = 2.0**20  # leaves along the widest square; the slack is then 2⁻¹⁴ of a cell at most
 
 
