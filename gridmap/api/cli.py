@@ -19,7 +19,6 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 import uvicorn
-from rich.console import Console
 from sqlalchemy import Engine, exc
 
 from gridmap import migrations
@@ -27,7 +26,13 @@ from gridmap.api.app import application
 from gridmap.api.demo import EXAMPLE, load_demo
 from gridmap.api.memory import share_one_heap
 from gridmap.api.settings import Settings, settings_from_environment
-from gridmap.api.terminal import print_location, print_summary, progress_bar
+from gridmap.api.terminal import (
+    plain_console,
+    print_complaint,
+    print_location,
+    print_summary,
+    progress_bar,
+)
 from gridmap.errors import GridmapError, Invalid, Unavailable
 from gridmap.geo.datums import Datum
 from gridmap.schema.context import Context
@@ -58,8 +63,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-console = Console()
-complaints = Console(stderr=True)
+console = plain_console()
+complaints = plain_console(stderr=True)
 
 DatumOption = Annotated[
     Datum, typer.Option(help="What the coordinates are measured against; never guessed.")
@@ -85,7 +90,7 @@ def demo() -> None:
         load_demo(engine, console)
         engine.dispose()
         longitude, latitude = EXAMPLE
-        console.print(f"\n$ gridmap locate {longitude} {latitude} --datum WGS84", highlight=False)
+        console.print(f"\n$ gridmap locate {longitude} {latitude} --datum WGS84")
         point = {"longitude": longitude, "latitude": latitude, "datum": "WGS84"}
         print_location(console, _ask(settings, url, point=point))
         _serve(settings, url, listening)
@@ -183,7 +188,7 @@ def export(
         count = export_file(
             connection, noun, file, region=region, datum=datum, on=on.date() if on else None
         )
-    console.print(f"{file}: {count} {noun} written.", highlight=False)
+    console.print(f"{file}: {count} {noun} written.", soft_wrap=True)
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
@@ -227,10 +232,10 @@ def main() -> NoReturn:
         app()
         status = 0
     except GridmapError as error:
-        complaints.print(f"[red]gridmap:[/] {error.message}", highlight=False, soft_wrap=True)
+        print_complaint(complaints, error.message)
         status = 2 if isinstance(error, Invalid) else 1
     except exc.OperationalError as error:
-        complaints.print(f"[red]gridmap:[/] The database cannot be used: {error.orig}")
+        print_complaint(complaints, f"The database cannot be used: {error.orig}")
         status = 1
     except KeyboardInterrupt:
         status = 130

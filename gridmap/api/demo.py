@@ -41,7 +41,7 @@ def load_demo(engine: Engine, console: Console) -> None:
                 summary = import_file(engine, Noun(noun), Path(folder) / file, options, report)
             if summary.errors:
                 raise GridmapError(f"The demo's own {file} was refused: {summary.errors[0]}")
-            console.print(f"  {noun}: {summary.counts.added}", highlight=False)
+            console.print(f"  {noun}: {summary.counts.added}")
 
 
 def _is_loaded(connection: Connection) -> bool:

@@ -1,4 +1,9 @@
-"""How answers look in a terminal: progress, an import's summary, a location."""
+"""How answers look in a terminal: progress, an import's summary, a location.
+
+What files and the database say is printed as it stands: rich would take `[1]` in the name of a
+file or a grid for markup, and `:house:` for a picture. So no string is markup here; what has a
+colour is a `Text`.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +13,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as ProgressBar
 from rich.table import Table
+from rich.text import Text
 
 from gridmap.geo.problems import Problem, Severity
 from gridmap.store.imports import Progress, Report, Summary
@@ -19,11 +24,21 @@ from gridmap.store.imports import Progress, Report, Summary
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.REPAIRED: "cyan"}
 
 
+def plain_console(*, stderr: bool = False) -> Console:
+    """A console that prints strings as they stand."""
+    return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+
+
+def print_complaint(console: Console, message: str) -> None:
+    """What went wrong, in one line however long."""
+    console.print(Text.assemble(("gridmap:", "red"), f" {message}"), soft_wrap=True)
+
+
 @contextmanager
 def progress_bar(console: Console) -> Iterator[Report]:
     """A bar for each stage of long work; nothing where no person watches."""
     bar = ProgressBar(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -47,18 +62,17 @@ def print_summary(console: Console, summary: Summary, *, dry_run: bool) -> None:
     for problem in summary.problems:
         _print_problem(console, problem)
     if summary.ignored_columns:
-        console.print(f"Ignored columns: {escape(', '.join(summary.ignored_columns))}")
+        console.print(f"Ignored columns: {', '.join(summary.ignored_columns)}", soft_wrap=True)
     kinds = Counter(problem.severity for problem in summary.problems)
     counts = summary.counts
     if summary.errors:
         rows = len({problem.row for problem in summary.errors})
-        console.print(
-            f"[red]{summary.file}: {_rows(rows)} of {summary.read} refused; nothing was written.[/]"
-        )
+        outcome = f"{_rows(rows)} of {summary.read} refused; nothing was written."
+        console.print(Text(f"{summary.file}: {outcome}", "red"), soft_wrap=True)
     else:
         outcome = "would be" if dry_run else ""
         console.print(
-            f"{escape(summary.file)}: {_rows(summary.read)} of {summary.noun} read; {outcome} "
+            f"{summary.file}: {_rows(summary.read)} of {summary.noun} read; {outcome} "
             f"{counts.added} added, {counts.changed} changed, {counts.unchanged} unchanged"
             f"{f', {summary.repaired} repaired' if summary.repaired else ''}"
             f"{_warnings(kinds[Severity.WARNING])}."
@@ -96,10 +110,13 @@ def print_location(console: Console, location: dict[str, Any]) -> None:
 def _print_problem(console: Console, problem: Problem) -> None:
     code = f" {problem.code}" if problem.code else ""
     console.print(
-        f"[{_COLOURS[problem.severity]}]{problem.severity}[/] row {problem.row}{escape(code)} "
-        f"[dim]{problem.kind}[/]: {escape(_sentence(problem.message))} {escape(problem.remedy)}",
+        Text.assemble(
+            (problem.severity, _COLOURS[problem.severity]),
+            f" row {problem.row}{code} ",
+            (problem.kind, "dim"),
+            f": {_sentence(problem.message)} {problem.remedy}",
+        ),
         soft_wrap=True,
-        highlight=False,
     )
 
 

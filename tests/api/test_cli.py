@@ -105,6 +105,14 @@ class TestImport:
         assert answer.returncode == 2
         assert "--datum" in answer.stderr
 
+    def test_a_file_may_have_square_brackets_in_its_name(
+        self, demo_url: str, tmp_path: Path
+    ) -> None:
+        missing = tmp_path / "[bold]网格[1].csv"
+        answer = run("import", "grids", missing, "--datum", "WGS84", DATABASE_URL=demo_url)
+        assert answer.returncode == 2
+        assert f"There is no file {missing}." in answer.stderr
+
     @pytest.mark.parametrize("arguments", [["nonsense", "x.csv"], ["grids", "/nowhere/x.geojson"]])
     def test_what_cannot_be_understood_is_no_traceback(
         self, demo_url: str, arguments: list[str]
