@@ -153,6 +153,12 @@ def import_(
         float, typer.Option(help="Metres: two grids may overlap in strips as wide as this.")
     ] = 1.0,
     repair: Annotated[bool, typer.Option("--repair", help="Mend what can be mended.")] = False,
+    trust_positions: Annotated[
+        bool,
+        typer.Option(
+            "--trust-positions", help="The datum is right, though another would fit what is kept."
+        ),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check all, write nothing.")] = False,
 ) -> None:
     """Take in a district's file: all of it, or nothing and a list of what is wrong."""
@@ -165,6 +171,7 @@ def import_(
         code_scheme=code_scheme,
         repair=repair,
         dry_run=dry_run,
+        trust_positions=trust_positions,
         sliver_tolerance_metres=sliver_tolerance,
         free_region=region,
     )

@@ -66,8 +66,9 @@ def print_summary(console: Console, summary: Summary, *, dry_run: bool) -> None:
     kinds = Counter(problem.severity for problem in summary.problems)
     counts = summary.counts
     if summary.errors:
-        rows = len({problem.row for problem in summary.errors})
-        outcome = f"{_rows(rows)} of {summary.read} refused; nothing was written."
+        rows = {problem.row for problem in summary.errors}
+        refused = "refused" if 0 in rows else f"{_rows(len(rows))} of {summary.read} refused"
+        outcome = f"{refused}; nothing was written."
         console.print(Text(f"{summary.file}: {outcome}", "red"), soft_wrap=True)
     else:
         outcome = "would be" if dry_run else ""
@@ -108,11 +109,12 @@ def print_location(console: Console, location: dict[str, Any]) -> None:
 
 
 def _print_problem(console: Console, problem: Problem) -> None:
+    row = f" row {problem.row}" if problem.row else ""
     code = f" {problem.code}" if problem.code else ""
     console.print(
         Text.assemble(
             (problem.severity, _COLOURS[problem.severity]),
-            f" row {problem.row}{code} ",
+            f"{row}{code} ",
             (problem.kind, "dim"),
             f": {_sentence(problem.message)} {problem.remedy}",
         ),

@@ -28,6 +28,7 @@ class Kind(StrEnum):
     OUT_OF_RANGE = "out-of-range"
     SWAPPED_COORDINATES = "swapped-coordinates"
     OUTSIDE_CHINA = "outside-china"
+    WRONG_DATUM = "wrong-datum"
     OVERLAP = "overlap"
     OUTSIDE_GRIDS = "outside-grids"
     MISSING_VALUE = "missing-value"
@@ -41,7 +42,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with one row.
+    """One thing wrong with one row, or with the file as a whole, which is row 0.
 
     `row` counts as the reader of the file does: features from 1; lines of a table with the
     heading as line 1. `message` says what is wrong, `remedy` what to do.

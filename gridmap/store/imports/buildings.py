@@ -29,6 +29,7 @@ from gridmap.store.imports.codes import (
     settle_districts,
 )
 from gridmap.store.imports.columns import Rows
+from gridmap.store.imports.datums import refuse_buildings_elsewhere
 from gridmap.store.imports.options import Counts
 from gridmap.store.imports.rules import refuse_repeated, refuse_unknown
 from gridmap.store.imports.run import Run
@@ -115,7 +116,8 @@ class BuildingImporter:
         settle_districts(run)
         refuse_repeated(run, "code")
         refuse_unknown(run, "community_code", "regions", "community")
-        self._warn_outside_grids()
+        if not refuse_buildings_elsewhere(run):
+            self._warn_outside_grids()
         self._judge()
         self._judge_management()
 

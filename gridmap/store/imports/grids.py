@@ -39,6 +39,7 @@ from gridmap.store.imports.codes import (
 )
 from gridmap.store.imports.columns import Rows
 from gridmap.store.imports.dates import begins, refuse_dates_out_of_order, refuse_end
+from gridmap.store.imports.datums import refuse_shifted_grids
 from gridmap.store.imports.options import Counts
 from gridmap.store.imports.rules import refuse_repeated, refuse_unknown
 from gridmap.store.imports.run import Run
@@ -121,6 +122,7 @@ class GridImporter:
             self._take_in(*batch)
         self._take_in_histories()
         self._judge()
+        refuse_shifted_grids(run)
 
     def _make_judged(self) -> None:
         """Makes `judged`, for rows that name a kept grid: what is to become of them."""

@@ -39,6 +39,7 @@ class ImportOptions:
     `valid_from`: the first day on which a row holds that does not say so itself; None is today.
     `repair`: mend geometries that can be mended, and say what was changed.
     `dry_run`: check everything and count what would change, but write nothing.
+    `trust_positions`: take a file in that lies beside what is kept as one datum beside another.
     `sliver_tolerance_metres`: two grids may overlap in strips as wide as this.
     `free_region`: with free codes, the region of rows that name no community; made when missing.
     """
@@ -51,6 +52,7 @@ class ImportOptions:
     code_scheme: CodeScheme = CodeScheme.STANDARD
     repair: bool = False
     dry_run: bool = False
+    trust_positions: bool = False
     sliver_tolerance_metres: float = 1.0
     free_region: str = "foreign"
 
