@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from gridmap.errors import Invalid
 from gridmap.geo.datums import Datum, from_wgs84
 from gridmap.geo.problems import Severity
+from gridmap.store.imports import ImportOptions
 from tests.store.importing import (
     COMMUNITY,
     FIRST_DAY,
@@ -218,6 +219,12 @@ def test_a_sliver_narrower_than_the_tolerance_is_let_pass(
 
     assert said(strict) == [(2, "overlap")]
     assert counts(bring_features(district, "grids", tmp_path, sliver)) == (2, 0, 0)
+
+
+@pytest.mark.parametrize("tolerance", [-1.0, float("nan"), float("inf")])
+def test_a_tolerance_is_a_length(tolerance: float) -> None:
+    with pytest.raises(Invalid, match=r"--sliver-tolerance .* is no length"):
+        ImportOptions(sliver_tolerance_metres=tolerance)
 
 
 def test_a_grid_must_not_overlap_one_that_is_kept(district: Connection, tmp_path: Path) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from gridmap.errors import Invalid
 from gridmap.geo.datums import Datum
 from gridmap.geo.problems import Problem, Severity
 
@@ -40,7 +42,7 @@ class ImportOptions:
     `repair`: mend geometries that can be mended, and say what was changed.
     `dry_run`: check everything and count what would change, but write nothing.
     `trust_positions`: take a file in that lies beside what is kept as one datum beside another.
-    `sliver_tolerance_metres`: two grids may overlap in strips as wide as this.
+    `sliver_tolerance_metres`: two grids may overlap in strips as wide as this; 0 or more.
     `free_region`: with free codes, the region of rows that name no community; made when missing.
     """
 
@@ -55,6 +57,14 @@ class ImportOptions:
     trust_positions: bool = False
     sliver_tolerance_metres: float = 1.0
     free_region: str = "foreign"
+
+    def __post_init__(self) -> None:
+        """Raises Invalid for a tolerance that is no length."""
+        if not 0 <= self.sliver_tolerance_metres < math.inf:
+            raise Invalid(
+                f"--sliver-tolerance {self.sliver_tolerance_metres:g} is no length. "
+                "Give metres, 0 or more."
+            )
 
 
 @dataclass(frozen=True, slots=True)
