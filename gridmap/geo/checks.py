@@ -352,7 +352,7 @@ def _position_fault(geometry: Any, coordinates: Floats, box: Bounds | None) -> _
         Kind.OUTSIDE_CHINA,
         f"{_place(first)} lies outside China's box (longitude {box.west:g} to {box.east:g}, "
         f"latitude {box.south:g} to {box.north:g})",
-        "Correct the position, or declare the file foreign if it is meant to lie there.",
+        "Correct the position, or import with --code-scheme free if it is meant to lie there.",
     )
 
 

@@ -182,6 +182,10 @@ def test_what_cannot_be_mended_is_refused_with_its_value(
     assert "--repair" not in problem.remedy
 
 
+def test_a_position_abroad_names_the_option_that_allows_it() -> None:
+    assert "--code-scheme free" in refusal("POINT (10 50)", wanted=GeometryKind.POINT).remedy
+
+
 def test_a_curve_does_not_spoil_its_neighbours() -> None:
     checked = check("CIRCULARSTRING (130 47, 131 48, 132 47)", shapely.Polygon(SQUARE).wkt)
     assert [problem.row for problem in checked.problems] == [2]
