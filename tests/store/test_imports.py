@@ -16,7 +16,15 @@ from gridmap.geo.datums import Datum
 from gridmap.store.database import database_url as parsed_url
 from gridmap.store.database import tool_engine
 from gridmap.store.imports import ImportOptions, Noun, Progress, import_file
-from gridmap.store.imports.values import code_of, count_of, date_of, mode_of, text_of
+from gridmap.store.imports.values import (
+    code_of,
+    count_of,
+    date_of,
+    latitude_of,
+    longitude_of,
+    mode_of,
+    text_of,
+)
 from tests.store.importing import (
     COMMUNITY,
     FIRST_DAY,
@@ -97,6 +105,57 @@ def test_cells_are_read_for_what_they_mean() -> None:
     for wrong in ("-1", 2.5, "viele", float("nan"), 3e9):
         with pytest.raises(ValueError, match="is no"):
             count_of(wrong)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        130.287,
+        "130.287",
+        " 130.287\u3000",
+        "+130.287",
+        "１３０．２８７",
+        "130.287°",
+        "130.287º E",
+        "130.287e",
+        "Ｅ130.287",
+        "东经130.287°",
+        "东经 130.287 度",
+    ],
+)
+def test_a_longitude_may_be_written_in_the_usual_ways(cell: object) -> None:
+    assert longitude_of(cell) == 130.287
+
+
+def test_the_other_half_of_the_earth_is_negative() -> None:
+    assert [longitude_of(cell) for cell in (-77.17, "-77.17", "77.17W", "西经77.17度")] == [
+        -77.17
+    ] * 4
+    assert [latitude_of(cell) for cell in ("33.9S", "南纬33.9°", "33.9°N")] == [-33.9, -33.9, 33.9]
+    assert [latitude_of(cell) for cell in (None, "", "  ")] == [None] * 3
+
+
+@pytest.mark.parametrize(
+    ("cell", "why"),
+    [
+        ("130°17′13″", "in minutes"),
+        ("130°17'", "in minutes"),
+        ("130度17分", "in minutes"),
+        ("130,287", "no longitude such as 130.287"),
+        ("130.287,47.36", "no longitude"),
+        ("1_30.287", "no longitude"),
+        ("E130.287E", "no longitude"),
+        ("-77.17W", "no longitude"),
+        ("nan", "no longitude"),
+        ("约130", "no longitude"),
+        (True, "no longitude"),
+        ("47.36°N", "not what is wanted here, a longitude"),
+        ("北纬47.36", "not what is wanted here, a longitude"),
+    ],
+)
+def test_what_is_no_plain_longitude_is_refused_with_a_reason(cell: object, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        longitude_of(cell)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030"])

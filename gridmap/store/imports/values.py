@@ -52,16 +52,26 @@ def code_of(value: object) -> str | None:
 
 
 def number_of(value: object) -> float | None:
-    """The cell as a finite or infinite number; degrees are judged later, with the geometry."""
+    """The cell as a number; a text in decimals, as people write them and in any width."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
     text = text_of(value)
     if text is None:
         return None
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError("is no number") from None
+    text = unicodedata.normalize("NFKC", text)
+    if not _NUMBER.fullmatch(text):
+        raise ValueError("is no number")
+    return float(text)
+
+
+def longitude_of(value: object) -> float | None:
+    """The cell as degrees east: 130.287, 130.287°E, 东经130.287度. Judged with the geometry."""
+    return _degrees(value, "longitude such as 130.287", {"e": 1, "东经": 1, "w": -1, "西经": -1})
+
+
+def latitude_of(value: object) -> float | None:
+    """The cell as degrees north: 47.36, 47.36°N, 北纬47.36度. Judged with the geometry."""
+    return _degrees(value, "latitude such as 47.36", {"n": 1, "北纬": 1, "s": -1, "南纬": -1})
 
 
 def count_of(value: object) -> int | None:
@@ -110,6 +120,17 @@ def mode_of(value: object) -> str | None:
 _LARGEST_WHOLE_NUMBER = 2**53
 _LARGEST_COUNT = 2**31
 
+_DECIMALS = r"(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
+_NUMBER = re.compile(rf"[+-]?{_DECIMALS}", re.ASCII | re.IGNORECASE)
+_DEGREES = re.compile(
+    rf"(?P<before>[ewns]|[东西]经|[南北]纬)?\s*(?P<number>{_DECIMALS})\s*[°度]?\s*"
+    r"(?P<after>[ewns])?",
+    re.IGNORECASE,
+)
+_MINUTES = re.compile("['\"′″‘’“”分秒]")
+# What looks like a degree sign on the keyboards of the world.
+_DEGREE_SIGNS = str.maketrans("º˚∘", "°°°")
+
 _DATE = re.compile(
     r"(\d{4})\s*[-/.年]\s*(\d{1,2})\s*[-/.月]\s*(\d{1,2})\s*日?(?:[T ]00:00(?::00)?Z?)?"
 )
@@ -135,6 +156,22 @@ _MODES = {
     "SELF_MANAGED": ("self_managed", "业主自治", "业主自管"),
     UNMANAGED: ("unmanaged", "无", "无物业", "无管理", "无人管理"),
 }
+
+
+def _degrees(value: object, what: str, ways: dict[str, int]) -> float | None:
+    try:
+        return number_of(value)
+    except ValueError:
+        text = unicodedata.normalize("NFKC", str(value).strip().translate(_DEGREE_SIGNS))
+    if _MINUTES.search(text):
+        raise ValueError(f"is in minutes; write a {what}, in decimals")
+    written = _DEGREES.fullmatch(text.casefold())
+    if not written or (written["before"] and written["after"]):
+        raise ValueError(f"is no {what}")
+    way = written["before"] or written["after"] or next(iter(ways))
+    if way not in ways:
+        raise ValueError(f"is not what is wanted here, a {what}")
+    return ways[way] * float(written["number"])
 
 
 def _word(
