@@ -191,10 +191,9 @@ def test_faults_are_named_and_nothing_is_written(gridded: Connection, tmp_path: 
 
     assert said(summary) == [
         (2, "bad-value"),
-        (3, "null-geometry"),
+        (3, "missing-value"),
         (4, "swapped-coordinates"),
         (5, "bad-value"),
-        (5, "null-geometry"),
         (6, "bad-value"),
         (7, "wrong-geometry-type"),
         (8, "bad-code"),
@@ -202,17 +201,61 @@ def test_faults_are_named_and_nothing_is_written(gridded: Connection, tmp_path: 
         (10, "bad-value"),
         (10, "duplicate-code"),
     ]
-    assert "社区领办" in summary.problems[5].message
+    assert summary.problems[1].message == "lng is empty"
+    assert "社区领办" in summary.problems[4].message
     assert found(gridded, "SELECT count(*) FROM buildings") == [(0,)]
 
 
 def test_positions_must_be_somewhere(gridded: Connection, tmp_path: Path) -> None:
     rows = [("code", "name", "households"), (CODE, "1号楼", 24)]
 
-    with pytest.raises(Invalid, match=r"longitude.*--map longitude=经度"):
+    with pytest.raises(
+        Invalid, match=r"columns longitude and latitude.*--map longitude=经度 --map latitude=纬度"
+    ):
         bring_rows(gridded, "buildings", tmp_path, rows)
+    half = [(*rows[0], "经度"), (*rows[1], 130.2575)]
+    with pytest.raises(Invalid, match=r"no column latitude\. .*--map latitude=纬度"):
+        bring_rows(gridded, "buildings", tmp_path, half)
     with pytest.raises(Invalid, match="--datum"):
         bring_rows(gridded, "buildings", tmp_path, rows, datum=None)
+
+
+def test_a_row_without_a_number_is_refused_once_and_its_columns_are_named(
+    gridded: Connection, tmp_path: Path
+) -> None:
+    rows: list[tuple[Any, ...]] = [
+        ("code", "name", "households", "经度", "纬度"),
+        (CODE, "a", 24, "", ""),
+        (f"{COMMUNITY}00002", "b", 24, "", "北"),
+        (f"{COMMUNITY}00003", "c", 24, "东", "北"),
+    ]
+
+    summary = bring_rows(gridded, "buildings", tmp_path, rows)
+
+    assert [(p.row, p.message.split(" ")[0], str(p.kind)) for p in summary.problems] == [
+        (2, "经度", "missing-value"),
+        (3, "纬度", "bad-value"),
+        (3, "经度", "missing-value"),
+        (4, "经度", "bad-value"),
+        (4, "纬度", "bad-value"),
+    ]
+    assert summary.problems[0].message == "经度 and 纬度 are empty"
+    # Of a layer, it is the geometry that is missing.
+    undrawn = bring_features(gridded, "buildings", tmp_path, [{**building(1), "geometry": None}])
+    assert said(undrawn) == [(1, "null-geometry")]
+
+
+def test_positions_written_as_text_come_in(gridded: Connection, tmp_path: Path) -> None:
+    rows: list[tuple[Any, ...]] = [
+        ("code", "name", "households", "经度", "纬度"),
+        (CODE, "a", "２４", " 130.2575 ", "北纬47.332"),
+        (f"{COMMUNITY}00002", "b", 24, "１３０．２５７５°Ｅ", "47.332°N"),
+    ]
+
+    assert counts(bring_rows(gridded, "buildings", tmp_path, rows)) == (2, 0, 0)
+    assert found(gridded, "SELECT DISTINCT ST_X(location), ST_Y(location) FROM buildings") == [
+        (130.2575, 47.332)
+    ]
 
 
 def test_a_mode_is_closed_by_the_next_and_by_none(gridded: Connection, tmp_path: Path) -> None:

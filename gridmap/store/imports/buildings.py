@@ -101,6 +101,9 @@ class BuildingImporter:
         locations = np.full(len(given), None, dtype=object)
         locations[drawn] = shapely.point_on_surface(footprints[drawn])
         standing = np.flatnonzero(~drawn)
+        if self.run.columns.has("longitude") and self.run.columns.has("latitude"):
+            unplaced = self._refuse_unplaced(rows, given)
+            standing = np.setdiff1d(standing, unplaced)
         if len(standing):
             some = Rows(
                 [rows.numbers[i] for i in standing], [rows.codes[i] for i in standing], values={}
@@ -109,6 +112,29 @@ class BuildingImporter:
                 self.run, some, given[standing], GeometryKind.POINT
             )
         return locations, footprints
+
+    def _refuse_unplaced(self, rows: Rows, given: shapes.Geometries) -> list[int]:
+        """Refuses rows for want of a number, unless its cell was refused already; where they are.
+
+        Only where the file has both columns; without them the geometry is what a row lacks.
+        """
+        unplaced = [i for i, wkb in enumerate(given) if wkb is None]
+        for i in unplaced:
+            empty = [
+                self.run.columns.headings[name]
+                for name in ("longitude", "latitude")
+                if rows.values[name][i] is None and i not in rows.unread[name]
+            ]
+            if empty:
+                named = " and ".join(empty)
+                self.run.refuse(
+                    rows.numbers[i],
+                    rows.codes[i],
+                    Kind.MISSING_VALUE,
+                    f"{named} {'are' if len(empty) > 1 else 'is'} empty",
+                    f"Fill in the column{'s' if len(empty) > 1 else ''} {named}.",
+                )
+        return unplaced
 
     def check(self) -> None:
         run = self.run

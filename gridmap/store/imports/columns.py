@@ -9,6 +9,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from typing import Any
 
 from gridmap.errors import Invalid
@@ -174,11 +175,13 @@ class Rows:
     """A batch read: `values` has a list for every field of the noun, None where a cell is empty.
 
     `numbers`: each row's number in the file. `codes` names rows in problems; some may be None.
+    `unread`: by field, the positions of cells that were refused, so that nobody calls them empty.
     """
 
     numbers: list[int]
     codes: list[str | None]
     values: dict[str, list[Any]]
+    unread: dict[str, set[int]] = dataclass_field(default_factory=dict)
 
 
 class Columns:
@@ -214,11 +217,12 @@ class Columns:
         size = len(batch.rows)
         faults: list[tuple[int, Kind, str, str]] = []
         values: dict[str, list[Any]] = {}
+        unread: dict[str, set[int]] = {}
         for field in self.fields:
             heading = self.headings.get(field.name, field.name)
             cells = batch.columns.get(heading) if self.has(field.name) else None
-            values[field.name] = (
-                [None] * size if cells is None else _read(field, heading, cells, faults)
+            values[field.name], unread[field.name] = (
+                ([None] * size, set()) if cells is None else _read(field, heading, cells, faults)
             )
         identity = "code" if "code" in values else "sponsor"
         codes = values[identity]
@@ -226,17 +230,23 @@ class Columns:
             Problem(batch.rows[i], codes[i], kind, message, remedy)
             for i, kind, message, remedy in faults
         ]
-        return Rows(batch.rows, codes, values), problems
+        return Rows(batch.rows, codes, values, unread), problems
 
     def need(self, *names: str) -> None:
-        """Raises Invalid where the file has no column for one of the fields."""
-        for name in names:
-            if not self.has(name):
-                alias = next(field for field in self.fields if field.name == name).aliases[0]
-                raise Invalid(
-                    f"The file has no column {name}. It has: {', '.join(self._seen) or 'none'}. "
-                    f"Say which one it is, for example --map {name}={alias}"
-                )
+        """Raises Invalid where the file has no column for one of the fields, naming all of them."""
+        missing = [
+            field for field in self.fields if field.name in names and not self.has(field.name)
+        ]
+        if not missing:
+            return
+        several = len(missing) > 1
+        raise Invalid(
+            f"The file has no {'columns' if several else 'column'} "
+            f"{' and '.join(field.name for field in missing)}. "
+            f"It has: {', '.join(self._seen) or 'none'}. "
+            f"Say which {'they are' if several else 'one it is'}, for example "
+            f"{' '.join(f'--map {field.name}={field.aliases[0]}' for field in missing)}"
+        )
 
     def _recognise(self, headings: Iterable[str]) -> None:
         """Finds fields for headings not seen before: GeoJSON may bring some in a later batch."""
@@ -272,7 +282,8 @@ def _read(
     heading: str,
     cells: Sequence[object],
     faults: list[tuple[int, Kind, str, str]],
-) -> list[Any]:
+) -> tuple[list[Any], set[int]]:
+    """The values, None where a cell is empty or cannot be read, and where it cannot."""
     read = field.read
     values: list[Any] = []
     unread: set[int] = set()
@@ -296,7 +307,7 @@ def _read(
             for i, value in enumerate(values)
             if value is None and i not in unread
         )
-    return values
+    return values, unread
 
 
 def _shown(cell: object) -> str:
