@@ -12,10 +12,12 @@ import xlsxwriter
 from sqlalchemy import Connection, create_engine, event, text
 
 from gridmap.errors import Conflict, Forbidden, Invalid, Unavailable
+from gridmap.geo.batches import Batch
 from gridmap.geo.datums import Datum
 from gridmap.store.database import database_url as parsed_url
 from gridmap.store.database import tool_engine
 from gridmap.store.imports import ImportOptions, Noun, Progress, import_file
+from gridmap.store.imports.columns import Columns
 from gridmap.store.imports.values import (
     code_of,
     count_of,
@@ -207,6 +209,35 @@ def test_headings_may_be_mapped_and_others_are_ignored_and_said(
     assert counts(summary) == (1, 0, 0)
     assert found(district, "SELECT code FROM sponsors") == [("A",)]
     assert summary.ignored_columns == ("编码", "note")
+
+
+@pytest.mark.parametrize(
+    ("heading", "field"),
+    [
+        ("户 数", "households"),
+        ("户　数（户）", "households"),
+        ("户数/户", "households"),
+        ("户数[户]", "households"),
+        ("户数【单位：户】", "households"),
+        ("*户\n数：", "households"),
+        ("户数 *", "households"),
+        ("经度(WGS84)", "longitude"),
+        ("经 度 （°）", "longitude"),
+        ("小区 名称", "compound"),
+        ("Management  Mode", "management_mode"),
+        ("MANAGEMENT_MODE", "management_mode"),
+    ],
+)
+def test_a_heading_is_recognised_with_a_unit_a_remark_or_blanks_in_it(
+    heading: str, field: str
+) -> None:
+    needed: dict[str, list[object]] = {"code": [None], "name": [None], "households": [None]}
+    needed.pop(field, None)
+    columns = Columns(Noun.BUILDINGS, {})
+
+    columns.read(Batch([1], {**needed, heading: [None]}, None))
+
+    assert columns.headings[field] == heading
 
 
 def test_a_column_that_is_missing_is_named_with_those_there_are(

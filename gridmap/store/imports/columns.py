@@ -6,6 +6,7 @@ of a field is also its heading in exports.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -320,5 +321,12 @@ def _shown(cell: object) -> str:
 def _plain(heading: str) -> str:
     """The heading without what people vary: case, width of characters, blanks, a unit or remark."""
     text = unicodedata.normalize("NFKC", heading).casefold()
-    text = text.split("(")[0] or text
-    return "_".join(text.split()).strip("*_:")
+    text = _REMARK.split(text)[0] or text
+    text = _BLANKS_IN_CHINESE.sub("", text.strip("*_: \t\r\n"))
+    return "_".join(text.split())
+
+
+# A unit or remark: 户数(户), 户数[户], 户数【户】, 户数/户.
+_REMARK = re.compile(r"[(\[{【〔〈《<「/]")
+# People blow up short headings: 户 数.
+_BLANKS_IN_CHINESE = re.compile(r"(?<=[^\x00-\x7f])\s+|\s+(?=[^\x00-\x7f])")
