@@ -36,7 +36,7 @@ from gridmap.geo.sources import (
     reading,
     source_of,
 )
-from gridmap.geo.tables import read_csv, read_xlsx
+from gridmap.geo.tables import Recognised, read_csv, read_xlsx
 
 __all__ = ["ENDINGS", "Batch", "count_rows", "read_batches"]
 
@@ -48,7 +48,12 @@ ENDINGS = (
 
 
 def read_batches(
-    path: Path, *, batch_size: int = 5000, layer: str | None = None, encoding: str | None = None
+    path: Path,
+    *,
+    batch_size: int = 5000,
+    layer: str | None = None,
+    encoding: str | None = None,
+    recognised: Recognised | None = None,
 ) -> Iterator[Batch]:
     """Rows of a file, `batch_size` at a time, in the file's order. See `Batch`.
 
@@ -57,6 +62,7 @@ def read_batches(
     the tables CSV (.csv, .tsv, .txt) and XLSX (.xlsx).
     `layer`: which layer, or which sheet of an XLSX; needed where a file with geometry has several.
     `encoding`: of text in GeoJSON, KML, Shapefile and CSV; found out where not given.
+    `recognised`: tells a table's headings from a title above them; see `gridmap.geo.tables`.
     Coordinates in a projected system become degrees of that system's own base; geographic ones are
     taken as they are. Heights and measures are dropped. NaN among a column's values is None.
     Raises Invalid, once iterated, if there is no such file or it cannot be read as what its ending
@@ -65,13 +71,13 @@ def read_batches(
     path = Path(path).absolute()
     ending = _ending(path)
     if ending == ".xlsx":
-        yield from read_xlsx(path, batch_size, layer)
+        yield from read_xlsx(path, batch_size, layer, recognised)
     elif ending in (".geojson", ".json"):
         _refuse_layer(path, layer)
         yield from read_geojson(path, batch_size, encoding)
     elif ending in (".csv", ".tsv", ".txt"):
         _refuse_layer(path, layer)
-        yield from read_csv(path, batch_size, encoding)
+        yield from read_csv(path, batch_size, encoding, recognised)
     elif ending in (".parquet", ".geoparquet"):
         _refuse_layer(path, layer)
         yield from _read_parquet(path, batch_size)

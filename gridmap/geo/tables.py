@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
+from itertools import chain, islice
 from pathlib import Path
 from typing import TextIO
 
@@ -14,26 +15,36 @@ from gridmap.errors import Invalid
 from gridmap.geo.batches import Batch
 from gridmap.geo.encodings import text_encoding
 
+Recognised = Callable[[Sequence[str]], int]
+"""How many of some headings mean something to whoever reads the table."""
 
-def read_csv(path: Path, batch_size: int, encoding: str | None) -> Iterator[Batch]:
-    """Rows of a text table whose first line is its heading.
 
-    Comma, semicolon or tab, whichever the heading has most of. Values are strings as they stand
-    (a code keeps its zeros); an empty one is None. Rows with nothing in them are passed over. A
-    row's number is the line on which it starts, so that quoted line breaks do no harm.
+def read_csv(
+    path: Path, batch_size: int, encoding: str | None, recognised: Recognised | None = None
+) -> Iterator[Batch]:
+    """Rows of a text table whose first filled line is its heading.
+
+    With `recognised`, the heading is the one of the first ten filled lines that has most to
+    recognise; what stands above it, a title or a date, is passed over. Comma, semicolon or tab,
+    whichever makes most of the heading recognised, or occurs most in it. Values are strings as they
+    stand (a code keeps its zeros); an empty one is None. Rows with nothing in them are passed over.
+    A row's number is the line on which it starts, so that quoted line breaks do no harm.
     Raises Invalid, naming the line, for a row of another length than the heading, a heading used
     twice, a value under an empty heading, and quotation marks that do not match.
     """
     codec = text_encoding(path, encoding)
     with path.open(encoding=codec, newline="") as file:
         try:
-            yield from _in_batches(path.name, "line", _csv_records(path.name, file), batch_size)
+            records = _csv_records(path.name, file, recognised)
+            yield from _in_batches(path.name, "line", records, batch_size, recognised)
         except UnicodeDecodeError as error:
             raise Invalid(f"{path.name} is not {codec} text: {error.reason}.") from error
 
 
-def read_xlsx(path: Path, batch_size: int, sheet: str | None) -> Iterator[Batch]:
-    """Rows of a worksheet, the first unless `sheet` names one; its first filled row is the heading.
+def read_xlsx(
+    path: Path, batch_size: int, sheet: str | None, recognised: Recognised | None = None
+) -> Iterator[Batch]:
+    """Rows of a worksheet, the first unless `sheet` names one; its heading is as in `read_csv`.
 
     Whole numbers come as int, dates without a time of day as date, empty cells as None, durations
     and times as text. Rows with nothing in them are passed over. A row's number is the sheet's.
@@ -58,8 +69,11 @@ def read_xlsx(path: Path, batch_size: int, sheet: str | None) -> Iterator[Batch]
             "save it as .xlsx."
         ) from error
     records = ((number, [_cell(value) for value in row]) for number, row in enumerate(cells, 1))
-    yield from _in_batches(path.name, "row", records, batch_size)
+    yield from _in_batches(path.name, "row", records, batch_size, recognised)
 
+
+# Filled rows, among them a title, a date, a unit.
+_HEADING_WITHIN = 10
 
 # A boundary of some 400,000 vertices as WKT; a missing quotation mark then stops the reading soon.
 _LARGEST_VALUE = 1 << 24
@@ -70,18 +84,22 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _in_batches(
-    source: str, unit: str, records: Iterator[tuple[int, list[object]]], batch_size: int
+    source: str,
+    unit: str,
+    records: Iterator[tuple[int, list[object]]],
+    batch_size: int,
+    recognised: Recognised | None,
 ) -> Iterator[Batch]:
-    """Batches of (row number, values); the first record with any values is the heading."""
-    heading: list[str] | None = None
+    """Batches of (row number, values), from the heading on."""
+    filled = ((n, record) for n, record in records if any(value is not None for value in record))
+    first = list(islice(filled, 1 if recognised is None else _HEADING_WITHIN))
+    if not first:
+        raise Invalid(f"{source} is empty: its first {unit} must name the columns.")
+    place = 0 if recognised is None else _place_of_heading(first, recognised)
+    heading = _heading(source, unit, *first[place])
     rows: list[int] = []
     values: list[Sequence[object]] = []
-    for number, record in records:
-        if not any(value is not None for value in record):
-            continue
-        if heading is None:
-            heading = _heading(source, unit, number, record)
-            continue
+    for number, record in chain(first[place + 1 :], filled):
         if len(record) != len(heading):
             raise Invalid(
                 f"{unit.capitalize()} {number} of {source} has {len(record)} values where the "
@@ -93,8 +111,6 @@ def _in_batches(
         if len(rows) == batch_size:
             yield _batch(source, unit, heading, rows, values)
             rows, values = [], []
-    if heading is None:
-        raise Invalid(f"{source} is empty: its first {unit} must name the columns.")
     if rows:
         yield _batch(source, unit, heading, rows, values)
 
@@ -116,8 +132,24 @@ def _batch(
     return Batch(rows, columns, None)
 
 
+def _place_of_heading(records: list[tuple[int, list[object]]], recognised: Recognised) -> int:
+    """The first that has most to recognise; where none has any, the first that is filled most."""
+
+    def worth(record: list[object]) -> tuple[int, int]:
+        names = [name for name in _names(record) if name]
+        known = recognised(names)
+        return known, 0 if known else len(names)
+
+    worths = [worth(record) for _, record in records]
+    return worths.index(max(worths))
+
+
+def _names(record: Iterable[object]) -> list[str]:
+    return ["" if value is None else str(value).strip("\ufeff \t\r\n\u3000") for value in record]
+
+
 def _heading(source: str, unit: str, number: int, record: list[object]) -> list[str]:
-    heading = ["" if value is None else str(value).strip("\ufeff \t\r\n\u3000") for value in record]
+    heading = _names(record)
     for name in heading:
         if name and heading.count(name) > 1:
             raise Invalid(
@@ -126,12 +158,12 @@ def _heading(source: str, unit: str, number: int, record: list[object]) -> list[
     return heading
 
 
-def _csv_records(source: str, file: TextIO) -> Iterator[tuple[int, list[object]]]:
+def _csv_records(
+    source: str, file: TextIO, recognised: Recognised | None
+) -> Iterator[tuple[int, list[object]]]:
     csv.field_size_limit(_LARGEST_VALUE)
-    first = file.readline()
-    while first and not first.strip():
-        first = file.readline()
-    delimiter = max(",;\t", key=_outside_quotes(first).count)
+    lines = list(islice((line for line in file if line.strip()), _HEADING_WITHIN))
+    delimiter = _delimiter(lines, recognised)
     file.seek(0)
     reader = csv.reader(file, delimiter=delimiter, strict=True)
     line = 0
@@ -144,6 +176,20 @@ def _csv_records(source: str, file: TextIO) -> Iterator[tuple[int, list[object]]
             f"The row that begins on line {line + 1} of {source} cannot be read: {error}. "
             "Look for a quotation mark too many or too few."
         ) from error
+
+
+def _delimiter(lines: list[str], recognised: Recognised | None) -> str:
+    """Of comma, semicolon and tab the one that makes most of a line recognised, or occurs most."""
+    divided = (line for line in map(_outside_quotes, lines) if any(each in line for each in ",;\t"))
+    first = next(divided, "")
+
+    def worth(delimiter: str) -> tuple[int, int]:
+        if recognised is None:
+            return 0, first.count(delimiter)
+        records = csv.reader(lines, delimiter=delimiter)
+        return max(map(recognised, map(_names, records)), default=0), first.count(delimiter)
+
+    return max(",;\t", key=worth)
 
 
 def _outside_quotes(line: str) -> str:

@@ -50,6 +50,69 @@ def sheet(path: Path, *rows: Sequence[object], name: str | None = None) -> Path:
     return path
 
 
+def recognised(headings: Sequence[str]) -> int:
+    """As an import would that knows three columns."""
+    return len({"编码", "名称", "户数"} & set(headings))
+
+
+TITLES: list[list[list[object]]] = [
+    [["向阳区楼栋台账"]],
+    [["向阳区楼栋台账"], [], ["填报单位：向阳区", None, "2024年3月"]],
+    [["编码"], ["名称", "日期"]],
+    [["说明"], ["一"], ["二"], ["三"], ["四"], ["五"], ["六"], ["七"], ["八"]],
+]
+
+
+@pytest.mark.parametrize("title", TITLES)
+@pytest.mark.parametrize("ending", [".xlsx", ".csv"])
+def test_titles_above_the_headings_are_passed_over_and_rows_keep_their_numbers(
+    tmp_path: Path, title: list[list[object]], ending: str
+) -> None:
+    table: list[list[object]] = [["编码", "名称", "户数"], ["007", "甲", "3"], ["008", "编码", "4"]]
+    path = tmp_path / f"a{ending}"
+    if ending == ".xlsx":
+        sheet(path, *title, *table)
+    else:
+        with path.open("w", encoding="gb18030", newline="") as file:
+            csv.writer(file).writerows([*title, *table])
+    first = len(title) + 2
+    assert read(path, recognised=recognised) == (
+        [first, first + 1],
+        {"编码": ["007", "008"], "名称": ["甲", "编码"], "户数": ["3", "4"]},
+    )
+
+
+@given(
+    titles=st.lists(st.text(st.characters(codec="utf-8", exclude_categories=["Cc"])), max_size=9),
+    delimiter=st.sampled_from(",;\t"),
+)
+def test_no_title_changes_what_a_table_says(
+    tmp_path_factory: pytest.TempPathFactory, titles: list[str], delimiter: str
+) -> None:
+    path = tmp_path_factory.mktemp("titled") / "a.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter=delimiter)
+        writer.writerows([title] for title in titles)
+        writer.writerows([["编码", "名称", "户数"], ["1", "2,5", "3;7"]])
+    assert read(path, recognised=recognised) == (
+        [len(titles) + 2],
+        {"编码": ["1"], "名称": ["2,5"], "户数": ["3;7"]},
+    )
+
+
+def test_the_first_filled_row_is_the_heading_of_a_table_without_a_title(tmp_path: Path) -> None:
+    # Also where a row of values repeats it.
+    path = sheet(tmp_path / "a.xlsx", ["编码", "x"], ["编码", "y"])
+    assert read(path, recognised=recognised) == ([2], {"编码": ["编码"], "x": ["y"]})
+
+
+def test_where_nothing_is_recognised_the_fullest_of_the_first_rows_is_the_heading(
+    tmp_path: Path,
+) -> None:
+    path = sheet(tmp_path / "a.xlsx", ["title"], ["a", "b"], ["1", "2"])
+    assert read(path, recognised=lambda _: 0) == ([3], {"a": ["1"], "b": ["2"]})
+
+
 class TestCSV:
     def test_codes_keep_their_zeros_and_empty_cells_are_none(self, tmp_path: Path) -> None:
         path = tmp_path / "a.csv"

@@ -196,6 +196,26 @@ def test_a_workbook_comes_in_with_numbers_for_codes_and_dates(
     assert said(summary)[0] == (2, "outside-grids")
 
 
+@pytest.mark.parametrize("columns", [{}, {"code": "Nr", "name": "Wer"}])
+def test_a_title_above_the_headings_does_no_harm(
+    district: Connection, tmp_path: Path, columns: dict[str, str]
+) -> None:
+    path = tmp_path / "包保单位.xlsx"
+    headings = [*(columns.values() or ("单位编码", "单位名称")), "级别", "所属区划"]
+    with xlsxwriter.Workbook(path) as book:
+        sheet = book.add_worksheet()
+        sheet.merge_range("A1:D1", "向阳区包保单位台账", book.add_format())
+        sheet.write("D2", "单位：个")
+        sheet.write_row("A3", headings)
+        sheet.write_row("A4", ["A", "市审计局", "市直", "2304"])
+        sheet.write_row("A5", ["B", "市财政局", "市直", "9999"])
+
+    summary = bring(district, "sponsors", path, columns=columns)
+
+    assert [problem.row for problem in summary.problems] == [5]
+    assert summary.read == 2
+
+
 def test_headings_may_be_mapped_and_others_are_ignored_and_said(
     district: Connection, tmp_path: Path
 ) -> None:

@@ -204,6 +204,10 @@ class Columns:
         """Whether the file has a column for the field."""
         return field in self.headings
 
+    def recognised(self, headings: Iterable[str]) -> int:
+        """How many fields some headings would bring."""
+        return len(_found(self.fields, self._wanted, headings, {}))
+
     @property
     def ignored(self) -> tuple[str, ...]:
         used = set(self.headings.values())
@@ -243,7 +247,7 @@ class Columns:
         several = len(missing) > 1
         raise Invalid(
             f"The file has no {'columns' if several else 'column'} "
-            f"{' and '.join(field.name for field in missing)}. "
+            f"{_listed([field.name for field in missing])}. "
             f"It has: {', '.join(self._seen) or 'none'}. "
             f"Say which {'they are' if several else 'one it is'}, for example "
             f"{' '.join(f'--map {field.name}={field.aliases[0]}' for field in missing)}"
@@ -256,26 +260,37 @@ class Columns:
             return
         self._seen.update(dict.fromkeys(new))
         for name, heading in self._wanted.items():
-            if heading in self._seen:
-                self.headings[name] = heading
-            elif not self.has(name):
+            if heading not in self._seen and not self.has(name):
                 raise Invalid(
                     f"The file has no column {heading} for {name}. "
                     f"It has: {', '.join(self._seen) or 'none'}."
                 )
-        taken = set(self.headings.values())
-        free = {
-            _plain(heading): heading for heading in reversed(self._seen) if heading not in taken
-        }
-        # Every field's own name goes before any field's alias.
-        for field in self.fields:
-            if not self.has(field.name) and field.name in free:
-                self.headings[field.name] = free.pop(field.name)
-        for field in self.fields:
-            for alias in field.aliases:
-                if not self.has(field.name) and alias in free:
-                    self.headings[field.name] = free.pop(alias)
+        self.headings = _found(self.fields, self._wanted, self._seen, self.headings)
         self.need(*(field.name for field in self.fields if field.required))
+
+
+def _found(
+    fields: Iterable[Field],
+    wanted: Mapping[str, str],
+    headings: Iterable[str],
+    settled: Mapping[str, str],
+) -> dict[str, str]:
+    """Which heading brings which field: those `settled` before, those `wanted`, those recognised.
+
+    Every field's own name goes before any field's alias.
+    """
+    seen = dict.fromkeys(headings)
+    found = {**settled, **{name: each for name, each in wanted.items() if each in seen}}
+    taken = set(found.values())
+    free = {_plain(heading): heading for heading in reversed(seen) if heading not in taken}
+    for field in fields:
+        if field.name not in found and field.name in free:
+            found[field.name] = free.pop(field.name)
+    for field in fields:
+        for alias in field.aliases:
+            if field.name not in found and alias in free:
+                found[field.name] = free.pop(alias)
+    return found
 
 
 def _read(
@@ -309,6 +324,10 @@ def _read(
             if value is None and i not in unread
         )
     return values, unread
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def _shown(cell: object) -> str:

@@ -127,7 +127,12 @@ def _stage(run: Run, importer: Importer) -> int:
     run.sql("SET LOCAL work_mem = '64MB'")  # to sort a batch with its geometry in memory
     read = 0
     with Staging(run.connection, importer.STAGED, run.meanwhile) as staging:
-        for batch in read_batches(run.path, layer=options.layer, encoding=options.encoding):
+        for batch in read_batches(
+            run.path,
+            layer=options.layer,
+            encoding=options.encoding,
+            recognised=run.columns.recognised,
+        ):
             rows, problems = run.columns.read(batch)
             run.problems.extend(problems)
             staging.add(rows.numbers, *importer.stage(rows, batch))
