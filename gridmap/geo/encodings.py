@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import codecs
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -54,6 +55,21 @@ def dbf_encoding(path: Path) -> str:
     )
 
 
+def whole_headings(headings: Sequence[bytes], encoding: str) -> list[bytes]:
+    """Headings of a dBASE table without the part of a character in which one may end.
+
+    Those that become alike by that are numbered, since nothing tells them apart any more.
+    """
+    whole = [_without_part(heading, encoding) for heading in headings]
+    result = list(whole)
+    numbers = count(1)
+    for i, heading in enumerate(whole):
+        if heading != headings[i] and whole.count(heading) > 1:
+            number = b"_%d" % next(numbers)
+            result[i] = _without_part(heading[: _HEADING_BYTES - len(number)], encoding) + number
+    return result
+
+
 def open_as_utf8(path: Path, encoding: str) -> BinaryIO:
     """The file's text as UTF-8 bytes without a byte-order mark, converted while it is read.
 
@@ -71,6 +87,7 @@ def open_as_utf8(path: Path, encoding: str) -> BinaryIO:
 # How archives, GeoPackage (SQLite), FlatGeobuf, Parquet and old Office files begin.
 _BINARY = (b"PK\x03\x04", b"SQLi", b"fgb\x03", b"PAR1", b"\xd0\xcf\x11\xe0")
 _CHUNK = 1 << 20
+_HEADING_BYTES = 10
 
 
 def _known(encoding: str) -> str:
@@ -130,6 +147,17 @@ def _dbf_texts(path: Path) -> Iterator[bytes]:
             record = file.read(record_length)
             if not record.isascii():
                 yield from (record[span].rstrip(b" \0") for span in spans)
+
+
+def _without_part(text: bytes, encoding: str) -> bytes:
+    """The text up to its last whole character; as it is where that does not help."""
+    for end in range(len(text), max(len(text) - 4, -1), -1):
+        try:
+            text[:end].decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        return text[:end]
+    return text
 
 
 def _decodes(text: bytes, encoding: str) -> bool:

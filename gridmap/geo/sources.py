@@ -7,6 +7,7 @@ empty rows.
 
 from __future__ import annotations
 
+import codecs
 import re
 import shutil
 import struct
@@ -14,7 +15,7 @@ import tempfile
 import warnings
 import zipfile
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -22,7 +23,7 @@ import pyarrow as pa
 import pyogrio
 
 from gridmap.errors import Invalid, TooLarge
-from gridmap.geo.encodings import dbf_encoding, open_as_utf8, text_encoding
+from gridmap.geo.encodings import dbf_encoding, open_as_utf8, text_encoding, whole_headings
 
 DRIVERS = {
     ".gpkg": "GPKG",
@@ -59,7 +60,11 @@ def source_of(
         path = _unzipped_shapefile(path, layer, folder)
         layer = None
     if driver == "ESRI Shapefile":
-        return Source(path, name, driver, layer, _shapefile_encoding(path, name, encoding))
+        parts = _shapefile_parts(path, name)
+        encoding = encoding or (None if ".cpg" in parts else dbf_encoding(parts[".dbf"]))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gridmap-")))
+        path = _with_whole_headings(path, parts, folder, encoding)
+        return Source(path, name, driver, layer, encoding)
     if driver == "LIBKML":
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gridmap-")))
         return Source(_utf8_kml(path, ending, folder, encoding), name, driver, layer, None)
@@ -112,23 +117,57 @@ _SHAPEFILE_EXTRAS = (".prj", ".cpg")
 _XML_ENCODING = re.compile(r"""(<\?xml[^>]*?encoding\s*=\s*["'])([^"']*)""")
 
 
-def _shapefile_encoding(path: Path, name: str, given: str | None) -> str | None:
-    """The encoding of a whole Shapefile's table; None where a .cpg file says it to GDAL."""
-    siblings = {
+def _shapefile_parts(path: Path, name: str) -> dict[str, Path]:
+    """The files of a Shapefile by their endings, once it is certain that it is whole."""
+    parts = {
         sibling.suffix.lower(): sibling
         for sibling in path.parent.iterdir()
         if sibling.stem == path.stem
     }
-    if missing := [part for part in _SHAPEFILE_PARTS if part not in siblings]:
+    if missing := [part for part in _SHAPEFILE_PARTS if part not in parts]:
         raise Invalid(
             f"{name} lacks its {' and '.join(missing)} file. A Shapefile is several files of "
             "one name; put them into one folder, or into one .zip."
         )
     for part in _SHAPEFILE_PARTS:
-        _check_whole(siblings[part], name)
-    if given is not None or ".cpg" in siblings:
-        return given
-    return dbf_encoding(siblings[".dbf"])
+        _check_whole(parts[part], name)
+    return parts
+
+
+def _with_whole_headings(
+    path: Path, parts: dict[str, Path], folder: Path, encoding: str | None
+) -> Path:
+    """The Shapefile itself, or one beside whose table no heading ends inside a character.
+
+    A heading has ten bytes there, which is three Chinese characters in UTF-8 and a third of one
+    that GDAL would not read.
+    """
+    codec = _codec_of(encoding or parts[".cpg"].read_text(errors="replace"))
+    with parts[".dbf"].open("rb") as table:
+        head = table.read(struct.unpack("<8xH", table.read(10))[0] - 10)[22:]
+    raw = [head[i : i + 11].split(b"\0")[0] for i in range(0, len(head) - 31, 32)]
+    whole = whole_headings(raw, codec) if codec else raw
+    if whole == raw:
+        return path
+    for ending in (*_SHAPEFILE_PARTS, *_SHAPEFILE_EXTRAS):
+        if ending in parts and ending != ".dbf":
+            (folder / f"{path.stem}{ending}").symlink_to(parts[ending].resolve())
+    copy = folder / f"{path.stem}.dbf"
+    shutil.copyfile(parts[".dbf"], copy)
+    with copy.open("r+b") as table:
+        for i, heading in enumerate(whole):
+            table.seek(32 * (i + 1))
+            table.write(heading.ljust(11, b"\0"))
+    return folder / f"{path.stem}.shp"
+
+
+def _codec_of(said: str) -> str | None:
+    """Python's name for what a person or a .cpg file calls UTF-8 or 936; None if it has none."""
+    said = said.strip().lower().removeprefix("ansi ")
+    for name in (said, f"cp{said}"):
+        with suppress(LookupError, ValueError):
+            return codecs.lookup(name).name
+    return None
 
 
 def _check_whole(part: Path, name: str) -> None:

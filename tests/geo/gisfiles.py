@@ -70,6 +70,18 @@ def write(
     return path
 
 
+def cut_headings(path: Path, headings: Sequence[str], encoding: str, cpg: str | None) -> Path:
+    """The Shapefile with these headings as many programs write them: cut at ten bytes, wherever."""
+    with path.with_suffix(".dbf").open("r+b") as table:
+        for i, heading in enumerate(headings):
+            table.seek(32 * (i + 1))
+            table.write(heading.encode(encoding)[:10].ljust(11, b"\0"))
+    path.with_suffix(".cpg").unlink(missing_ok=True)
+    if cpg is not None:
+        path.with_suffix(".cpg").write_text(cpg)
+    return path
+
+
 def write_geojson(path: Path, features: list[Any], **members: Any) -> Path:
     document = {"type": "FeatureCollection", **members, "features": features}
     path.write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")

@@ -1,13 +1,38 @@
 """Encodings: Chinese text is read as it was meant, or refused."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gridmap.errors import Invalid
+from gridmap.geo.encodings import whole_headings
 from tests.geo.gisfiles import SQUARE, feature, kml, placemark, polygon, read, write, write_geojson
+
+
+@given(
+    headings=st.lists(st.text("网格编码所属社区aB1", min_size=1, max_size=8), max_size=6),
+    encoding=st.sampled_from(["utf-8", "gb18030", "gbk"]),
+)
+def test_headings_cut_at_ten_bytes_are_whole_characters_and_told_apart(
+    headings: list[str], encoding: str
+) -> None:
+    cut = [heading.encode(encoding)[:10] for heading in headings]
+
+    whole = whole_headings(cut, encoding)
+
+    for heading, before, after in zip(headings, cut, whole, strict=True):
+        assert len(after) <= 10
+        text = after.decode(encoding)
+        assert heading.startswith(text) or re.search(r"_\d$", text)
+        if heading.encode(encoding) == before:
+            assert after == before
+    # None is told from another by less than before.
+    assert len(set(whole)) >= len(set(cut))
 
 
 class TestEncodings:

@@ -23,6 +23,7 @@ from gridmap.geo.files import count_rows, read_batches
 from tests.geo.gisfiles import (
     SQUARE,
     UNCLOSED,
+    cut_headings,
     feature,
     kml,
     placemark,
@@ -87,6 +88,42 @@ class TestWhatIsInAFile:
         assert shapely.equals_identical(
             shapely.normalize(shapes(found)), shapely.normalize(SHAPES)
         ).all()
+
+    @pytest.mark.parametrize(
+        ("encoding", "cpg", "headings", "left"),
+        [
+            ("utf-8", "UTF-8", ["网格编码", "所属社区编码"], ["网格编", "所属社"]),
+            ("utf-8", None, ["网格编码", "所属社区编码"], ["网格编", "所属社"]),
+            ("gb18030", None, ["网格编码全称", "A网格编码全"], ["网格编码全", "A网格编码"]),
+            ("gbk", "936", ["网格编码全称", "A网格编码全"], ["网格编码全", "A网格编码"]),
+            ("utf-8", "UTF-8", ["网格编码", "网格编号"], ["网格_1", "网格_2"]),
+            ("utf-8", "UTF-8", ["网格编", "网格编号"], ["网格编", "网格_1"]),
+            ("gbk", "GBK", ["A网格编码甲", "A网格编码乙"], ["A网格编_1", "A网格编_2"]),
+        ],
+    )
+    @pytest.mark.parametrize("ending", [".shp", ".zip"])
+    def test_a_heading_that_ends_inside_a_character_loses_what_is_left_of_it(
+        self,
+        tmp_path: Path,
+        encoding: str,
+        cpg: str | None,
+        headings: list[str],
+        left: list[str],
+        ending: str,
+    ) -> None:
+        columns = {"a": ["向阳区", "乙"], "b": ["丙", "丁"]}
+        path = write(tmp_path / "网格.shp", columns, [polygon(SQUARE)] * 2, encoding=encoding)
+        cut_headings(path, headings, encoding, cpg)
+        before = path.with_suffix(".dbf").read_bytes()
+        if ending == ".zip":
+            with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+                for part in tmp_path.glob("网格.*"):
+                    archive.write(part, part.name)
+            path = tmp_path / "a.zip"
+        found = read(path)
+        assert found.columns == dict(zip(left, columns.values(), strict=True))
+        assert found.rows == [1, 2]
+        assert (tmp_path / "网格.dbf").read_bytes() == before
 
     def test_kml_comes_with_its_extended_data_and_without_its_styles(self, tmp_path: Path) -> None:
         path = tmp_path / "a.kml"

@@ -196,6 +196,50 @@ def test_a_workbook_comes_in_with_numbers_for_codes_and_dates(
     assert said(summary)[0] == (2, "outside-grids")
 
 
+@pytest.mark.parametrize(
+    ("noun", "headings", "found_fields"),
+    [
+        (Noun.GRIDS, ["网格编", "网格名", "所属社"], ["code", "name", "community"]),
+        (Noun.GRIDS, ["网格编码", "名称", "所属社区编"], ["code", "name", "community"]),
+        (Noun.REGIONS, ["统计用区划", "区划名"], ["code", "name"]),
+        (Noun.BUILDINGS, ["building_c", "building_n", "户数", "物业管理方"],
+         ["code", "name", "households", "management_mode"]),
+        # What it may be is taken before what it may have been.
+        (Noun.BUILDINGS, ["id", "name", "户数", "management"],
+         ["code", "name", "households", "management_mode"]),
+    ],
+)  # fmt: skip
+def test_a_heading_that_a_shapefile_has_cut_is_recognised(
+    noun: Noun, headings: list[str], found_fields: list[str]
+) -> None:
+    columns = Columns(noun, {})
+
+    columns.read(Batch([1], {heading: [None] for heading in headings}, None))
+
+    assert columns.headings == dict(zip(found_fields, headings, strict=True))
+
+
+def test_a_heading_that_may_have_been_cut_from_several_is_not_guessed() -> None:
+    # 包保单位编码 or 包保单位名称:
+    columns = Columns(Noun.SPONSORS, {})
+    headings: dict[str, list[object]] = {
+        each: [None] for each in ("包保单", "name", "级别", "region")
+    }
+    with pytest.raises(Invalid, match="no column code"):
+        columns.read(Batch([1], headings, None))
+    # Nor is one that is merely shorter.
+    with pytest.raises(Invalid, match="no columns code"):
+        Columns(Noun.GRIDS, {}).read(Batch([1], {"网格编码全": [None]}, None))
+
+
+def test_a_heading_may_be_mapped_whole_though_the_shapefile_has_cut_it() -> None:
+    columns = Columns(Noun.GRIDS, {"code": "网格编码全称", "name": "网格的名字"})
+
+    columns.read(Batch([1], {"网格编码全": [None], "网格的": [None]}, None))
+
+    assert columns.headings == {"code": "网格编码全", "name": "网格的"}
+
+
 @pytest.mark.parametrize("columns", [{}, {"code": "Nr", "name": "Wer"}])
 def test_a_title_above_the_headings_does_no_harm(
     district: Connection, tmp_path: Path, columns: dict[str, str]

@@ -260,7 +260,7 @@ class Columns:
             return
         self._seen.update(dict.fromkeys(new))
         for name, heading in self._wanted.items():
-            if heading not in self._seen and not self.has(name):
+            if _there(heading, self._seen) is None and not self.has(name):
                 raise Invalid(
                     f"The file has no column {heading} for {name}. "
                     f"It has: {', '.join(self._seen) or 'none'}."
@@ -277,10 +277,14 @@ def _found(
 ) -> dict[str, str]:
     """Which heading brings which field: those `settled` before, those `wanted`, those recognised.
 
-    Every field's own name goes before any field's alias.
+    Every field's own name goes before any field's alias, and every alias before one that a
+    Shapefile has cut, which is taken where it is left of one field's headings only.
     """
     seen = dict.fromkeys(headings)
-    found = {**settled, **{name: each for name, each in wanted.items() if each in seen}}
+    found = dict(settled)
+    for name, heading in wanted.items():
+        if there := _there(heading, seen):
+            found[name] = there
     taken = set(found.values())
     free = {_plain(heading): heading for heading in reversed(seen) if heading not in taken}
     for field in fields:
@@ -290,7 +294,26 @@ def _found(
         for alias in field.aliases:
             if field.name not in found and alias in free:
                 found[field.name] = free.pop(alias)
+    left_of: dict[str, set[str]] = {}
+    for field in fields:
+        for each in (field.name, *field.aliases):
+            for cut in _cuts(each):
+                left_of.setdefault(cut, set()).add(field.name)
+    for cut, names in left_of.items():
+        if len(names) == 1 and cut in free and not names & found.keys():
+            found[names.pop()] = free.pop(cut)
     return found
+
+
+def _there(heading: str, seen: Iterable[str]) -> str | None:
+    """The heading, or what a Shapefile has left of it, if it is among those of the file."""
+    return next((each for each in (heading, *_cuts(heading)) if each in seen), None)
+
+
+def _cuts(heading: str) -> list[str]:
+    """What a Shapefile's table leaves of a heading, for which it has ten bytes."""
+    cuts = [heading.encode(codec)[:10].decode(codec, "ignore") for codec in ("utf-8", "gb18030")]
+    return [cut for cut in cuts if cut != heading]
 
 
 def _read(
