@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from textwrap import wrap
 from types import FrameType
 from typing import Annotated, Any, NoReturn
 
@@ -41,6 +42,7 @@ from gridmap.store.cluster import private_cluster
 from gridmap.store.database import Database, tool_engine
 from gridmap.store.exports import export_file
 from gridmap.store.imports import CodeScheme, ImportOptions, Noun, import_file
+from gridmap.store.imports.columns import FIELDS
 
 _LOCATE = """
 query Locate($point: PointInput!, $on: Date) {
@@ -112,7 +114,16 @@ def migrate() -> None:
     console.print("The database is up to date.")
 
 
-@app.command("import")
+def _fields() -> str:
+    """What `--map` takes, a line or two a noun."""
+    lines = ["FIELD is one of these; a file must have those with an asterisk:"]
+    for noun, fields in FIELDS.items():
+        names = (f"{field.name}{'*' if field.required else ''}" for field in fields)
+        lines += wrap(f"{noun:<13} {', '.join(names)}", 78, subsequent_indent=" " * 14)
+    return "\n".join(lines)
+
+
+@app.command("import", epilog=_fields())
 def import_(
     noun: Annotated[Noun, typer.Argument(help="What the file holds.")],
     file: Annotated[
@@ -129,7 +140,11 @@ def import_(
     ] = None,
     map_: Annotated[
         list[str] | None,
-        typer.Option("--map", metavar="FIELD=HEADING", help="Our field, and the file's heading."),
+        typer.Option(
+            "--map",
+            metavar="FIELD=HEADING",
+            help="One of the fields below, and the file's heading.",
+        ),
     ] = None,
     layer: Annotated[str | None, typer.Option(help="Which layer or sheet of the file.")] = None,
     encoding: Annotated[

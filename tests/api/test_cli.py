@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from sqlalchemy import func, select
 from gridmap.schema.root import schema
 from gridmap.store import tables
 from gridmap.store.database import tool_engine
+from gridmap.store.imports.columns import FIELDS
 
 
 def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -121,6 +123,16 @@ class TestImport:
         assert answer.returncode in (1, 2)
         assert "Traceback" not in answer.stderr
         assert answer.stderr
+
+    def test_the_help_names_every_field_in_eighty_columns(self) -> None:
+        shown = run("import", "--help", COLUMNS="80").stdout
+        assert max(map(len, shown.splitlines())) <= 80
+        _, _, listed = shown.partition("FIELD is one of these")
+        for noun, fields in FIELDS.items():
+            names = re.search(rf"^ *{noun} +((?:\S+,\s+)*\S+)", listed, re.MULTILINE)
+            assert names
+            told = [name.strip(",") for name in names[1].split()]
+            assert told == [f"{field.name}{'*' if field.required else ''}" for field in fields]
 
     def test_an_export_imports_again_without_a_change(self, demo_url: str, tmp_path: Path) -> None:
         file = tmp_path / "grids.gpkg"
