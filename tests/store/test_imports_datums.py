@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pyproj import Geod
 from sqlalchemy import Connection
 
+from gridmap.errors import Invalid
 from gridmap.geo.datums import Datum, from_wgs84, to_wgs84
 from gridmap.geo.problems import Severity
 from gridmap.store.imports.datums import shift_between
@@ -22,6 +23,7 @@ from tests.store.importing import (
     OTHER_COMMUNITY,
     Ring,
     bring_features,
+    bring_rows,
     building,
     cell,
     counts,
@@ -287,3 +289,51 @@ def test_buildings_that_no_datum_puts_right_are_only_warned_of_by_row(
 
     assert counts(summary) == (10, 0, 0)
     assert said(summary) == [(row, "outside-grids") for row in (7, 8, 9, 10)]
+
+
+@pytest.mark.parametrize(
+    ("remark", "named"),
+    [
+        ("WGS84", Datum.WGS84),
+        ("wgs-84", Datum.WGS84),
+        ("国家2000", Datum.CGCS2000),
+        ("CGCS2000", Datum.CGCS2000),
+        ("GCJ-02", Datum.GCJ02),
+        ("高德", Datum.GCJ02),
+        ("BD09", Datum.BD09),
+        ("百度坐标", Datum.BD09),
+    ],
+)
+@pytest.mark.parametrize("declared", Datum)
+def test_a_heading_that_names_another_datum_is_refused(
+    peopled: Connection, tmp_path: Path, remark: str, named: Datum, declared: Datum
+) -> None:
+    rows = [
+        ("code", "name", "households", f"经度（{remark}）", f"纬度（{remark}）"),
+        (f"{COMMUNITY}00001", "1号楼", 24, *moved([[130.2575, 47.332]], named)[0]),
+    ]
+
+    if declared is named or not (declared.is_shifted or named.is_shifted):
+        summary = bring_rows(peopled, "buildings", tmp_path, rows, datum=declared)
+        assert counts(summary) == (1, 0, 0)
+        return
+    with pytest.raises(Invalid, match=f"is in {named} by its name.*--datum {named}"):
+        bring_rows(peopled, "buildings", tmp_path, rows, datum=declared)
+    meant = bring_rows(
+        peopled, "buildings", tmp_path, rows, datum=declared, trust_positions=True, dry_run=True
+    )
+    assert meant.counts.added == 1
+
+
+def test_of_positions_in_two_datums_one_may_be_named(peopled: Connection, tmp_path: Path) -> None:
+    true = [130.2575, 47.332]
+    headings = ("code", "name", "households", "经度(百度)", "纬度(百度)", "经度(84)", "纬度(84)")
+    row = (f"{COMMUNITY}00001", "1号楼", 24, *moved([true], Datum.BD09)[0], *true)
+    columns = {"longitude": "经度(84)", "latitude": "纬度(84)"}
+
+    with pytest.raises(Invalid, match="--map longitude="):
+        bring_rows(peopled, "buildings", tmp_path, [headings, row])
+    summary = bring_rows(peopled, "buildings", tmp_path, [headings, row], columns=columns)
+
+    assert counts(summary) == (1, 0, 0)
+    assert found(peopled, "SELECT ST_X(location), ST_Y(location) FROM buildings") == [tuple(true)]

@@ -29,7 +29,10 @@ from gridmap.store.imports.codes import (
     settle_districts,
 )
 from gridmap.store.imports.columns import Rows
-from gridmap.store.imports.datums import refuse_buildings_elsewhere
+from gridmap.store.imports.datums import (
+    refuse_buildings_elsewhere,
+    refuse_headings_of_another_datum,
+)
 from gridmap.store.imports.options import Counts
 from gridmap.store.imports.rules import refuse_repeated, refuse_unknown
 from gridmap.store.imports.run import Run
@@ -88,6 +91,7 @@ class BuildingImporter:
 
     def _positions(self, rows: Rows, batch: Batch) -> tuple[shapes.Geometries, shapes.Geometries]:
         """Points and footprints, in the file's datum."""
+        refuse_headings_of_another_datum(self.run, "longitude", "latitude", "footprint")
         given = _points(rows.values["longitude"], rows.values["latitude"])
         if batch.geometries is None:
             self.run.columns.need("longitude", "latitude")

@@ -8,12 +8,14 @@ datum were another, is refused until somebody says that it is meant.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gridmap.errors import Invalid
 from gridmap.geo.checks import metres_per_degree
 from gridmap.geo.datums import Datum, from_wgs84, to_wgs84
 from gridmap.geo.problems import Kind
@@ -22,6 +24,23 @@ from gridmap.store.imports.shapes import SAME_DEGREES
 from gridmap.store.imports.staging import batches_of
 
 Points = NDArray[np.float64]
+
+
+def refuse_headings_of_another_datum(run: Run, *fields: str) -> None:
+    """Raises Invalid where the heading of one of the fields names another datum than was said.
+
+    Files may have the same position in two datums, side by side.
+    """
+    for field in fields:
+        heading = run.columns.headings.get(field, "")
+        for datum, named in _NAMED.items():
+            is_alike = datum is run.datum or not (datum.is_shifted or run.datum.is_shifted)
+            if not is_alike and named.search(heading) and not run.options.trust_positions:
+                raise Invalid(
+                    f"The column {heading} is in {datum} by its name, and --datum says "
+                    f"{run.datum}. Import with --datum {datum}, name another column with "
+                    f"--map {field}=…, or add --trust-positions if the name is wrong."
+                )
 
 
 def refuse_shifted_grids(run: Run) -> None:
@@ -148,6 +167,13 @@ _SAME_PLACE = f"""(
 )"""
 
 _HOLDS = "grids.valid_from <= :day AND (grids.valid_to IS NULL OR grids.valid_to > :day)"
+
+_NAMED = {
+    Datum.WGS84: re.compile(r"wgs[-_ ]?84", re.IGNORECASE),
+    Datum.CGCS2000: re.compile(r"cgcs[-_ ]?2000|[国大][家地]2000", re.IGNORECASE),
+    Datum.GCJ02: re.compile(r"gcj[-_ ]?0?2|火星|高德|腾讯", re.IGNORECASE),
+    Datum.BD09: re.compile(r"bd[-_ ]?0?9|百度", re.IGNORECASE),
+}
 
 # CGCS2000 is WGS 84 for this.
 _DISTINCT = (Datum.WGS84, Datum.GCJ02, Datum.BD09)
