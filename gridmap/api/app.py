@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -19,6 +20,7 @@ from gridmap.errors import GridmapError
 from gridmap.schema.context import Context
 from gridmap.schema.root import schema
 from gridmap.store.database import Database
+from gridmap.store.follower import Follower
 
 
 def application(settings: Settings, database_url: str) -> Starlette:
@@ -29,8 +31,10 @@ def application(settings: Settings, database_url: str) -> Starlette:
         statement_timeout_seconds=settings.statement_timeout_seconds,
     )
 
+    follower = Follower(database_url, settings.building_reach_metres)
+
     def context(_: Request) -> Context:
-        return Context(database, settings.building_reach_metres)
+        return Context(database, settings.building_reach_metres, follower)
 
     async def readyz(_: Request) -> Response:
         try:
@@ -46,7 +50,10 @@ def application(settings: Settings, database_url: str) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        following = asyncio.create_task(follower.run())
         yield
+        following.cancel()
+        await asyncio.wait([following])
         await database.close()
 
     endpoint = GraphQLEndpoint(schema, context, body_limit=settings.body_limit_bytes)

@@ -1,9 +1,10 @@
-"""What every resolver of one request shares: the database, today, and the batching loaders."""
+"""What every resolver of one request shares: the database, what is in memory, and the loaders."""
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 import strawberry
@@ -12,6 +13,8 @@ from strawberry.dataloader import DataLoader
 
 from gridmap.store.database import Database
 from gridmap.store.dates import today
+from gridmap.store.follower import Follower
+from gridmap.store.snapshot import Snapshot
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -26,9 +29,15 @@ class Context:
     not grow with the number of rows.
     """
 
-    def __init__(self, database: Database, building_reach_metres: float) -> None:
+    def __init__(
+        self,
+        database: Database,
+        building_reach_metres: float,
+        follower: Follower | None = None,
+    ) -> None:
         self.database = database
         self.building_reach_metres = building_reach_metres
+        self._follower = follower
         self.today: datetime.date = today()
         self._loaders: dict[object, DataLoader[Any, Any]] = {}
 
@@ -52,6 +61,15 @@ class Context:
 
             loader = self._loaders[name] = DataLoader(load_all)
         return loader.load(key)
+
+    @asynccontextmanager
+    async def snapshot_of(self, on: datetime.date) -> AsyncIterator[Snapshot | None]:
+        """What is in memory of the day; None where only the database knows, within this block."""
+        if self._follower is None:
+            yield None
+        else:
+            async with self._follower.snapshot_of(on) as snapshot:
+                yield snapshot
 
     async def run(
         self,

@@ -17,7 +17,6 @@ from gridmap.schema.points import Point, PointInput, point_in, wgs84_positions
 from gridmap.schema.sponsors import Sponsor, sponsor
 from gridmap.store import buildings as store_buildings
 from gridmap.store import locations as store
-from gridmap.store.paging import Key
 
 MOST_POINTS = 10_000
 
@@ -41,43 +40,64 @@ class GridCandidate:
 
 @strawberry.type
 class Location:
-    outcome: LocationOutcome
-    grid: Grid | None
-    candidates: list[GridCandidate] = strawberry.field(
-        description="Every grid the accuracy circle touches, with its share of the circle, largest "
-        "first. Shares add up to at most 1."
-    )
-    distance_to_boundary: float | None = strawberry.field(
-        description="Metres from the point to the outline of its grid."
-    )
-    sponsor: Sponsor | None = strawberry.field(
-        description="The unit answerable here: the building's sponsor, else the grid's own."
-    )
     snapshot_version: str = strawberry.field(
         description="Names the state of the data that this is true of."
     )
     position: strawberry.Private[tuple[float, float]]
-    building_key: strawberry.Private[Key | None]
+    located: strawberry.Private[store.Located]
     on: strawberry.Private[datetime.date]
 
     @strawberry.field(description="The position, in the datum asked for.")
     def point(self, datum: Datum = Datum.WGS84) -> Point:
         return point_in(datum, *self.position)
 
+    @strawberry.field
+    def outcome(self) -> LocationOutcome:
+        if self.located.grid is None:
+            return LocationOutcome.OUTSIDE
+        return LocationOutcome.INSIDE if self.located.is_within else LocationOutcome.UNCERTAIN
+
+    @strawberry.field
+    def grid(self) -> Grid | None:
+        row = self.located.grid
+        return grid(row, self.on) if row else None
+
+    @strawberry.field(
+        description="Every grid the accuracy circle touches, with its share of the circle, largest "
+        "first. Shares add up to at most 1."
+    )
+    def candidates(self) -> list[GridCandidate]:
+        return [
+            GridCandidate(grid=grid(row, self.on), share=share, distance=distance)
+            for row, share, distance in self.located.candidates
+        ]
+
+    @strawberry.field(description="Metres from the point to the outline of its grid.")
+    def distance_to_boundary(self) -> float | None:
+        return self.located.distance_to_boundary
+
     @strawberry.field(
         description="The building at the point, if one of the grid lies within reach."
     )
     async def building(self, info: Info) -> Building | None:
-        if self.building_key is None:
+        key = self.located.building
+        if key is None:
             return None
-        row = await info.context.load(store_buildings.buildings_by_key, self.building_key, self.on)
+        row = await info.context.load(store_buildings.buildings_by_key, key, self.on)
         return building(row, self.on) if row else None
+
+    @strawberry.field(
+        description="The unit answerable here: the building's sponsor, else the grid's own."
+    )
+    def sponsor(self) -> Sponsor | None:
+        row = self.located.sponsor
+        return sponsor(row, self.on) if row else None
 
 
 async def locate(
     context: Context, points: Sequence[PointInput], on: datetime.date
 ) -> list[Location]:
-    """Where each point lies on a day, by one statement.
+    """Where each point lies on a day: from memory where that shows the day, else by one statement.
 
     Raises TooLarge for too many points, Invalid for one that lies nowhere on Earth.
     """
@@ -87,37 +107,20 @@ async def locate(
             "Send them in parts."
         )
     positions = wgs84_positions(points)
-    found = await context.run(
-        store.locate_points,
-        positions,
-        [point.accuracy for point in points],
-        on,
-        context.building_reach_metres,
-    )
+    accuracies = [point.accuracy for point in points]
+    found: Sequence[store.Located]
+    async with context.snapshot_of(on) as snapshot:
+        if snapshot is not None:
+            found = snapshot.locate_many(positions, accuracies)
+        else:
+            reach = context.building_reach_metres
+            found = await context.run(store.locate_points, positions, accuracies, on, reach)
     return [
-        _location((longitude, latitude), located, on)
+        Location(
+            snapshot_version=located.version,
+            position=(longitude, latitude),
+            located=located,
+            on=on,
+        )
         for (longitude, latitude), located in zip(positions.tolist(), found, strict=True)
     ]
-
-
-def _location(position: tuple[float, float], located: store.Located, on: datetime.date) -> Location:
-    if located.grid is None:
-        outcome = LocationOutcome.OUTSIDE
-    else:
-        outcome = LocationOutcome.INSIDE if located.within else LocationOutcome.UNCERTAIN
-    return Location(
-        outcome=outcome,
-        grid=grid(located.grid, on) if located.grid else None,
-        candidates=[
-            GridCandidate(
-                grid=grid(candidate.grid, on), share=candidate.share, distance=candidate.distance
-            )
-            for candidate in located.candidates
-        ],
-        distance_to_boundary=located.distance_to_boundary,
-        sponsor=sponsor(located.sponsor, on) if located.sponsor else None,
-        position=position,
-        snapshot_version=located.version,
-        building_key=located.building,
-        on=on,
-    )

@@ -36,6 +36,8 @@ class Change:
     empty for regions and sponsors, which districts share, and where it is not known. `codes`: their
     codes, and of sponsorships the codes of the buildings and grids that are sponsored; None for all
     rows of that district, or of all districts where none is named.
+
+    A mark is a change of no table, whose district is what it was named: see `mark`.
     """
 
     table: str
@@ -83,6 +85,15 @@ def announce(connection: Connection, change: Change) -> None:
             "codes": None if change.codes is None else sorted(change.codes),
         },
     )
+
+
+def mark(connection: Connection, name: str) -> Change:
+    """Has everybody hear a mark, after all that was committed before this transaction commits."""
+    connection.execute(
+        text("SELECT pg_notify(:channel, :payload)"),
+        {"channel": CHANNEL, "payload": orjson.dumps({"mark": name}).decode()},
+    )
+    return Change("", name, frozenset())
 
 
 def announce_staged(connection: Connection, table: str) -> None:
@@ -175,7 +186,7 @@ class ChangeFeed:
         A pooler that shares connections by transaction takes LISTEN without complaint, and then
         throws the notifications away.
         """
-        said = orjson.dumps({"trial": uuid4().hex}).decode()
+        said = orjson.dumps({"mark": uuid4().hex}).decode()
         async with await self._session() as other:
             await other.execute("SELECT pg_notify(%s, %s)", [CHANNEL, said])
         heard: list[str] = []
@@ -225,8 +236,8 @@ def _read(payload: str) -> Changes:
             table in _TABLES and all(isinstance(code, str) for code in codes or ())
         ):
             return frozenset([Change(table, district, None if codes is None else frozenset(codes))])
-        case {"trial": str()}:
-            return frozenset()
+        case {"mark": str(name)}:
+            return frozenset([Change("", name, frozenset())])
     _log.warning("Anything may have changed; who notified %s of %.100r?", CHANNEL, payload)
     return EVERYTHING
 
@@ -240,7 +251,7 @@ _LONGEST_WAIT = 5.0
 
 # A network that is gone says nothing, so that it is asked: it is found out in 25 seconds.
 _PARAMETERS = {
-    "application_name": "gridmap changes",
+    "application_name": "gridmap-changes",
     "connect_timeout": 5,
     "keepalives": 1,
     "keepalives_idle": 10,

@@ -15,6 +15,13 @@ def today() -> datetime.date:
     return datetime.datetime.now(_CHINA).date()
 
 
+def seconds_to_midnight() -> float:
+    """How long today lasts yet, there."""
+    now = datetime.datetime.now(_CHINA)
+    midnight = datetime.datetime.combine(now.date() + datetime.timedelta(days=1), datetime.time())
+    return (midnight.replace(tzinfo=_CHINA) - now).total_seconds()
+
+
 def holds_on(table: FromClause, on: datetime.date) -> ColumnElement[bool]:
     """Whether the row's dates include the day."""
     valid_to = table.c.valid_to

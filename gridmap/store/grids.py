@@ -19,6 +19,7 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    tuple_,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.expression import TableValuedAlias
@@ -204,7 +205,8 @@ def grid_covers(
             select(literal(1)).where(
                 func.ST_Covers(smaller.c.boundary, point),
                 holds_on(smaller, on),
-                smaller.c.code < grid.c.code,
+                tuple_(smaller.c.code, smaller.c.district_code)
+                < tuple_(grid.c.code, grid.c.district_code),
             )
         ),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,17 +29,37 @@ class Candidate(NamedTuple):
     distance: float
 
 
-@dataclass(frozen=True, slots=True)
-class Located:
+class Located(Protocol):
     """What is known of one point.
 
-    `within` says whether the whole accuracy circle lies in the grid; `candidates` are largest
-    first; `distance_to_boundary` is in metres from the point to its grid's outline. `version` names
-    the state of the database that this was true of: where two are equal, so was all they saw.
+    `is_within` says whether the whole accuracy circle lies in the grid: the outline is no nearer
+    than the accuracy. `candidates` are the grids that are, largest share first.
+    `distance_to_boundary` is in metres from the point to its grid's outline. `version` names the
+    state of the data that this was true of: where two are equal, so was all they saw.
     """
 
+    @property
+    def grid(self) -> Grid | None: ...
+    @property
+    def is_within(self) -> bool: ...
+    @property
+    def candidates(self) -> tuple[Candidate, ...]: ...
+    @property
+    def distance_to_boundary(self) -> float | None: ...
+    @property
+    def building(self) -> Key | None: ...
+    @property
+    def sponsor(self) -> Sponsor | None: ...
+    @property
+    def version(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A `Located` that PostGIS has found."""
+
     grid: Grid | None
-    within: bool
+    is_within: bool
     candidates: tuple[Candidate, ...]
     distance_to_boundary: float | None
     building: Key | None
@@ -47,21 +67,45 @@ class Located:
     version: str
 
 
+def _metres_to_border(outline: str) -> str:
+    """Metres from the point to an outline's border, whose edges are straight in degrees.
+
+    They are for ST_Covers, so they must be here; geographies would bend them. So the nearest point
+    is sought where degrees are stretched to what they measure here, and measured on the ellipsoid.
+    """
+    return f"""
+ST_Distance(geography(points.point), geography(ST_Scale(
+    ST_ClosestPoint(
+        ST_Scale(ST_Boundary({outline}), points.across, points.along),
+        ST_Scale(points.point, points.across, points.along)
+    ),
+    1 / points.across, 1 / points.along
+)))
+"""
+
+
 # The grid of the point is found by grids_boundary_idx. The box of the circle in degrees is made a
 # little larger than the circle, so that the index may be asked with it; the exact test follows.
-# A building's reach is treated alike with buildings_location_idx. 111 320 m is a degree of latitude
-# at most, and `cosine` what a degree of longitude is worth here.
+# A building's reach is treated alike with buildings_location_idx. `across` and `along` are the
+# metres in a degree of longitude and of latitude here (Snyder, Map Projections, 1987, 4-20, 4-18).
 _LOCATE = text(
-    """
+    f"""
 WITH points AS (
     SELECT
         ordinal,
         ST_SetSRID(ST_MakePoint(longitude, latitude), 4326) AS point,
         nullif(accuracy, 0) AS accuracy,
-        greatest(cos(radians(latitude)), 0.01) AS cosine
-    FROM unnest(
-        CAST(:longitudes AS float8[]), CAST(:latitudes AS float8[]), CAST(:accuracies AS float8[])
-    ) WITH ORDINALITY AS given (longitude, latitude, accuracy, ordinal)
+        radians(6378137 * greatest(cos(radians(latitude)), 0.01) / sqrt(flattened)) AS across,
+        radians(6378137 * (1 - 0.00669437999014) / flattened ^ 1.5) AS along
+    FROM
+        unnest(
+            CAST(:longitudes AS float8[]),
+            CAST(:latitudes AS float8[]),
+            CAST(:accuracies AS float8[])
+        ) WITH ORDINALITY AS given (longitude, latitude, accuracy, ordinal),
+        LATERAL (
+            SELECT 1 - 0.00669437999014 * sin(radians(latitude)) ^ 2 AS flattened
+        ) AS ellipsoid
 )
 SELECT
     home.district_code, home.code, home.community_code, home.name, home.valid_from, home.valid_to,
@@ -75,14 +119,11 @@ FROM points
 LEFT JOIN LATERAL (
     SELECT
         grid.*,
-        ST_Distance(
-            geography(points.point), geography(ST_Boundary(grid.boundary))
-        ) AS distance_to_boundary,
-        points.accuracy IS NULL OR ST_Covers(
-            grid.boundary,
-            geometry(ST_Buffer(geography(points.point), points.accuracy, 'quad_segs=32'))
-        ) AS within
-    FROM grids AS grid
+        border.distance AS distance_to_boundary,
+        points.accuracy IS NULL OR border.distance >= points.accuracy AS within
+    FROM
+        grids AS grid,
+        LATERAL (SELECT {_metres_to_border("grid.boundary")} AS distance) AS border
     WHERE ST_Covers(grid.boundary, points.point)
         AND grid.valid_from <= :on
         AND (grid.valid_to IS NULL OR grid.valid_to > :on)
@@ -101,13 +142,24 @@ LEFT JOIN LATERAL (
         SELECT
             touched.*,
             ST_Area(ST_Intersection(touched.boundary, circle)) / ST_Area(circle) AS share,
-            ST_Distance(geography(points.point), geography(touched.boundary)) AS distance
+            border.distance
         FROM
             geometry(ST_Buffer(geography(points.point), points.accuracy, 'quad_segs=32')) AS circle,
-            grids AS touched
+            grids AS touched,
+            LATERAL (
+                SELECT CASE
+                    WHEN ST_Covers(touched.boundary, points.point) THEN 0
+                    ELSE {_metres_to_border("touched.boundary")}
+                END AS distance
+            ) AS border
         WHERE points.accuracy IS NOT NULL
             AND NOT coalesce(home.within, false)
-            AND ST_Intersects(touched.boundary, circle)
+            AND touched.boundary && ST_Expand(
+                points.point,
+                1.01 * points.accuracy / points.across,
+                1.01 * points.accuracy / points.along
+            )
+            AND border.distance <= points.accuracy
             AND touched.valid_from <= :on
             AND (touched.valid_to IS NULL OR touched.valid_to > :on)
     ) AS grid
@@ -123,17 +175,21 @@ LEFT JOIN LATERAL (
             building.code, building.district_code,
             ST_Distance(geography(building.location), geography(points.point)) AS distance
         FROM buildings AS building
-        JOIN grids AS grid
-            ON grid.district_code = home.district_code
-            AND grid.code = home.code
-            AND grid.valid_from = home.valid_from
-            AND ST_Covers(grid.boundary, building.location)
         WHERE building.location && ST_Expand(
-            points.point, :reach / 111000.0 / points.cosine, :reach / 111000.0
-        )
+                points.point, 1.01 * :reach / points.across, 1.01 * :reach / points.along
+            )
+            AND (home.code, home.district_code) = (
+                SELECT grid.code, grid.district_code
+                FROM grids AS grid
+                WHERE ST_Covers(grid.boundary, building.location)
+                    AND grid.valid_from <= :on
+                    AND (grid.valid_to IS NULL OR grid.valid_to > :on)
+                ORDER BY grid.code, grid.district_code
+                LIMIT 1
+            )
     ) AS near
     WHERE near.distance <= :reach
-    ORDER BY near.distance, near.code
+    ORDER BY near.distance, near.code, near.district_code
     LIMIT 1
 ) AS building ON true
 LEFT JOIN LATERAL (
@@ -168,7 +224,7 @@ async def locate_points(
     accuracies: Sequence[float | None],
     on: datetime.date,
     building_reach_metres: float,
-) -> list[Located]:
+) -> Sequence[Located]:
     """What is known of each point on a day, in their order.
 
     `points`: float64 (n, 2), longitude then latitude, WGS 84 degrees. `accuracies`: metres, or
@@ -188,7 +244,7 @@ async def locate_points(
     return [_located(tuple(row)) for row in rows]
 
 
-def _located(row: tuple[Any, ...]) -> Located:
+def _located(row: tuple[Any, ...]) -> _Found:
     home, sponsor = row[:6], row[12:]
     distance, within, candidates, code, district_code, version = row[6:12]
     grid = Grid(*home) if home[0] else None
@@ -196,9 +252,9 @@ def _located(row: tuple[Any, ...]) -> Located:
         touched = tuple(_candidate(*candidate) for candidate in candidates)
     else:
         touched = (Candidate(grid, 1.0, 0.0),) if grid else ()
-    return Located(
+    return _Found(
         grid=grid,
-        within=within,
+        is_within=within,
         candidates=touched,
         distance_to_boundary=distance,
         building=Key(code, district_code) if code else None,

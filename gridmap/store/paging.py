@@ -38,6 +38,11 @@ class Key(NamedTuple):
     code: str
     district_code: str
 
+    @property
+    def rank(self) -> str:
+        """A text that sorts as the key does."""
+        return f"{self.code}\0{self.district_code}"
+
 
 class Slice(NamedTuple):
     """At most `limit` rows after the key `after` (from the start where that is None)."""

@@ -600,7 +600,7 @@ async def _relay_all_but_notifications(
 
 _LISTENERS: LiteralString = """
     FROM pg_stat_activity
-    WHERE application_name = 'gridmap changes' AND datname = current_database()
+    WHERE application_name = 'gridmap-changes' AND datname = current_database()
 """
 _KILL_LISTENERS: LiteralString = "SELECT pg_terminate_backend(pid, 60000)" + _LISTENERS
 

@@ -1,0 +1,191 @@
+"""Keeps a snapshot of today and follows what changes, while lookups go on.
+
+Snapshots are made in a thread and swapped in by one assignment. While there is none that can be
+trusted, the database answers: before the first is made, when the feed was lost and changes may have
+been missed, when very much changes at once, and from midnight until the new day's is there.
+
+Whoever got an answer must never get an older one. So before a snapshot follows upon the database,
+answers from the database wait: those under way end, a mark is sent through the change feed, and all
+that was committed before it goes into the snapshot first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import logging
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing, asynccontextmanager
+from functools import partial
+from typing import TypeVar
+from uuid import uuid4
+
+from sqlalchemy import Connection, exc
+
+from gridmap.store.changes import EVERYTHING, Change, ChangeFeed, Changes, mark, merged
+from gridmap.store.database import tool_engine
+from gridmap.store.dates import seconds_to_midnight, today
+from gridmap.store.snapshot import Snapshot, load
+
+_log = logging.getLogger("gridmap")
+Made = TypeVar("Made")
+
+
+class Follower:
+    """One for a process; `run` is to be a task of it for as long as it serves."""
+
+    def __init__(self, url: str, reach_metres: float) -> None:
+        self._engine = tool_engine(url)
+        self._feed = ChangeFeed(url)
+        self._reach_metres = reach_metres
+        self._heard: asyncio.Queue[Changes] = asyncio.Queue()
+        self._snapshot: Snapshot | None = None
+        self._losses = 0
+        self._asking = 0
+        self._is_switching = False
+        self._turn = asyncio.Condition()
+        self._thread = ThreadPoolExecutor(1, "snapshot")
+
+    def snapshot(self, on: datetime.date) -> Snapshot | None:
+        """What is in memory of the day, if it can be trusted now."""
+        snapshot = self._snapshot
+        if snapshot is None or snapshot.day != on or not self._feed.is_listening:
+            return None
+        return snapshot
+
+    @asynccontextmanager
+    async def snapshot_of(self, on: datetime.date) -> AsyncIterator[Snapshot | None]:
+        """The same, but where it is None the database may answer within this block."""
+        if (snapshot := self.snapshot(on)) is not None or on != today():
+            yield snapshot
+            return
+        async with self._turn:
+            await self._turn.wait_for(lambda: not self._is_switching)
+            self._asking += 1
+        try:
+            yield self.snapshot(on)
+        finally:
+            async with self._turn:
+                self._asking -= 1
+                self._turn.notify_all()
+
+    async def run(self) -> None:
+        """Follows for ever; says in the log what keeps it from doing so, and tries again."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._listen())
+                tasks.create_task(self._keep())
+        finally:
+            self._thread.shutdown(wait=False, cancel_futures=True)
+            self._engine.dispose()
+
+    async def _listen(self) -> None:
+        async with aclosing(self._feed.batches()) as batches:
+            async for changes in batches:
+                if not _is_small(changes):
+                    self._losses += 1
+                    self._snapshot = None
+                self._heard.put_nowait(changes)
+
+    async def _keep(self) -> None:
+        while True:
+            changes = await self._next_changes()
+            losses, snapshot = self._losses, self._snapshot
+            try:
+                if snapshot is None or not _is_small(changes):
+                    await self._load()
+                elif rows := _of_rows(changes):
+                    after = await self._made(partial(_after, snapshot, rows))
+                    if losses == self._losses:
+                        self._snapshot = after
+            except (exc.DBAPIError, TimeoutError) as error:
+                _log.warning("The database answers lookups for now: %s", str(error).strip())
+                self._lose()
+                await asyncio.sleep(_WAIT_SECONDS)
+
+    async def _next_changes(self) -> Changes:
+        """What was heard since; everything when the day turns."""
+        try:
+            async with asyncio.timeout(seconds_to_midnight()):
+                return await self._heard_by_now()
+        except TimeoutError:
+            self._lose()
+            return await self._heard_by_now()
+
+    async def _heard_by_now(self) -> Changes:
+        heard = [await self._heard.get()]
+        while not self._heard.empty():
+            heard.append(self._heard.get_nowait())
+        return merged(change for changes in heard for change in changes)
+
+    def _lose(self) -> None:
+        self._losses += 1
+        self._snapshot = None
+        self._heard.put_nowait(EVERYTHING)
+
+    async def _load(self) -> None:
+        losses, day = self._losses, today()
+        snapshot = await self._made(partial(_loaded, day, self._reach_metres))
+        async with self._without_database(), asyncio.timeout(_SWITCH_SECONDS):
+            end = await self._made(partial(_marked, uuid4().hex))
+            changes: Changes = frozenset()
+            while losses == self._losses and end not in changes:
+                changes = await self._heard_by_now()
+                if _is_small(changes) and (rows := _of_rows(changes)):
+                    snapshot = await self._made(partial(_after, snapshot, rows))
+            if losses == self._losses:
+                self._snapshot = snapshot
+            else:  # what was heard of it is taken from the queue
+                self._heard.put_nowait(EVERYTHING)
+
+    @asynccontextmanager
+    async def _without_database(self) -> AsyncIterator[None]:
+        """No answer about today is under way from the database within this block."""
+        self._is_switching = True
+        try:
+            async with self._turn:
+                await self._turn.wait_for(lambda: self._asking == 0)
+            yield
+        finally:
+            self._is_switching = False
+            async with self._turn:
+                self._turn.notify_all()
+
+    async def _made(self, make: Callable[[Connection], Made]) -> Made:
+        def made() -> Made:
+            with self._engine.connect() as connection:
+                result = make(connection)
+                connection.commit()
+                return result
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, made)
+
+
+def _loaded(day: datetime.date, reach_metres: float, connection: Connection) -> Snapshot:
+    return load(connection, day, reach_metres)
+
+
+def _after(snapshot: Snapshot, changes: Changes, connection: Connection) -> Snapshot:
+    return snapshot.after(connection, changes)
+
+
+def _marked(name: str, connection: Connection) -> Change:
+    return mark(connection, name)
+
+
+def _is_small(changes: Changes) -> bool:
+    """Whether a snapshot may follow them at once; if not, the database answers meanwhile."""
+    codes = [change.codes for change in changes]
+    return None not in codes and sum(len(some) for some in codes if some) <= _MOST_ROWS
+
+
+def _of_rows(changes: Changes) -> Changes:
+    """The changes without marks, which are not about rows."""
+    return frozenset(change for change in changes if change.table)
+
+
+# Rows that are changed in well under a second.
+_MOST_ROWS = 5_000
+_SWITCH_SECONDS = 10.0
+_WAIT_SECONDS = 1.0

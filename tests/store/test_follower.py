@@ -1,0 +1,220 @@
+"""Lookups from memory go on while data changes, and are never older than what was seen before."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+
+import pytest
+from shapely import MultiPolygon, box
+from sqlalchemy import Engine, text
+
+from gridmap.geo.datums import Datum
+from gridmap.schema.context import Context
+from gridmap.schema.locations import locate
+from gridmap.schema.points import PointInput
+from gridmap.store.database import Database, tool_engine
+from gridmap.store.dates import today
+from gridmap.store.follower import Follower
+from tests.districts import SIDE, SOUTH, WEST, grid_code, put_district
+
+REACH = 30.0
+PLACE = (WEST + SIDE, SOUTH + 1.5 * SIDE)
+"""On the edge of grids 1 and 2, which the edits move to and fro."""
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    engine = tool_engine(database_url)
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "TRUNCATE regions, grids, buildings, sponsors, sponsorships, workers, "
+                "worker_assignments, building_managements CASCADE"
+            )
+        )
+        put_district(connection)
+    yield engine
+    engine.dispose()
+
+
+@asynccontextmanager
+async def following(url: str) -> AsyncIterator[tuple[Follower, Context]]:
+    """A follower at work, and what a request would have of it."""
+    follower, database = Follower(url, REACH), Database(url)
+    task = asyncio.create_task(follower.run())
+    try:
+        yield follower, Context(database, REACH, follower)
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+        await database.close()
+
+
+async def until_in_memory(follower: Follower) -> None:
+    async with asyncio.timeout(20):
+        while follower.snapshot(today()) is None:
+            await asyncio.sleep(0.01)
+
+
+async def seen(context: Context) -> tuple[int, str]:
+    """Which edit an answer shows, and whose the place is by it."""
+    point = PointInput(longitude=PLACE[0], latitude=PLACE[1], datum=Datum.WGS84, accuracy=None)
+    [location] = await locate(context, [point], today())
+    grid = location.located.grid
+    assert grid is not None
+    return int(grid.name), grid.code
+
+
+def owner(edit: int) -> str:
+    """Whose the place is after so many edits."""
+    return grid_code(1 if edit % 2 else 2)
+
+
+def make(engine: Engine, edit: int) -> None:
+    """Moves the edge of grids 1 and 2, and has both names say so; one transaction."""
+    edge = WEST + SIDE * (1.3 if edit % 2 else 0.7)
+    south, north = SOUTH + SIDE, SOUTH + 2 * SIDE
+    outlines = {1: box(WEST, south, edge, north), 2: box(edge, south, WEST + 2 * SIDE, north)}
+    with engine.begin() as connection:
+        connection.execute(
+            text("UPDATE grids SET boundary = :outline, name = :name WHERE code = :code"),
+            [
+                {
+                    "outline": f"SRID=4326;{MultiPolygon([outline]).wkt}",
+                    "name": str(edit),
+                    "code": grid_code(number),
+                }
+                for number, outline in outlines.items()
+            ],
+        )
+
+
+def stop_listening(engine: Engine) -> None:
+    """Ends the connection by which changes are heard of."""
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE application_name = 'gridmap-changes' AND datname = current_database()"
+            )
+        )
+
+
+def test_edits_under_load_give_no_wrong_answer_and_none_that_is_older(
+    engine: Engine, database_url: str
+) -> None:
+    """
+    1. Many ask for one place without a pause, while an editor moves the border across it.
+    2. Twice the connection that listens is killed, so that the database answers for a while.
+    3. Every answer is whole (the grid is the one of its edit), none is older than an edit whose
+       end was seen by that asker before, and the last edit is seen by all.
+    """
+    last = 60
+    make(engine, 0)
+
+    def edit_all() -> None:
+        for edit in range(1, last + 1):
+            make(engine, edit)
+            if edit in (20, 40):
+                stop_listening(engine)
+
+    async def ask_until_the_last(context: Context) -> list[int]:
+        edits: list[int] = []
+        async with asyncio.timeout(60):
+            while not edits or edits[-1] < last:
+                edit, code = await seen(context)
+                assert code == owner(edit)
+                edits.append(edit)
+                await asyncio.sleep(0)
+        return edits
+
+    async def all_of_it() -> list[list[int]]:
+        async with following(database_url) as (follower, context):
+            await until_in_memory(follower)
+            with ThreadPoolExecutor(1) as pool:
+                editing = asyncio.get_running_loop().run_in_executor(pool, edit_all)
+                answers = await asyncio.gather(*(ask_until_the_last(context) for _ in range(4)))
+                await editing
+            return answers
+
+    for edits in asyncio.run(all_of_it()):
+        assert edits == sorted(edits)
+
+
+def test_what_was_changed_while_nobody_listened_is_seen(engine: Engine, database_url: str) -> None:
+    make(engine, 0)
+
+    async def ask() -> tuple[int, str]:
+        async with following(database_url) as (follower, context):
+            await until_in_memory(follower)
+            with engine.begin() as connection:
+                connection.execute(text("ALTER TABLE grids DISABLE TRIGGER USER"))
+            make(engine, 1)
+            with engine.begin() as connection:
+                connection.execute(text("ALTER TABLE grids ENABLE TRIGGER USER"))
+            stop_listening(engine)
+            async with asyncio.timeout(20):
+                while follower.snapshot(today()) is not None:
+                    await asyncio.sleep(0.001)
+            await until_in_memory(follower)
+            return await seen(context)
+
+    assert asyncio.run(ask()) == (1, owner(1))
+
+
+def test_the_database_answers_until_there_is_a_snapshot_and_for_other_days(
+    engine: Engine, database_url: str
+) -> None:
+    make(engine, 3)
+
+    async def ask() -> None:
+        async with following(database_url) as (follower, context):
+            assert follower.snapshot(today()) is None
+            assert await seen(context) == (3, owner(3))
+            await until_in_memory(follower)
+            assert follower.snapshot(today() - datetime.timedelta(days=1)) is None
+
+    asyncio.run(ask())
+
+
+def test_all_that_changes_at_once_is_seen(engine: Engine, database_url: str) -> None:
+    """More rows than are followed one by one."""
+
+    async def ask() -> str:
+        async with following(database_url) as (follower, _):
+            await until_in_memory(follower)
+            with engine.begin() as connection:
+                connection.execute(
+                    text(
+                        "INSERT INTO sponsors (code, name, level, region_code) "
+                        "SELECT 'M' || n, n, 'CITY', '2304' FROM generate_series(1, 6000) AS n"
+                    )
+                )
+            async with asyncio.timeout(20):
+                while True:
+                    snapshot = follower.snapshot(today())
+                    if snapshot is not None and "M6000" in snapshot.sponsors.rows:
+                        return snapshot.sponsors.rows["M6000"].name
+                    await asyncio.sleep(0.01)
+
+    assert asyncio.run(ask()) == "6000"
+
+
+def test_changes_that_go_on_while_the_snapshot_is_made_are_in_it(
+    engine: Engine, database_url: str
+) -> None:
+    make(engine, 0)
+
+    async def ask() -> tuple[int, str]:
+        async with following(database_url) as (follower, context):
+            with ThreadPoolExecutor(1) as pool:
+                for edit in range(1, 15):
+                    await asyncio.get_running_loop().run_in_executor(pool, make, engine, edit)
+            await until_in_memory(follower)
+            return await seen(context)
+
+    assert asyncio.run(ask()) == (14, owner(14))
