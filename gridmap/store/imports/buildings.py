@@ -11,6 +11,8 @@ begins there; UNMANAGED, or an empty cell, closes it and begins none.
 from __future__ import annotations
 
 import struct
+from itertools import chain, groupby
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,6 +21,7 @@ from numpy.typing import NDArray
 
 from gridmap.geo.batches import Batch
 from gridmap.geo.checks import GeometryKind
+from gridmap.geo.index import PointIndex
 from gridmap.geo.problems import Kind
 from gridmap.store.imports import shapes
 from gridmap.store.imports.codes import (
@@ -36,6 +39,7 @@ from gridmap.store.imports.datums import (
 from gridmap.store.imports.options import Counts
 from gridmap.store.imports.rules import refuse_repeated, refuse_unknown
 from gridmap.store.imports.run import Run
+from gridmap.store.imports.staging import batches_of
 
 _DIGITS = 17
 
@@ -152,30 +156,51 @@ class BuildingImporter:
         self._judge_management()
 
     def _warn_outside_grids(self) -> None:
-        """Served by grids_boundary_idx."""
-        run = self.run
-        for row, code, longitude, latitude in run.sql(
-            """
-            SELECT file_row, code, ST_X(location), ST_Y(location)
-            FROM staged
-            WHERE location IS NOT NULL
-              AND NOT EXISTS (
-                  SELECT 1
-                  FROM grids
-                  WHERE ST_Covers(grids.boundary, staged.location)
-                    AND grids.valid_from <= :day
-                    AND (grids.valid_to IS NULL OR grids.valid_to > :day)
-              )
-            """,
-            day=run.day,
-        ):
-            run.warn(
-                row,
-                code,
-                Kind.OUTSIDE_GRIDS,
-                f"lies in no grid: {longitude:.6f}, {latitude:.6f} (WGS 84)",
-                "Check the position and --datum, or import the grid it lies in.",
+        """District by district, by an index in memory of the grids around its buildings."""
+        placed = chain.from_iterable(
+            batches_of(
+                self.run.connection,
+                """
+                SELECT district_code, file_row, code, ST_X(location), ST_Y(location)
+                FROM staged
+                WHERE location IS NOT NULL
+                ORDER BY district_code
+                """,
             )
+        )
+        for _, buildings in groupby(placed, key=itemgetter(0)):
+            _, rows, codes, *places = zip(*buildings, strict=True)
+            points = np.column_stack(places)
+            held = self._grids_around(points).locate_many(points) >= 0
+            for i in np.flatnonzero(~held).tolist():
+                longitude, latitude = points[i].tolist()
+                self.run.warn(
+                    rows[i],
+                    codes[i],
+                    Kind.OUTSIDE_GRIDS,
+                    f"lies in no grid: {longitude:.6f}, {latitude:.6f} (WGS 84)",
+                    "Check the position and --datum, or import the grid it lies in.",
+                )
+
+    def _grids_around(self, points: NDArray[np.float64]) -> PointIndex:
+        """The day's grids that meet the bounds of points (n, 2). Served by grids_boundary_idx."""
+        west, south = points.min(axis=0).tolist()
+        east, north = points.max(axis=0).tolist()
+        around = self.run.sql(
+            """
+            SELECT ST_AsBinary(boundary)
+            FROM grids
+            WHERE boundary && ST_MakeEnvelope(:west, :south, :east, :north, 4326)
+              AND valid_from <= :day
+              AND (valid_to IS NULL OR valid_to > :day)
+            """,
+            west=west,
+            south=south,
+            east=east,
+            north=north,
+            day=self.run.day,
+        )
+        return PointIndex(shapely.from_wkb(around.scalars().all()))
 
     def _judge(self) -> None:
         """Makes `judged`: for each row, whether the building is new, or differs from the kept."""
