@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, LargeBinary, func
+from sqlalchemy import ColumnElement, LargeBinary, and_, func, not_, or_
 
 from gridmap.geo.bounds import Bounds
 from gridmap.store.tables import LONGITUDE_LATITUDE
@@ -18,6 +18,29 @@ def as_wkb(geometry: ColumnElement[Any]) -> ColumnElement[bytes]:
 def meets(geometry: ColumnElement[Any], bounds: Bounds) -> ColumnElement[bool]:
     """Whether the geometry has a point in the box. Served by the column's GiST index."""
     return func.ST_Intersects(geometry, func.ST_MakeEnvelope(*bounds, LONGITUDE_LATITUDE))
+
+
+def covers(polygon: ColumnElement[Any], point: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether the point lies in the polygon or on its border, exactly as `PointIndex` says it.
+
+    Served by the polygon's GiST index.
+    """
+    return and_(
+        func.ST_Covers(polygon, point),
+        or_(func.ST_Contains(polygon, point), not_(func.ST_Disjoint(polygon, point))),
+    )
+
+
+def covers_in_text(polygon: str, point: str) -> str:
+    """The same for a statement that is written as text.
+
+    ST_Covers takes a point within a rounding error of an edge for one on it; of such a point, and
+    of those on the border, ST_Contains is false, and ST_Disjoint decides with twice the digits.
+    """
+    return (
+        f"ST_Covers({polygon}, {point}) "
+        f"AND (ST_Contains({polygon}, {point}) OR NOT ST_Disjoint({polygon}, {point}))"
+    )
 
 
 def area_m2(geometry: ColumnElement[Any]) -> ColumnElement[float]:

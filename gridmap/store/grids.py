@@ -27,7 +27,7 @@ from sqlalchemy.sql.expression import TableValuedAlias
 from gridmap.geo.bounds import Bounds
 from gridmap.store import tables
 from gridmap.store.dates import holds_on
-from gridmap.store.geometry import area_m2, as_wkb, meets
+from gridmap.store.geometry import area_m2, as_wkb, covers, meets
 from gridmap.store.paging import Key, Slice, among, follows, parents, rows_by_parent, sliced
 from gridmap.store.regions import region_tree
 
@@ -199,11 +199,11 @@ def grid_covers(
     """
     smaller = tables.grids.alias("smaller")
     return and_(
-        func.ST_Covers(grid.c.boundary, point),
+        covers(grid.c.boundary, point),
         holds_on(grid, on),
         ~exists(
             select(literal(1)).where(
-                func.ST_Covers(smaller.c.boundary, point),
+                covers(smaller.c.boundary, point),
                 holds_on(smaller, on),
                 tuple_(smaller.c.code, smaller.c.district_code)
                 < tuple_(grid.c.code, grid.c.district_code),

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gridmap.store.geometry import covers_in_text
 from gridmap.store.grids import Grid
 from gridmap.store.paging import Key
 from gridmap.store.sponsors import Sponsor
@@ -70,8 +71,8 @@ class _Found:
 def _metres_to_border(outline: str) -> str:
     """Metres from the point to an outline's border, whose edges are straight in degrees.
 
-    They are for ST_Covers, so they must be here; geographies would bend them. So the nearest point
-    is sought where degrees are stretched to what they measure here, and measured on the ellipsoid.
+    So they are where a grid is looked for, while geographies would bend them. The nearest point is
+    sought where degrees are stretched to what they measure here, then measured on the ellipsoid.
     """
     return f"""
 ST_Distance(geography(points.point), geography(ST_Scale(
@@ -124,7 +125,7 @@ LEFT JOIN LATERAL (
     FROM
         grids AS grid,
         LATERAL (SELECT {_metres_to_border("grid.boundary")} AS distance) AS border
-    WHERE ST_Covers(grid.boundary, points.point)
+    WHERE {covers_in_text("grid.boundary", "points.point")}
         AND grid.valid_from <= :on
         AND (grid.valid_to IS NULL OR grid.valid_to > :on)
     ORDER BY grid.code, grid.district_code
@@ -148,7 +149,7 @@ LEFT JOIN LATERAL (
             grids AS touched,
             LATERAL (
                 SELECT CASE
-                    WHEN ST_Covers(touched.boundary, points.point) THEN 0
+                    WHEN {covers_in_text("touched.boundary", "points.point")} THEN 0
                     ELSE {_metres_to_border("touched.boundary")}
                 END AS distance
             ) AS border
@@ -169,7 +170,7 @@ LEFT JOIN LATERAL (
     FROM (
         SELECT building.code, building.district_code, -1.0 AS distance
         FROM buildings AS building
-        WHERE ST_Covers(building.footprint, points.point)
+        WHERE {covers_in_text("building.footprint", "points.point")}
         UNION ALL
         SELECT
             building.code, building.district_code,
@@ -181,7 +182,7 @@ LEFT JOIN LATERAL (
             AND (home.code, home.district_code) = (
                 SELECT grid.code, grid.district_code
                 FROM grids AS grid
-                WHERE ST_Covers(grid.boundary, building.location)
+                WHERE {covers_in_text("grid.boundary", "building.location")}
                     AND grid.valid_from <= :on
                     AND (grid.valid_to IS NULL OR grid.valid_to > :on)
                 ORDER BY grid.code, grid.district_code
