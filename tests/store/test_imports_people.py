@@ -172,7 +172,7 @@ def test_two_rows_of_a_file_may_not_claim_one_building_at_one_time(
         ("A", BUILDING, "", FIRST_DAY, ""),
         ("A", "", GRID, FIRST_DAY, ""),
         ("B", "", GRID, LATER, ""),
-    ) == [(4, "duplicate-code"), (4, "date-conflict"), (6, "date-conflict")]
+    ) == [(4, "duplicate-code"), (6, "date-conflict")]
 
 
 def test_faulty_sponsorships_are_named(settled: Connection, tmp_path: Path) -> None:
@@ -195,6 +195,28 @@ def test_faulty_sponsorships_are_named(settled: Connection, tmp_path: Path) -> N
         (7, "date-conflict"),
         (8, "missing-value"),
         (8, "bad-value"),
+    ]
+
+
+def test_a_row_with_one_fault_is_refused_for_that_one_only(
+    settled: Connection, tmp_path: Path
+) -> None:
+    sponsor(settled, tmp_path, ("A", BUILDING, "", FIRST_DAY, ""))
+
+    assert refused(
+        settled,
+        tmp_path,
+        ("Z", BUILDING, "", LATER, ""),
+        ("Z", BUILDING, "", LATER, ""),
+        ("A", BUILDING, "", FIRST_DAY, ""),
+        ("A", BUILDING, "", FIRST_DAY, LATER),
+        ("B", BUILDING, "", LATER, FIRST_DAY),
+        ("A", "", GRID, LATER, ""),
+    ) == [
+        (2, "unknown-code"),
+        (3, "unknown-code"),
+        (5, "duplicate-code"),
+        (6, "date-conflict"),
     ]
 
 

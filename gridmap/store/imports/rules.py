@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gridmap.geo.problems import Kind
+from gridmap.geo.problems import Kind, Severity
 from gridmap.store.imports.run import Run
 
 
@@ -66,6 +66,17 @@ def refuse_unknown(
         )
 
 
+def drop_refused(run: Run, table: str = "staged") -> None:
+    """Takes rows out of `table` that are refused already, so that one fault is not said twice.
+
+    For checks that compare rows: what a faulty row comes to says nothing of the others.
+    """
+    run.sql(
+        f"DELETE FROM {table} WHERE file_row = ANY(CAST(:rows AS integer[]))",
+        rows=sorted({each.row for each in run.problems if each.severity is Severity.ERROR}),
+    )
+
+
 def _plainly(columns: tuple[str, ...]) -> str:
     names = [column.removesuffix("_code").replace("_", " ") for column in columns]
-    return " and ".join(names)
+    return " and ".join("first day" if name.endswith((" on", " from")) else name for name in names)

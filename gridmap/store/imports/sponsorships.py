@@ -15,7 +15,7 @@ from gridmap.geo.problems import Kind
 from gridmap.store.imports.columns import Rows
 from gridmap.store.imports.dates import begins, refuse_dates_out_of_order, refuse_end
 from gridmap.store.imports.options import Counts
-from gridmap.store.imports.rules import refuse_repeated, refuse_unknown
+from gridmap.store.imports.rules import drop_refused, refuse_repeated, refuse_unknown
 from gridmap.store.imports.run import Run
 
 
@@ -79,11 +79,13 @@ class SponsorshipImporter:
                 code="sponsor_code",
             )
             self._find_district(target, table)
+        drop_refused(run)
         self._judge()
         for code in ("building_code", "grid_code"):
             refuse_repeated(
                 run, code, "sponsor_code", "begins_on", table="judged", code="sponsor_code"
             )
+        drop_refused(run, "judged")
         self._refuse_two_at_a_time()
 
     def _find_district(self, target: str, table: str) -> None:
