@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import Connection
 
 from tests.store.importing import (
@@ -141,24 +144,160 @@ def test_a_row_without_dates_means_the_sponsorship_that_holds(
     assert found(settled, SPONSORSHIPS) == [("A", BUILDING, FIRST_DAY, None)]
 
 
-def test_a_second_sponsor_at_one_time_is_refused_and_told_which_to_end(
+@pytest.mark.parametrize("target", [(BUILDING, ""), ("", GRID)])
+def test_another_sponsor_on_the_first_day_corrects_the_kept_one(
+    settled: Connection, tmp_path: Path, target: tuple[str, str]
+) -> None:
+    code = "".join(target)
+
+    assert sponsor(settled, tmp_path, ("A", *target, FIRST_DAY, LATER)) == (1, 0, 0)
+    assert sponsor(settled, tmp_path, ("B", *target, FIRST_DAY, "")) == (0, 1, 0)
+    assert found(settled, SPONSORSHIPS) == [("B", code, FIRST_DAY, LATER)]
+    assert sponsor(settled, tmp_path, ("B", *target, FIRST_DAY, "")) == (0, 0, 1)
+    assert sponsor(settled, tmp_path, ("A", *target, FIRST_DAY, LAST)) == (0, 1, 0)
+    assert found(settled, SPONSORSHIPS) == [("A", code, FIRST_DAY, LAST)]
+    # Without a date the row begins today, which is the first day.
+    assert sponsor(settled, tmp_path, ("B", *target, "", "")) == (0, 1, 0)
+    assert found(settled, SPONSORSHIPS) == [("B", code, FIRST_DAY, LAST)]
+
+
+@pytest.mark.parametrize("target", [(BUILDING, ""), ("", GRID)])
+def test_another_sponsor_on_a_later_day_ends_the_kept_one(
+    settled: Connection, tmp_path: Path, target: tuple[str, str]
+) -> None:
+    code = "".join(target)
+    sponsor(settled, tmp_path, ("A", *target, FIRST_DAY, ""))
+
+    assert sponsor(settled, tmp_path, ("B", *target, LATER, LAST), ("A", *target, LAST, "")) == (
+        2,
+        0,
+        0,
+    )
+    assert found(settled, SPONSORSHIPS) == [
+        ("A", code, FIRST_DAY, LATER),
+        ("B", code, LATER, LAST),
+        ("A", code, LAST, None),
+    ]
+    # What has ended in the meantime may be said in the same file, or again.
+    whole = found(settled, SPONSORSHIPS)
+    rows = [(who, *target, begin, end or "") for who, _, begin, end in whole]
+    assert sponsor(settled, tmp_path, *rows) == (0, 0, 3)
+
+
+def test_a_sponsorship_that_is_corrected_or_ended_leaves_other_targets_alone(
     settled: Connection, tmp_path: Path
 ) -> None:
-    sponsor(settled, tmp_path, ("A", BUILDING, "", FIRST_DAY, ""))
-    heading = ("sponsor", "building", "valid_from", "valid_to")
-    second = ("B", BUILDING, LATER, "")
+    others = [("A", OTHER_BUILDING, "", FIRST_DAY, ""), ("A", "", GRID, FIRST_DAY, "")]
+    sponsor(settled, tmp_path, ("A", BUILDING, "", FIRST_DAY, ""), *others)
 
-    summary = bring_rows(settled, "sponsorships", tmp_path, [heading, second])
+    sponsor(settled, tmp_path, ("B", BUILDING, "", FIRST_DAY, ""))
+    sponsor(settled, tmp_path, ("A", BUILDING, "", LATER, ""))
 
-    assert said(summary) == [(2, "date-conflict")]
+    assert found(settled, SPONSORSHIPS) == [
+        ("B", BUILDING, FIRST_DAY, LATER),
+        ("A", OTHER_BUILDING, FIRST_DAY, None),
+        ("A", GRID, FIRST_DAY, None),
+        ("A", BUILDING, LATER, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        # Into what is kept: B from LATER on.
+        [("A", BUILDING, "", FIRST_DAY, "")],
+        [("A", BUILDING, "", FIRST_DAY, LAST)],
+        [("A", BUILDING, "", "", "")],
+        # Into each other.
+        [("A", OTHER_BUILDING, "", FIRST_DAY, ""), ("B", OTHER_BUILDING, "", LATER, "")],
+        [("B", OTHER_BUILDING, "", LATER, ""), ("A", OTHER_BUILDING, "", "", "")],
+        [("A", BUILDING, "", LAST, ""), ("B", BUILDING, "", LATER, "")],
+        # On the same day.
+        [("A", "", GRID, FIRST_DAY, ""), ("B", "", GRID, FIRST_DAY, "")],
+        [("A", BUILDING, "", LATER, ""), ("B", BUILDING, "", LATER, "")],
+    ],
+)
+def test_who_follows_the_advice_on_two_sponsors_is_not_refused_again(
+    settled: Connection, tmp_path: Path, rows: list[tuple[str, str, str, object, object]]
+) -> None:
+    sponsor(settled, tmp_path, ("B", BUILDING, "", LATER, ""))
+    heading = ("sponsor", "building", "grid", "valid_from", "valid_to")
+
+    summary = bring_rows(settled, "sponsorships", tmp_path, [heading, *rows])
+
     (problem,) = summary.problems
-    assert "End the kept sponsorship" in problem.remedy
-    assert f"sponsor A, building {BUILDING}, valid_from {FIRST_DAY}" in problem.remedy
-    assert f"valid_to of {LATER}" in problem.remedy
-    # With the end of the first in the same file it is in order.
-    assert sponsor(
-        settled, tmp_path, ("B", BUILDING, "", LATER, ""), ("A", BUILDING, "", FIRST_DAY, LATER)
-    ) == (1, 1, 0)
+    assert problem.kind == "date-conflict"
+    mended = followed(problem.remedy, rows)
+    assert mended != rows
+    assert sum(sponsor(settled, tmp_path, *mended)) == len(mended)
+
+
+def followed(
+    remedy: str, rows: list[tuple[str, str, str, object, object]]
+) -> list[tuple[str, str, str, object, object]]:
+    """The rows of sponsorships as a person makes them who does what the remedy says."""
+    if remedy.startswith("Remove one of the two rows"):
+        return rows[:-1]
+    asked = re.search(
+        r"give the row of sponsor (\w+), (?:building|grid) (\d+), valid_from (\S+), "
+        r"a valid_to of (\S+) or before",
+        remedy,
+    )
+    assert asked, remedy
+    named, code, begin, end = asked.groups()
+    return [
+        (who, building, grid, day, end)
+        if (who, building or grid) == (named, code) and str(day or FIRST_DAY) == begin
+        else (who, building, grid, day, old)
+        for who, building, grid, day, old in rows
+    ]
+
+
+DAYS = st.integers(0, 5).map(lambda number: FIRST_DAY + datetime.timedelta(days=number))
+Sponsorship = tuple[str, datetime.date, datetime.date | None]
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(st.tuples(st.sampled_from("AB"), DAYS, st.none() | DAYS), min_size=1, max_size=5))
+def test_one_row_after_another_comes_to_what_a_book_kept_by_hand_says(
+    settled: Connection, tmp_path: Path, rows: list[Sponsorship]
+) -> None:
+    book: list[Sponsorship] = []
+    with settled.begin_nested() as savepoint:
+        for who, begin, end in rows:
+            heading = ("sponsor", "building", "valid_from", "valid_to")
+            row = (who, BUILDING, begin, end or "")
+            summary = bring_rows(settled, "sponsorships", tmp_path, [heading, row])
+            then = entered(book, (who, begin, end))
+            assert summary.written is (then is not None)
+            book = book if then is None else then
+            assert found(
+                settled, "SELECT sponsor_code, valid_from, valid_to FROM sponsorships ORDER BY 2"
+            ) == sorted(book, key=lambda entry: entry[1])
+        savepoint.rollback()
+
+
+def entered(book: list[Sponsorship], row: Sponsorship) -> list[Sponsorship] | None:
+    """The book with the row, None where two would answer on one day."""
+    who, begin, end = row
+    on_the_day = [old for old in book if old[1] == begin]
+    if on_the_day:
+        (old,) = on_the_day
+        new = [each for each in book if each is not old] + [(who, begin, end or old[2])]
+    else:
+        new = [
+            (theirs, first, begin if first < begin < (last or datetime.date.max) else last)
+            for theirs, first, last in book
+        ] + [row]
+    days = [
+        first + datetime.timedelta(days=number)
+        for _, first, last in new
+        for number in range(((last or LAST) - first).days)
+    ]
+    in_order = all(last is None or first < last for _, first, last in new)
+    return new if in_order and len(days) == len(set(days)) else None
 
 
 def test_two_rows_of_a_file_may_not_claim_one_building_at_one_time(

@@ -2,8 +2,17 @@
 
 Sponsor, building or grid, and the first day say which sponsorship a row means; a row that does not
 say its first day means the one that holds on the import's day, if there is one. Its last day may be
-set later. A building or grid has one sponsor at a time: a row that would give it two is refused,
-and says which of the two to end.
+set later.
+
+A building or grid has one sponsor at a time. A row that means no kept sponsorship begins one; and
+of the kept one that holds on its first day,
+
+- if that began on the same day, it takes the place: the sponsor is corrected, and the last day too
+  if the row says one;
+- if that began before, it is the end.
+
+Refused is what would have two sponsors even so: two rows of the file at one time, or a row that
+runs on into a sponsorship that is kept and begins later.
 """
 
 from __future__ import annotations
@@ -69,7 +78,8 @@ class SponsorshipImporter:
             kind=Kind.UNKNOWN_CODE,
             code="sponsor_code",
         )
-        for target, table in (("building", "buildings"), ("grid", "grids")):
+        for target in _TARGETS:
+            table = f"{target}s"
             refuse_unknown(
                 run,
                 f"{target}_code",
@@ -121,39 +131,51 @@ class SponsorshipImporter:
             )
 
     def _judge(self) -> None:
-        """Makes `judged`: for each row, the kept sponsorship it means, if there is one."""
+        """Makes `judged`: for each row, the kept sponsorship it means or corrects, if there is one.
+
+        Served by the indexes of the constraints of one sponsor at a time.
+        """
         run = self.run
         run.sql("DROP TABLE IF EXISTS judged")
-        # Served by sponsorships_sponsor_idx.
-        run.sql(
+        candidates = " UNION ALL ".join(
+            f"""
+            SELECT
+                staged.file_row, kept.id, kept.valid_from, kept.valid_to,
+                kept.sponsor_code <> staged.sponsor_code AS is_corrected
+            FROM staged
+            JOIN sponsorships AS kept
+              ON kept.district_code = staged.district_code
+             AND kept.{target}_code = staged.{target}_code
+            WHERE kept.valid_from = staged.valid_from
+               OR kept.sponsor_code = staged.sponsor_code
+              AND NOT staged.is_dated
+              AND (
+                  kept.valid_to = staged.valid_to
+                  OR kept.valid_from <= staged.valid_from
+                  AND (kept.valid_to IS NULL OR kept.valid_to > staged.valid_from)
+              )
             """
+            for target in _TARGETS
+        )
+        run.sql(
+            f"""
             CREATE TEMPORARY TABLE judged ON COMMIT DROP AS
             SELECT
                 staged.*, kept.id AS kept_id,
-                kept.id IS NOT NULL
-                    AND staged.valid_to IS NOT NULL
-                    AND staged.valid_to IS DISTINCT FROM kept.valid_to AS ends_anew,
+                COALESCE(
+                    kept.is_corrected
+                        OR staged.valid_to IS NOT NULL
+                        AND staged.valid_to IS DISTINCT FROM kept.valid_to,
+                    FALSE
+                ) AS is_changed,
                 COALESCE(kept.valid_from, staged.valid_from) AS begins_on,
                 COALESCE(staged.valid_to, kept.valid_to) AS ends_on
             FROM staged
-            LEFT JOIN LATERAL (
-                SELECT *
-                FROM sponsorships AS kept
-                WHERE kept.sponsor_code = staged.sponsor_code
-                  AND kept.district_code = staged.district_code
-                  AND (kept.building_code = staged.building_code
-                       OR kept.grid_code = staged.grid_code)
-                  AND (
-                      kept.valid_from = staged.valid_from
-                      OR NOT staged.is_dated AND (
-                          kept.valid_to = staged.valid_to
-                          OR kept.valid_from <= staged.valid_from
-                          AND (kept.valid_to IS NULL OR kept.valid_to > staged.valid_from)
-                      )
-                  )
-                ORDER BY kept.valid_from = staged.valid_from DESC, kept.valid_from DESC
-                LIMIT 1
-            ) AS kept ON TRUE
+            LEFT JOIN (
+                SELECT DISTINCT ON (file_row) *
+                FROM ({candidates}) AS candidate
+                ORDER BY file_row, is_corrected, valid_from DESC
+            ) AS kept USING (file_row)
             """
         )
         for row, sponsor, begin, end in run.sql(
@@ -168,10 +190,10 @@ class SponsorshipImporter:
     def _refuse_two_at_a_time(self) -> None:
         """Compares what the file's rows come to with each other, and with what is kept beside them.
 
-        Served by the exclusion constraints' indexes.
+        Served by the indexes of the constraints of one sponsor at a time.
         """
         run = self.run
-        for target in ("building", "grid"):
+        for target in _TARGETS:
             for row, sponsor, code, begin, other_row, other, other_begin, other_end in run.sql(
                 f"""
                 WITH claim AS (
@@ -181,55 +203,63 @@ class SponsorshipImporter:
                     FROM judged
                     WHERE {target}_code IS NOT NULL
                 ),
-                beside AS (
+                later AS (
                     SELECT
                         CAST(NULL AS integer) AS file_row, sponsor_code, district_code,
-                        {target}_code AS code, valid_from AS begins_on, valid_to AS ends_on,
-                        id AS kept_id
+                        {target}_code AS code, valid_from AS begins_on, valid_to AS ends_on
                     FROM sponsorships
                     WHERE (district_code, {target}_code) IN (
                             SELECT district_code, code FROM claim
                         )
                       AND id NOT IN (SELECT kept_id FROM claim WHERE kept_id IS NOT NULL)
+                ),
+                other AS (
+                    SELECT file_row, sponsor_code, district_code, code, begins_on, ends_on
+                    FROM claim
+                    UNION ALL
+                    SELECT *
+                    FROM later
                 )
                 SELECT
                     claim.file_row, claim.sponsor_code, claim.code, claim.begins_on,
                     other.file_row, other.sponsor_code, other.begins_on, other.ends_on
                 FROM claim
-                JOIN (SELECT * FROM claim UNION ALL SELECT * FROM beside) AS other
-                  ON other.district_code = claim.district_code
-                 AND other.code = claim.code
-                WHERE (other.file_row IS NULL OR other.file_row < claim.file_row)
-                  AND (claim.sponsor_code, claim.begins_on)
-                      IS DISTINCT FROM (other.sponsor_code, other.begins_on)
-                  AND claim.begins_on < COALESCE(other.ends_on, 'infinity')
+                JOIN other USING (district_code, code)
+                WHERE claim.begins_on < COALESCE(other.ends_on, 'infinity')
                   AND other.begins_on < COALESCE(claim.ends_on, 'infinity')
+                  AND CASE
+                      WHEN other.file_row IS NULL THEN other.begins_on > claim.begins_on
+                      ELSE other.file_row < claim.file_row
+                  END
                 """
             ):
                 where = f"row {other_row}" if other_row else "the kept sponsorship"
                 until = f" until {other_end}" if other_end else ""
-                earlier, later = sorted(
+                (first_begin, first, first_where), (day, _, _) = sorted(
                     ((other_begin, other, where), (begin, sponsor, f"row {row}"))
                 )
                 run.refuse(
                     row,
                     sponsor,
                     Kind.DATE_CONFLICT,
-                    f"{target} {code} would have two sponsors from {later[0]}: {sponsor} from "
+                    f"{target} {code} would have two sponsors from {day}: {sponsor} from "
                     f"{begin}, and by {where} {other} from {other_begin}{until}",
-                    f"End {earlier[2]}: give the row of sponsor {earlier[1]}, {target} {code}, "
-                    f"valid_from {earlier[0]}, a valid_to of {later[0]} or before.",
+                    "Remove one of the two rows, or correct the first day of one."
+                    if begin == other_begin
+                    else f"End {first_where}: give the row of sponsor {first}, {target} {code}, "
+                    f"valid_from {first_begin}, a valid_to of {day} or before.",
                 )
 
     def merge(self) -> Counts:
         run = self.run
+        self._close()
         # Served by sponsorships_pkey.
         changed = run.sql(
             """
             UPDATE sponsorships
-            SET valid_to = judged.valid_to
+            SET sponsor_code = judged.sponsor_code, valid_to = judged.ends_on
             FROM judged
-            WHERE ends_anew
+            WHERE is_changed
               AND sponsorships.district_code = judged.district_code
               AND sponsorships.id = judged.kept_id
             """
@@ -247,3 +277,28 @@ class SponsorshipImporter:
         ).rowcount
         staged = run.sql("SELECT count(*) FROM staged").scalar_one()
         return Counts(added, changed, staged - added - changed)
+
+    def _close(self) -> None:
+        """Ends what is kept and not named by the file where a new sponsorship begins meanwhile."""
+        for target in _TARGETS:
+            self.run.sql(
+                f"""
+                UPDATE sponsorships AS kept
+                SET valid_to = next.day
+                FROM (
+                    SELECT kept.district_code, kept.id, min(judged.begins_on) AS day
+                    FROM judged
+                    JOIN sponsorships AS kept
+                      ON kept.district_code = judged.district_code
+                     AND kept.{target}_code = judged.{target}_code
+                    WHERE judged.kept_id IS NULL
+                      AND kept.valid_from < judged.begins_on
+                      AND (kept.valid_to IS NULL OR kept.valid_to > judged.begins_on)
+                    GROUP BY kept.district_code, kept.id
+                ) AS next
+                WHERE kept.district_code = next.district_code AND kept.id = next.id
+                """
+            )
+
+
+_TARGETS = ("building", "grid")
