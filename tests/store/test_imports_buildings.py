@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from shapely import wkt
 from sqlalchemy import Connection
 
@@ -305,6 +308,146 @@ def test_a_mode_of_the_same_day_is_corrected_and_an_earlier_one_refused(
     assert found(gridded, MODES) == [(CODE, "SELF_MANAGED", LATER, None)]
     assert counts(bring_features(gridded, "buildings", tmp_path, managed(None, LATER))) == (0, 1, 0)
     assert found(gridded, MODES) == []
+
+
+def managed(*changes: tuple[str | None, datetime.date | None]) -> list[dict[str, Any]]:
+    """Building 1 once for each mode and the day it begins."""
+    return [
+        building(1, management_mode=mode, management_from=day and str(day)) for mode, day in changes
+    ]
+
+
+def test_a_mode_is_compared_with_the_one_of_its_day_and_not_with_a_planned_one(
+    gridded: Connection, tmp_path: Path
+) -> None:
+    planned = datetime.date(2999, 1, 1)
+    led, professional = ("COMMUNITY_LED", FIRST_DAY), ("PROFESSIONAL", planned)
+    bring_features(gridded, "buildings", tmp_path, managed(led))
+    assert counts(bring_features(gridded, "buildings", tmp_path, managed(professional))) == (
+        0,
+        1,
+        0,
+    )
+
+    for same in (led, professional, ("COMMUNITY_LED", None), ("COMMUNITY_LED", LATER)):
+        assert counts(bring_features(gridded, "buildings", tmp_path, managed(same))) == (0, 0, 1)
+    for earlier in ("SELF_MANAGED", None):
+        other = bring_features(gridded, "buildings", tmp_path, managed((earlier, LATER)))
+        assert said(other) == [(1, "date-conflict")]
+        # Whoever follows the advice is not refused again.
+        (day,) = re.findall(r"management_from of (\S+) or later", other.problems[0].remedy)
+        assert day == str(planned)
+    assert counts(
+        bring_features(gridded, "buildings", tmp_path, managed(("SELF_MANAGED", planned)))
+    ) == (0, 1, 0)
+    assert found(gridded, MODES) == [
+        (CODE, "COMMUNITY_LED", FIRST_DAY, planned),
+        (CODE, "SELF_MANAGED", planned, None),
+    ]
+
+
+def test_a_building_has_a_row_for_each_change_of_its_management(
+    gridded: Connection, tmp_path: Path
+) -> None:
+    days = [FIRST_DAY + datetime.timedelta(days=30 * number) for number in range(5)]
+    rows = managed(
+        ("PROFESSIONAL", days[3]),
+        ("COMMUNITY_LED", days[0]),
+        (None, days[1]),
+        ("COMMUNITY_LED", days[2]),
+    )
+    modes = [
+        (CODE, "COMMUNITY_LED", days[0], days[1]),
+        (CODE, "COMMUNITY_LED", days[2], days[3]),
+        (CODE, "PROFESSIONAL", days[3], None),
+    ]
+
+    assert counts(bring_features(gridded, "buildings", tmp_path, rows)) == (4, 0, 0)
+    assert found(gridded, "SELECT count(*) FROM buildings") == [(1,)]
+    assert found(gridded, MODES) == modes
+    assert counts(bring_features(gridded, "buildings", tmp_path, rows)) == (0, 0, 4)
+    more = [*rows, *managed(("UNMANAGED", days[4]))]
+    assert counts(bring_features(gridded, "buildings", tmp_path, more)) == (0, 1, 4)
+    assert found(gridded, MODES) == [*modes[:2], (CODE, "PROFESSIONAL", days[3], days[4])]
+
+
+def test_a_mode_that_is_resumed_on_the_day_it_ended_has_not_ended(
+    gridded: Connection, tmp_path: Path
+) -> None:
+    led = ("COMMUNITY_LED", FIRST_DAY)
+    for change in (led, ("PROFESSIONAL", LATER), ("COMMUNITY_LED", LATER)):
+        bring_features(gridded, "buildings", tmp_path, managed(change))
+    assert found(gridded, MODES) == [(CODE, *led, None)]
+
+    bring_features(gridded, "buildings", tmp_path, managed((None, LATER)))
+    assert found(gridded, MODES) == [(CODE, *led, LATER)]
+    bring_features(gridded, "buildings", tmp_path, managed(("COMMUNITY_LED", LATER)))
+    assert found(gridded, MODES) == [(CODE, *led, None)]
+
+
+def test_rows_of_one_building_differ_in_nothing_but_its_management(
+    gridded: Connection, tmp_path: Path
+) -> None:
+    first, second = managed(("COMMUNITY_LED", FIRST_DAY), ("PROFESSIONAL", LATER))
+    renamed = {**second, "properties": {**second["properties"], "name": "2号楼"}}
+    moved = {**second, "geometry": building(2)["geometry"]}
+
+    for other, kind in ((renamed, "bad-value"), (moved, "bad-value"), (first, "duplicate-code")):
+        summary = bring_features(gridded, "buildings", tmp_path, [first, other])
+        assert said(summary) == [(2, kind)]
+    # Where the file says nothing of management, a building has one row.
+    plain = bring_features(gridded, "buildings", tmp_path, [building(1), building(1)])
+    assert said(plain) == [(2, "duplicate-code")]
+    dated = [building(1, management_from=str(day)) for day in (FIRST_DAY, LATER)]
+    plain = bring_features(gridded, "buildings", tmp_path, dated)
+    assert said(plain) == [(2, "duplicate-code")]
+
+
+DAYS = st.integers(0, 5).map(lambda number: FIRST_DAY + datetime.timedelta(days=number))
+CHANGES = st.dictionaries(
+    DAYS, st.sampled_from(["COMMUNITY_LED", "PROFESSIONAL", None]), min_size=1, max_size=4
+)
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(CHANGES, min_size=1, max_size=3))
+def test_each_day_has_the_mode_of_the_last_change_before_it(
+    gridded: Connection, tmp_path: Path, files: list[dict[datetime.date, str | None]]
+) -> None:
+    book: dict[datetime.date, str | None] = {}
+
+    def mode_on(changes: dict[datetime.date, str | None], day: datetime.date) -> str | None:
+        before = [each for each in changes if each <= day]
+        return changes[max(before)] if before else None
+
+    with gridded.begin_nested() as savepoint:
+        for changes in files:
+            rows = managed(*((mode, day) for day, mode in changes.items()))
+            summary = bring_features(gridded, "buildings", tmp_path, rows)
+            newest = max(book, default=FIRST_DAY)
+            assert summary.written is not any(
+                day < newest and mode != mode_on(book, day) for day, mode in changes.items()
+            )
+            if summary.written:
+                both = {**book, **changes}
+                day_before = datetime.timedelta(days=-1)
+                book = {
+                    day: mode
+                    for day, mode in both.items()
+                    if mode != mode_on(both, day + day_before)
+                }
+            for number in range(7):
+                day = FIRST_DAY + datetime.timedelta(days=number)
+                holding = found(
+                    gridded,
+                    "SELECT mode FROM building_managements WHERE valid_from <= '"
+                    f"{day}' AND (valid_to IS NULL OR valid_to > '{day}')",
+                )
+                mode = mode_on(book, day)
+                assert holding == ([(mode,)] if mode else [])
+        savepoint.rollback()
 
 
 def test_free_codes_join_the_region_of_free_grids(gridded: Connection, tmp_path: Path) -> None:

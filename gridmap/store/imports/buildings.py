@@ -4,8 +4,12 @@ A column the file does not have leaves what is kept; so does a row without a foo
 is kept as it was given beside the WGS 84 one. A building drawn as a polygon has that for its
 footprint, and a point on it for its position.
 
-A management mode that differs from the newest closes that one on the row's `management_from` and
-begins there; UNMANAGED, or an empty cell, closes it and begins none.
+A row says how the building is managed from its `management_from` on, until the next change that is
+known; UNMANAGED, or an empty cell, says that nobody manages it. It is compared with what holds on
+that day. A mode that differs ends the one before and begins, or takes the place of one that began
+on the very day; before the newest change that is kept it is refused, for the past is not rewritten.
+A building may have several rows, one for each day on which its management changed; they agree in
+all else.
 """
 
 from __future__ import annotations
@@ -37,7 +41,7 @@ from gridmap.store.imports.datums import (
     refuse_headings_of_another_datum,
 )
 from gridmap.store.imports.options import Counts
-from gridmap.store.imports.rules import refuse_repeated, refuse_unknown
+from gridmap.store.imports.rules import drop_refused, refuse_repeated, refuse_unknown
 from gridmap.store.imports.run import Run
 from gridmap.store.imports.staging import batches_of
 
@@ -148,12 +152,19 @@ class BuildingImporter:
         run = self.run
         run.sql("LOCK TABLE buildings, building_managements IN SHARE ROW EXCLUSIVE MODE")
         settle_districts(run)
-        refuse_repeated(run, "code")
+        refuse_repeated(run, "code", *self._day_of_change)
         refuse_unknown(run, "community_code", "regions", "community")
         if not refuse_buildings_elsewhere(run):
             self._warn_outside_grids()
         self._judge()
+        drop_refused(run)
+        self._refuse_two_descriptions()
         self._judge_management()
+
+    @property
+    def _day_of_change(self) -> tuple[str, ...]:
+        """What tells the rows of one building from each other, where it may have several."""
+        return ("managed_from",) if self.run.columns.has("management_mode") else ()
 
     def _warn_outside_grids(self) -> None:
         """District by district, by an index in memory of the grids around its buildings."""
@@ -247,55 +258,112 @@ class BuildingImporter:
             rows=same,
         )
 
+    def _refuse_two_descriptions(self) -> None:
+        """Refuses rows that agree with the first of their building in the code alone."""
+        run = self.run
+        for row, code, first in run.sql(
+            """
+            WITH first AS (
+                SELECT code, min(file_row) AS file_row
+                FROM staged
+                GROUP BY code
+                HAVING count(*) > 1
+            )
+            SELECT again.file_row, again.code, staged.file_row
+            FROM first
+            JOIN staged USING (file_row)
+            JOIN staged AS again ON again.code = first.code
+            WHERE (
+                again.community_code, again.name, again.compound, again.households,
+                again.source_longitude, again.source_latitude, again.footprint
+            ) IS DISTINCT FROM (
+                staged.community_code, staged.name, staged.compound, staged.households,
+                staged.source_longitude, staged.source_latitude, staged.footprint
+            )
+            """
+        ):
+            run.refuse(
+                row,
+                code,
+                Kind.BAD_VALUE,
+                f"row {first} describes the same building in another way",
+                "Give each building a code of its own; rows of one building may differ only in how "
+                "it is managed and from when.",
+            )
+
     def _judge_management(self) -> None:
-        """Makes `modes`: for each row whose mode differs from the newest, what becomes of that."""
+        """Makes `modes`: the days on which management changes, by what is kept and by the file.
+
+        `is_change` says of a row of the file whether it differs from what holds on its day.
+        """
         run = self.run
         run.sql("DROP TABLE IF EXISTS modes")
         # Served by building_managements_pkey.
         run.sql(
             """
             CREATE TEMPORARY TABLE modes ON COMMIT DROP AS
-            SELECT
-                staged.file_row, staged.district_code, staged.code, staged.mode,
-                staged.managed_from, newest.valid_from AS kept_from, newest.valid_to AS kept_to,
-                CASE
-                    WHEN newest.valid_from IS NULL THEN 'begin'
-                    WHEN staged.managed_from < newest.valid_from THEN 'conflict'
-                    WHEN newest.valid_to <= staged.managed_from THEN 'begin'
-                    WHEN newest.valid_to IS NOT NULL THEN 'conflict'
-                    WHEN staged.managed_from = newest.valid_from THEN 'correct'
-                    ELSE 'close'
-                END AS verdict
-            FROM staged
-            LEFT JOIN LATERAL (
+            WITH managed AS (
                 SELECT *
-                FROM building_managements AS managed
-                WHERE managed.district_code = staged.district_code
-                  AND managed.building_code = staged.code
-                ORDER BY managed.valid_from DESC
-                LIMIT 1
-            ) AS newest ON TRUE
+                FROM building_managements
+                WHERE (district_code, building_code) IN (SELECT district_code, code FROM staged)
+            ),
+            change AS (
+                SELECT
+                    CAST(NULL AS integer) AS file_row, district_code, building_code AS code,
+                    valid_from AS day, mode
+                FROM managed
+                UNION ALL
+                SELECT NULL, district_code, building_code, valid_to, NULL
+                FROM managed AS ended
+                WHERE valid_to IS NOT NULL
+                  AND NOT EXISTS (
+                      SELECT 1
+                      FROM managed AS next
+                      WHERE next.district_code = ended.district_code
+                        AND next.building_code = ended.building_code
+                        AND next.valid_from = ended.valid_to
+                  )
+                UNION ALL
+                SELECT file_row, district_code, code, managed_from, mode
+                FROM staged
+            )
+            SELECT
+                *,
+                file_row IS NOT NULL AND mode IS DISTINCT FROM lag(mode) OVER before AS is_change,
+                max(day) FILTER (WHERE file_row IS NULL) OVER (PARTITION BY district_code, code)
+                    AS newest
+            FROM change
             WHERE :is_given
-              AND staged.mode IS DISTINCT FROM
-                  CASE WHEN newest.valid_to IS NULL THEN newest.mode END
-              AND (staged.mode IS DISTINCT FROM newest.mode OR newest.valid_to <= managed_from)
+            WINDOW before AS (
+                PARTITION BY district_code, code
+                ORDER BY day, file_row NULLS FIRST
+            )
             """,
             is_given=run.columns.has("management_mode"),
         )
-        for row, code, begin, kept_from, kept_to in run.sql(
+        for row, code, day, newest in run.sql(
             """
-            SELECT file_row, code, managed_from, kept_from, kept_to
+            SELECT file_row, code, day, newest
             FROM modes
-            WHERE verdict = 'conflict'
+            WHERE is_change
+              AND day < newest
+              AND mode IS DISTINCT FROM (
+                  SELECT managed.mode
+                  FROM building_managements AS managed
+                  WHERE managed.district_code = modes.district_code
+                    AND managed.building_code = modes.code
+                    AND managed.valid_from <= day
+                    AND (managed.valid_to IS NULL OR managed.valid_to > day)
+              )
             """
         ):
             run.refuse(
                 row,
                 code,
                 Kind.DATE_CONFLICT,
-                f"its management mode begins on {begin}, but the mode that is kept began on "
-                f"{kept_from}" + (f" and ended on {kept_to}" if kept_to else ""),
-                f"Give a management_from of {kept_to or kept_from} or later.",
+                f"its management differs on {day} from what is kept, where the newest change is of "
+                f"{newest}",
+                f"Give a management_from of {newest} or later.",
             )
 
     def merge(self) -> Counts:
@@ -312,7 +380,7 @@ class BuildingImporter:
                 FROM (
                     SELECT
                         is_new,
-                        differs OR has_other_footprint OR modes.file_row IS NOT NULL AS is_touched
+                        differs OR has_other_footprint OR is_change IS TRUE AS is_touched
                     FROM judged
                     LEFT JOIN modes USING (file_row)
                 ) AS outcome
@@ -355,7 +423,7 @@ class BuildingImporter:
                 district_code, code, community_code, name, compound, households, location,
                 footprint, source_datum, source_longitude, source_latitude
             )
-            SELECT
+            SELECT DISTINCT ON (district_code, code)
                 district_code, code, community_code, name, compound, households, location,
                 footprint, :datum, source_longitude, source_latitude
             FROM judged
@@ -367,35 +435,60 @@ class BuildingImporter:
         )
 
     def _manage(self) -> None:
-        """Closes, corrects and begins management modes. Served by building_managements_pkey."""
+        """Brings the modes of buildings with a change to what all their changes come to.
+
+        Served by building_managements_pkey.
+        """
         run = self.run
+        run.sql("DROP TABLE IF EXISTS timeline")
         run.sql(
             """
-            UPDATE building_managements AS managed
-            SET valid_to = modes.managed_from
-            FROM modes
-            WHERE verdict = 'close'
-              AND managed.district_code = modes.district_code
-              AND managed.building_code = modes.code
-              AND managed.valid_from = modes.kept_from
+            CREATE TEMPORARY TABLE timeline ON COMMIT DROP AS
+            WITH last_of_day AS (
+                SELECT DISTINCT ON (district_code, code, day) district_code, code, day, mode
+                FROM modes
+                WHERE (district_code, code) IN (
+                        SELECT district_code, code FROM modes WHERE is_change
+                    )
+                ORDER BY district_code, code, day, file_row
+            ),
+            compared AS (
+                SELECT *, mode IS DISTINCT FROM lag(mode) OVER building AS is_change
+                FROM last_of_day
+                WINDOW building AS (PARTITION BY district_code, code ORDER BY day)
+            )
+            SELECT
+                district_code, code AS building_code, mode, day AS valid_from,
+                lead(day) OVER (PARTITION BY district_code, code ORDER BY day) AS valid_to
+            FROM compared
+            WHERE is_change
             """
         )
         run.sql(
             """
             DELETE FROM building_managements AS managed
-            USING modes
-            WHERE verdict = 'correct'
-              AND managed.district_code = modes.district_code
-              AND managed.building_code = modes.code
-              AND managed.valid_from = modes.kept_from
+            WHERE (district_code, building_code) IN (
+                    SELECT district_code, code FROM modes WHERE is_change
+                )
+              AND NOT EXISTS (
+                  SELECT 1
+                  FROM timeline
+                  WHERE (timeline.district_code, timeline.building_code)
+                        = (managed.district_code, managed.building_code)
+                    AND (timeline.mode, timeline.valid_from, timeline.valid_to)
+                        IS NOT DISTINCT FROM (managed.mode, managed.valid_from, managed.valid_to)
+              )
             """
         )
         run.sql(
             """
-            INSERT INTO building_managements (district_code, building_code, mode, valid_from)
-            SELECT district_code, code, mode, managed_from
-            FROM modes
+            INSERT INTO building_managements (
+                district_code, building_code, mode, valid_from, valid_to
+            )
+            SELECT district_code, building_code, mode, valid_from, valid_to
+            FROM timeline
             WHERE mode IS NOT NULL
+            ON CONFLICT (district_code, building_code, valid_from) DO NOTHING
             """
         )
 
