@@ -203,14 +203,21 @@ def export(
     file: Annotated[Path, typer.Argument(help="A .geojson, .gpkg or .csv to write.")],
     datum: DatumOption = Datum.WGS84,
     region: Annotated[str | None, typer.Option(help="Only what lies in this region.")] = None,
-    on: OnOption = None,
+    on: Annotated[
+        datetime.datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d"],
+            help="As things stood on this day; by default everything, past and planned.",
+        ),
+    ] = None,
 ) -> None:
     """Write what is kept back to a file that `gridmap import` reads."""
     with _engine() as engine, engine.connect() as connection:
         count = export_file(
             connection, noun, file, region=region, datum=datum, on=on.date() if on else None
         )
-    console.print(f"{file}: {count} {noun} written.", soft_wrap=True)
+    rows = "row" if count == 1 else "rows"
+    console.print(f"{file}: {count} {rows} of {noun} written.", soft_wrap=True)
 
 
 @app.command(context_settings={"ignore_unknown_options": True})

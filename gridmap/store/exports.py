@@ -1,8 +1,9 @@
 """Writing what is kept back to files, under the headings by which the import knows them.
 
 What is exported and imported again with the same datum changes nothing; imported into an empty
-database, in the order of `Noun`, it gives the same rows. Earlier versions of grids and earlier
-management modes are not written, for a file of them has one row for each code.
+database, in the order of `Noun`, it gives the same rows, history and plans among them. What changes
+in time has a row for each version: of a grid, of a sponsorship, of a worker's time on a grid. A
+building has one for each day on which its management changed.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ def export_file(
     """Writes the noun's rows to a .geojson, .gpkg or .csv; returns how many.
 
     `region`: only what lies in it or below it (sponsors: which belong to it). `datum`: of the
-    coordinates written. `on`: as things stand on that day; by default today, and then sponsorships
-    and workers' grids are written whole, with those that have ended or are to begin.
+    coordinates written. `on`: only what holds on that day, a row for each code (workers: for each
+    of their grids); by default everything, with what has ended and what is to begin.
 
     Sponsors, sponsorships and workers have no geometry: null in GeoJSON, a table in a GeoPackage.
     In a table of buildings the position is in `longitude` and `latitude`, in one of grids and
@@ -145,12 +146,12 @@ _LAYERS = {
             code, name, community_code, valid_from, valid_to, ST_AsBinary(boundary), FALSE
         FROM grids
         WHERE community_code IN (SELECT code FROM tree)
-          AND valid_from <= :day
-          AND (valid_to IS NULL OR valid_to > :day)
-        ORDER BY code
+          AND (:whole OR valid_from <= :day AND (valid_to IS NULL OR valid_to > :day))
+        ORDER BY code, valid_from
         """,
     ),
-    # A position goes out as it came in where it is asked for in the datum it came in.
+    # A position goes out as it came in where it is asked for in the datum it came in. Where nobody
+    # took over from a mode that ended, that is a change too.
     Noun.BUILDINGS: _Layer(
         {
             "code": str,
@@ -166,7 +167,7 @@ _LAYERS = {
         """
         SELECT
             code, name, community_code, compound, households,
-            COALESCE(managed.mode, 'UNMANAGED'), managed.valid_from, ST_AsBinary(footprint),
+            COALESCE(managed.mode, 'UNMANAGED'), managed.day, ST_AsBinary(footprint),
             CASE
                 WHEN source_datum = :datum
                 THEN ST_AsBinary(ST_MakePoint(source_longitude, source_latitude))
@@ -174,13 +175,32 @@ _LAYERS = {
             END,
             source_datum = :datum
         FROM buildings
-        LEFT JOIN building_managements AS managed
-          ON managed.district_code = buildings.district_code
-         AND managed.building_code = buildings.code
-         AND managed.valid_from <= :day
-         AND (managed.valid_to IS NULL OR managed.valid_to > :day)
+        LEFT JOIN (
+            SELECT *
+            FROM (
+                SELECT
+                    district_code, code, mode, day,
+                    lead(day) OVER (PARTITION BY district_code, code ORDER BY day) AS next_day
+                FROM (
+                    SELECT district_code, building_code AS code, mode, valid_from AS day
+                    FROM building_managements
+                    UNION ALL
+                    SELECT district_code, building_code, NULL, valid_to
+                    FROM building_managements AS ended
+                    WHERE valid_to IS NOT NULL
+                      AND NOT EXISTS (
+                          SELECT 1
+                          FROM building_managements AS next
+                          WHERE next.district_code = ended.district_code
+                            AND next.building_code = ended.building_code
+                            AND next.valid_from = ended.valid_to
+                      )
+                ) AS change
+            ) AS period
+            WHERE :whole OR day <= :day AND (next_day IS NULL OR next_day > :day)
+        ) AS managed USING (district_code, code)
         WHERE community_code IN (SELECT code FROM tree)
-        ORDER BY code
+        ORDER BY code, managed.day
         """,
     ),
     Noun.SPONSORS: _Layer(

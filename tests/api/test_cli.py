@@ -137,7 +137,7 @@ class TestImport:
     def test_an_export_imports_again_without_a_change(self, demo_url: str, tmp_path: Path) -> None:
         file = tmp_path / "grids.gpkg"
         written = run("export", "grids", file, "--region", "230402", DATABASE_URL=demo_url)
-        assert "92 grids written" in written.stdout, written.stderr
+        assert "92 rows of grids written" in written.stdout, written.stderr
         answer = run("import", "grids", file, "--datum", "WGS84", DATABASE_URL=demo_url)
         assert "0 added, 0 changed, 92 unchanged" in answer.stdout, answer.stdout
 

@@ -50,7 +50,7 @@ TABLES = {
 }
 SHAPES = {
     "regions": "SELECT boundary FROM regions WHERE boundary IS NOT NULL ORDER BY code",
-    "grids": "SELECT boundary FROM grids ORDER BY code",
+    "grids": "SELECT boundary FROM grids ORDER BY code, valid_from",
     "locations": "SELECT location FROM buildings ORDER BY code",
     "footprints": "SELECT footprint FROM buildings WHERE footprint IS NOT NULL ORDER BY code",
 }
@@ -95,39 +95,55 @@ def clear(connection: Connection) -> None:
 def test_export_then_import_is_the_identity(
     demo: Engine, tmp_path: Path, ending: str, datum: Datum
 ) -> None:
-    options = ImportOptions(datum=datum, valid_from=LATER)
     with demo.connect() as connection:
         transaction = connection.begin()
-        before, shapes_before = contents(connection), shapes(connection)
-        paths = {noun: tmp_path / f"{noun}{ending}" for noun in Noun}
-        sizes = {
-            noun: export_file(connection, noun, path, datum=datum) for noun, path in paths.items()
-        }
+        sizes = come_back(connection, tmp_path, ending, datum)
         assert sizes[Noun.REGIONS] == 111
         assert sizes[Noun.BUILDINGS] == 449
-
-        for noun, path in paths.items():
-            same = import_file(connection, noun, path, options)
-            assert same.problems == ()
-            assert same.ignored_columns == ()
-            assert counts(same) == (0, 0, sizes[noun])
-        assert contents(connection) == before
-
-        clear(connection)
-        for noun, path in paths.items():
-            assert counts(import_file(connection, noun, path, options)) == (sizes[noun], 0, 0)
-        assert contents(connection) == before
-        after = shapes(connection)
-        for name, kept in shapes_before.items():
-            assert len(after[name]) == len(kept) > 0
-            # A tenth of a millimetre; without a shift in between, to the bit.
-            tolerance = 1e-9 if datum.is_shifted else 0.0
-            assert all(
-                first.normalize().equals_exact(second.normalize(), tolerance)
-                or (datum.is_shifted and first.hausdorff_distance(second) < tolerance)
-                for first, second in zip(kept, after[name], strict=True)
-            ), name
         transaction.rollback()
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("datum", [Datum.WGS84, Datum.GCJ02])
+def test_what_has_ended_and_what_is_planned_comes_back_too(
+    eventful: Connection, tmp_path: Path, ending: str, datum: Datum
+) -> None:
+    sizes = come_back(eventful, tmp_path, ending, datum)
+
+    assert sizes[Noun.BUILDINGS] == 1 + 3 + 2 + 2 + 1
+    assert sizes[Noun.SPONSORSHIPS] == 5
+    assert sizes[Noun.WORKERS] == 5
+
+
+def come_back(connection: Connection, folder: Path, ending: str, datum: Datum) -> dict[Noun, int]:
+    """Exports, imports over the same and then into nothing, and finds the same; gives the sizes."""
+    options = ImportOptions(datum=datum, valid_from=LATER)
+    before, shapes_before = contents(connection), shapes(connection)
+    paths = {noun: folder / f"{noun}{ending}" for noun in Noun}
+    sizes = {noun: export_file(connection, noun, path, datum=datum) for noun, path in paths.items()}
+
+    for noun, path in paths.items():
+        same = import_file(connection, noun, path, options)
+        assert same.problems == ()
+        assert same.ignored_columns == ()
+        assert counts(same) == (0, 0, sizes[noun])
+    assert contents(connection) == before
+
+    clear(connection)
+    for noun, path in paths.items():
+        assert counts(import_file(connection, noun, path, options)) == (sizes[noun], 0, 0)
+    assert contents(connection) == before
+    after = shapes(connection)
+    for name, kept in shapes_before.items():
+        assert len(after[name]) == len(kept), name
+        # A tenth of a millimetre; without a shift in between, to the bit.
+        tolerance = 1e-9 if datum.is_shifted else 0.0
+        assert all(
+            first.normalize().equals_exact(second.normalize(), tolerance)
+            or (datum.is_shifted and first.hausdorff_distance(second) < tolerance)
+            for first, second in zip(kept, after[name], strict=True)
+        ), name
+    return sizes
 
 
 def test_coordinates_are_written_in_the_datum_that_is_asked_for(
@@ -189,6 +205,66 @@ def emptied(district: Connection, tmp_path: Path) -> Connection:
     return district
 
 
+PLANNED = datetime.date(2999, 1, 1)
+
+
+@pytest.fixture
+def eventful(emptied: Connection, tmp_path: Path) -> Connection:
+    """A community in which things have ended, been resumed, and been planned."""
+    then = FIRST_DAY + datetime.timedelta(days=30)
+    houses: dict[int, list[tuple[str | None, datetime.date | None]]] = {
+        1: [("COMMUNITY_LED", FIRST_DAY)],
+        2: [("COMMUNITY_LED", FIRST_DAY), (None, then), ("COMMUNITY_LED", LATER)],
+        3: [("PROFESSIONAL", then), ("SELF_MANAGED", PLANNED)],
+        4: [("BASELINE_CLEANING", FIRST_DAY), (None, LATER)],
+        5: [(None, None)],
+    }
+    bring_features(emptied, "grids", tmp_path, [grid(number) for number in houses])
+    features = [
+        building(number, management_mode=mode, management_from=day and str(day))
+        for number, changes in houses.items()
+        for mode, day in changes
+    ]
+    bring_features(emptied, "buildings", tmp_path, features)
+    sponsors = [("code", "name", "level", "region"), *((c, c, "CITY", "2304") for c in "AB")]
+    bring_rows(emptied, "sponsors", tmp_path, sponsors)
+    house, area = f"{COMMUNITY}00001", f"{COMMUNITY}001"
+    sponsorships = [
+        ("sponsor", "building", "grid", "valid_from", "valid_to"),
+        ("A", house, "", FIRST_DAY, then),
+        ("A", house, "", then, LATER),
+        ("B", house, "", LATER, ""),
+        ("B", "", area, FIRST_DAY, LATER),
+        ("A", "", area, PLANNED, ""),
+    ]
+    assert bring_rows(emptied, "sponsorships", tmp_path, sponsorships).written
+    workers = [
+        ("code", "name", "district", "grid", "valid_from", "valid_to"),
+        ("W1", "示例", "", area, FIRST_DAY, then),
+        ("W1", "示例", "", area, LATER, ""),
+        ("W2", "示例", "", area, FIRST_DAY, LATER),
+        ("W2", "示例", "", f"{COMMUNITY}002", PLANNED, ""),
+        ("W3", "示例", "230402", "", "", ""),
+    ]
+    assert bring_rows(emptied, "workers", tmp_path, workers).written
+    return emptied
+
+
+@pytest.mark.parametrize("day", [FIRST_DAY, LATER, PLANNED, datetime.date(2000, 1, 1)])
+def test_the_export_of_a_day_imported_again_changes_nothing(
+    eventful: Connection, tmp_path: Path, day: datetime.date
+) -> None:
+    before = contents(eventful)
+    for noun in Noun:
+        path = tmp_path / f"{noun}.csv"
+        size = export_file(eventful, noun, path, on=day)
+        if noun is Noun.BUILDINGS:
+            assert size == 5  # one row each
+        again = bring(eventful, noun, path, valid_from=day)
+        assert counts(again) == (0, 0, size)
+    assert contents(eventful) == before
+
+
 def test_things_are_written_as_they_stood_on_a_day(emptied: Connection, tmp_path: Path) -> None:
     district = emptied
     bring_features(district, "grids", tmp_path, [grid(1)])
@@ -217,10 +293,16 @@ def test_things_are_written_as_they_stood_on_a_day(emptied: Connection, tmp_path
     assert shapely.from_geojson(json.dumps(old["geometry"])).equals(shapely.Polygon(cell(1)))
     assert [row["management_mode"] for row in exported("buildings", FIRST_DAY)] == ["PROFESSIONAL"]
     assert [row["management_mode"] for row in exported("buildings", LATER)] == ["UNMANAGED"]
+    (before,) = exported("buildings", FIRST_DAY - datetime.timedelta(days=1))
+    assert (before["management_mode"], before["management_from"]) == ("UNMANAGED", None)
     assert len(exported("sponsorships", FIRST_DAY)) == 1
     assert exported("sponsorships", LATER) == []
     # On no day in particular, what has ended is written too, so that nothing is lost.
     assert len(exported("sponsorships", None)) == 1
+    assert exported("grids", None) == [old, new]
+    assert [
+        (row["management_mode"], row["management_from"]) for row in exported("buildings", None)
+    ] == [("PROFESSIONAL", str(FIRST_DAY)), ("UNMANAGED", str(LATER))]
 
 
 def test_what_cannot_be_written_is_said_and_leaves_nothing(
