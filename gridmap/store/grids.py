@@ -19,6 +19,7 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    true,
     tuple_,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -28,7 +29,7 @@ from gridmap.geo.bounds import Bounds
 from gridmap.store import tables
 from gridmap.store.dates import holds_on
 from gridmap.store.geometry import area_m2, as_wkb, covers, meets
-from gridmap.store.paging import Key, Slice, among, follows, parents, rows_by_parent, sliced
+from gridmap.store.paging import Key, Slice, among, parents, rows_by_parent, sliced
 from gridmap.store.regions import region_tree
 
 _table = tables.grids
@@ -118,19 +119,36 @@ async def grids_of_regions(
 ) -> list[list[Grid]]:
     """A page of the grids below each region.
 
-    Every grid lies in few of the regions, so all of them are numbered in one pass; a lateral join
-    would walk all grids again for each region.
+    A page of n grids has grids of n communities at most: of those whose own page begins first.
+    Only these are read further. Served by grids_community_idx.
     """
     tree = region_tree(regions)
-    place = func.row_number().over(partition_by=tree.c.root, order_by=_KEY).label("place")
-    numbered = (
-        select(tree.c.root, *_COLUMNS, place)
-        .join(_table, _table.c.community_code == tree.c.code)
-        .where(holds_on(_table, on))
+
+    def page(community: FromClause, limit: int, *columns: ColumnElement[Any]) -> Select[Any]:
+        rows = select(*columns).where(
+            _table.c.community_code == community.c.code, holds_on(_table, on)
+        )
+        return sliced(rows, _KEY, Slice(limit, cut.after))
+
+    first = page(tree, 1, *_KEY).lateral("first")
+    place = func.row_number().over(
+        partition_by=tree.c.root, order_by=(first.c.code, first.c.district_code)
     )
-    if cut.after is not None:
-        numbered = numbered.where(follows(_KEY, cut.after))
-    rows = numbered.subquery("numbered")
+    communities = (
+        select(tree.c.root, tree.c.code, place.label("place"))
+        .select_from(tree.join(first, true()))
+        .subquery("communities")
+    )
+    grids = page(communities, cut.limit, *_COLUMNS).lateral("page")
+    place = func.row_number().over(
+        partition_by=communities.c.root, order_by=(grids.c.code, grids.c.district_code)
+    )
+    rows = (
+        select(communities.c.root, *grids.c, place.label("place"))
+        .select_from(communities.join(grids, true()))
+        .where(communities.c.place <= cut.limit)
+        .subquery("numbered")
+    )
     found: dict[str, list[Grid]] = {region: [] for region in regions}
     for root, *grid, _ in await connection.execute(
         select(*rows.c).where(rows.c.place <= cut.limit).order_by(rows.c.root, rows.c.place)

@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, literal, or_, select
+from sqlalchemy import ColumnElement, Select, and_, any_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap.store import tables
@@ -82,11 +82,18 @@ async def count_sponsors(
 async def loads_of_sponsors(
     connection: AsyncConnection, codes: Sequence[str], on: datetime.date
 ) -> list[Load]:
-    """Served by sponsorships_sponsor_idx."""
+    """Served by sponsorships_sponsor_idx, and by buildings_pkey for each building.
+
+    A join would rather read all buildings there are, even for a sponsor of some thousands.
+    """
+    households = select(_building.c.households).where(_is_sponsored_building()).scalar_subquery()
     rows = await connection.execute(
-        select(_sponsorship.c.sponsor_code, func.count(), func.sum(_building.c.households))
-        .join(_building, _is_sponsored_building())
-        .where(among(_sponsorship.c.sponsor_code, codes), holds_on(_sponsorship, on))
+        select(_sponsorship.c.sponsor_code, func.count(), func.sum(households))
+        .where(
+            among(_sponsorship.c.sponsor_code, codes),
+            _sponsorship.c.building_code.is_not(None),
+            holds_on(_sponsorship, on),
+        )
         .group_by(_sponsorship.c.sponsor_code)
     )
     found = {code: Load(buildings, households) for code, buildings, households in rows}
@@ -129,29 +136,65 @@ async def shares_of_grids(
 
 
 def _matching(regions: Sequence[str] | None, on: datetime.date) -> Select[Any]:
+    """Who answers for something is looked for in the districts of the regions only.
+
+    Where a district is wanted whole, it does not matter where in it a building stands. Served by
+    sponsorships_pkey and by the indexes of buildings and grids on their community.
+    """
     statement = select(*_COLUMNS)
     if regions is None:
         return statement
-    grid = tables.grids
-    answers_there = (
-        select(literal(1))
-        .select_from(_sponsorship)
-        .outerjoin(_building, _is_sponsored_building())
-        .outerjoin(
-            grid,
-            and_(
-                grid.c.district_code == _sponsorship.c.district_code,
-                grid.c.code == _sponsorship.c.grid_code,
-                holds_on(grid, on),
+    region, grid = tables.regions, tables.grids
+    wanted = (
+        select(region.c.code, region.c.district_code)
+        .where(among(region.c.code, regions))
+        .cte("wanted")
+    )
+    codes = select(wanted.c.code)
+    whole = codes.where(wanted.c.code == wanted.c.district_code)
+    partial = codes.where(wanted.c.district_code.not_in(whole))
+    # Materialized, because PostgreSQL would rather ask for each grid and building who answers.
+    answers = (
+        select(_sponsorship)
+        .where(
+            _is_one_of(_sponsorship.c.district_code, select(wanted.c.district_code).distinct()),
+            holds_on(_sponsorship, on),
+        )
+        .cte("answers")
+        .prefix_with("MATERIALIZED")
+    )
+    # Distinct, so that PostgreSQL sees that they fit into memory.
+    who = select(answers.c.sponsor_code).distinct()
+    is_the_building = and_(
+        _building.c.district_code == answers.c.district_code,
+        _building.c.code == answers.c.building_code,
+    )
+    is_the_grid = and_(
+        grid.c.district_code == answers.c.district_code, grid.c.code == answers.c.grid_code
+    )
+    return statement.where(
+        or_(
+            _table.c.region_code.in_(codes),
+            _table.c.code.in_(
+                who.where(answers.c.district_code.in_(whole), answers.c.building_code.is_not(None))
+            ),
+            _table.c.code.in_(
+                who.join(_building, is_the_building).where(
+                    _is_one_of(_building.c.community_code, partial)
+                )
+            ),
+            _table.c.code.in_(
+                who.join(grid, is_the_grid).where(
+                    grid.c.community_code.in_(codes), holds_on(grid, on)
+                )
             ),
         )
-        .where(
-            _sponsorship.c.sponsor_code == _table.c.code,
-            holds_on(_sponsorship, on),
-            among(func.coalesce(_building.c.community_code, grid.c.community_code), regions),
-        )
     )
-    return statement.where(or_(among(_table.c.region_code, regions), exists(answers_there)))
+
+
+def _is_one_of(code: ColumnElement[str], codes: Select[Any]) -> ColumnElement[bool]:
+    """Whether the code is one of a few, selected once and then looked up in the code's index."""
+    return code == any_(func.array(codes.scalar_subquery()))
 
 
 def _is_sponsored_building() -> ColumnElement[bool]:

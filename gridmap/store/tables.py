@@ -113,7 +113,13 @@ grids = Table(
     PrimaryKeyConstraint("district_code", "code", "valid_from"),
     _one_at_a_time("grids", "district_code", "code", what="version"),
     Index("grids_code_idx", "code", "district_code"),
-    Index("grids_community_idx", "community_code"),
+    Index(
+        "grids_community_idx",
+        "community_code",
+        "code",
+        "district_code",
+        postgresql_include=["valid_from", "valid_to"],
+    ),
     Index("grids_boundary_idx", "boundary", postgresql_using="gist"),
 )
 
@@ -223,7 +229,13 @@ sponsorships = Table(
         what="sponsor_of_a_grid",
         where="grid_code IS NOT NULL",
     ),
-    Index("sponsorships_sponsor_idx", "sponsor_code", "district_code"),
+    Index(
+        "sponsorships_sponsor_idx",
+        "sponsor_code",
+        "district_code",
+        "building_code",
+        postgresql_include=["valid_from", "valid_to"],
+    ),
     Index("sponsorships_building_idx", "district_code", "building_code"),
     Index("sponsorships_grid_idx", "district_code", "grid_code"),
 )
