@@ -220,6 +220,7 @@ _LAYERS = {
         ORDER BY code
         """,
     ),
+    # Joined, not asked by IN: a list too long for its memory is read through for each row.
     Noun.SPONSORSHIPS: _Layer(
         {
             "sponsor": str,
@@ -232,19 +233,18 @@ _LAYERS = {
         """
         SELECT sponsor_code, building_code, grid_code, valid_from, valid_to
         FROM sponsorships
+        LEFT JOIN (
+            SELECT district_code, code AS building_code
+            FROM buildings
+            WHERE community_code IN (SELECT code FROM tree)
+        ) AS building USING (district_code, building_code)
+        LEFT JOIN (
+            SELECT DISTINCT district_code, code AS grid_code
+            FROM grids
+            WHERE community_code IN (SELECT code FROM tree)
+        ) AS grid USING (district_code, grid_code)
         WHERE (:whole OR valid_from <= :day AND (valid_to IS NULL OR valid_to > :day))
-          AND (
-              (district_code, building_code) IN (
-                  SELECT district_code, code
-                  FROM buildings
-                  WHERE community_code IN (SELECT code FROM tree)
-              )
-              OR (district_code, grid_code) IN (
-                  SELECT district_code, code
-                  FROM grids
-                  WHERE community_code IN (SELECT code FROM tree)
-              )
-          )
+          AND (building.building_code IS NOT NULL OR grid.grid_code IS NOT NULL)
         ORDER BY building_code, grid_code, valid_from
         """,
     ),
@@ -268,14 +268,13 @@ _LAYERS = {
             FROM worker_assignments
             WHERE :whole OR valid_from <= :day AND (valid_to IS NULL OR valid_to > :day)
         ) AS assigned USING (district_code, code)
-        WHERE CASE
-            WHEN grid_code IS NULL THEN district_code IN (SELECT code FROM tree)
-            ELSE (district_code, grid_code) IN (
-                SELECT district_code, code
-                FROM grids
-                WHERE community_code IN (SELECT code FROM tree)
-            )
-        END
+        LEFT JOIN (
+            SELECT DISTINCT district_code, code AS grid_code
+            FROM grids
+            WHERE community_code IN (SELECT code FROM tree)
+        ) AS grid USING (district_code, grid_code)
+        WHERE grid.grid_code IS NOT NULL
+           OR assigned.grid_code IS NULL AND district_code IN (SELECT code FROM tree)
         ORDER BY code, grid_code, valid_from
         """,
     ),
