@@ -77,7 +77,7 @@ class Follower:
                 tasks.create_task(self._listen())
                 tasks.create_task(self._keep())
         finally:
-            self._thread.shutdown(wait=False, cancel_futures=True)
+            await asyncio.to_thread(self._thread.shutdown, cancel_futures=True)
             self._engine.dispose()
 
     async def _listen(self) -> None:

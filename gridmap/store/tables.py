@@ -236,8 +236,18 @@ sponsorships = Table(
         "building_code",
         postgresql_include=["valid_from", "valid_to"],
     ),
-    Index("sponsorships_building_idx", "district_code", "building_code"),
-    Index("sponsorships_grid_idx", "district_code", "grid_code"),
+    Index(
+        "sponsorships_building_idx",
+        "district_code",
+        "building_code",
+        postgresql_where=text("building_code IS NOT NULL"),
+    ),
+    Index(
+        "sponsorships_grid_idx",
+        "district_code",
+        "grid_code",
+        postgresql_where=text("grid_code IS NOT NULL"),
+    ),
 )
 
 imports = Table(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import sqlalchemy as sa
 from alembic import op
 
 revision = "0002"
@@ -55,8 +56,13 @@ def upgrade() -> None:
     for constraint in _CONSTRAINTS:
         *_, code = constraint.keys
         _replace(constraint, f"hashtextextended({code}, 0)", *constraint.keys)
-    op.create_index("sponsorships_building_idx", "sponsorships", ["district_code", "building_code"])
-    op.create_index("sponsorships_grid_idx", "sponsorships", ["district_code", "grid_code"])
+    for what in ("building", "grid"):
+        op.create_index(
+            f"sponsorships_{what}_idx",
+            "sponsorships",
+            ["district_code", f"{what}_code"],
+            postgresql_where=sa.text(f"{what}_code IS NOT NULL"),
+        )
 
 
 def downgrade() -> None:
