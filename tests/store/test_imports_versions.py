@@ -17,6 +17,7 @@ from tests.store.importing import (
     FIRST_DAY,
     Ring,
     bring_features,
+    bring_rows,
     counts,
     found,
     grid,
@@ -45,8 +46,12 @@ def version(number: int, west: int, east: int, begin: int, end: int | None = Non
 
 def kept(connection: Connection) -> list[tuple[int, int, int, int, int | None]]:
     """Number, west, east and years of every version, by code and time."""
+    return [(int(code[-3:]), *version) for code, *version in _versions(connection)]
+
+
+def _versions(connection: Connection) -> list[tuple[Any, ...]]:
     return [
-        (int(code[-3:]), round((west - WEST) / STEP), round((east - WEST) / STEP), begin, end)
+        (code, round((west - WEST) / STEP), round((east - WEST) / STEP), begin, end)
         for code, west, east, begin, end in found(
             connection,
             """
@@ -55,7 +60,7 @@ def kept(connection: Connection) -> list[tuple[int, int, int, int, int | None]]:
                 CAST(extract(year FROM valid_from) AS integer),
                 CAST(extract(year FROM valid_to) AS integer)
             FROM grids
-            ORDER BY code, valid_from
+            ORDER BY district_code, code, valid_from
             """,
         )
     ]
@@ -282,4 +287,35 @@ def test_days_are_what_counts_not_years(district: Connection, tmp_path: Path) ->
     assert found(district, "SELECT valid_to FROM grids ORDER BY code") == [
         (datetime.date(2024, 6, 15),),
         (None,),
+    ]
+
+
+def test_two_districts_may_use_one_code_each_with_a_history_of_its_own(
+    district: Connection, tmp_path: Path
+) -> None:
+    other = "230403"
+    regions = [
+        ("code", "name"),
+        (other, "工农区"),
+        (f"{other}001", "街道"),
+        (f"{other}001001", "一"),
+    ]
+    bring_rows(district, "regions", tmp_path, regions)
+
+    def free(community: str, west: int, east: int, begin: int) -> Any:
+        return grid(1, strip(west, east), code="A", community=community, valid_from=year(begin))
+
+    there = free(f"{other}001001", 5, 6, 2020)
+    bring_features(district, "grids", tmp_path, [there], code_scheme="free")
+    moved = free(f"{other}001001", 5, 7, 2023)
+    here = [free(COMMUNITY, 0, 2, 2022), free(COMMUNITY, 0, 1, 2020)]
+
+    summary = bring_features(district, "grids", tmp_path, [moved, *here], code_scheme="free")
+
+    assert counts(summary) == (2, 1, 0)
+    assert [row[1:] for row in _versions(district)] == [
+        (0, 1, 2020, 2022),
+        (0, 2, 2022, None),
+        (5, 6, 2020, 2023),
+        (5, 7, 2023, None),
     ]

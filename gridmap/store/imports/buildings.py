@@ -152,7 +152,7 @@ class BuildingImporter:
         run = self.run
         run.sql("LOCK TABLE buildings, building_managements IN SHARE ROW EXCLUSIVE MODE")
         settle_districts(run)
-        refuse_repeated(run, "code", *self._day_of_change)
+        refuse_repeated(run, "code", "district_code", *self._day_of_change)
         refuse_unknown(run, "community_code", "regions", "community")
         if not refuse_buildings_elsewhere(run):
             self._warn_outside_grids()

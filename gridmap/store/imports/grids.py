@@ -115,7 +115,7 @@ class GridImporter:
     def check(self) -> None:
         run = self.run
         settle_districts(run)
-        refuse_repeated(run, "code", "valid_from")
+        refuse_repeated(run, "code", "district_code", "valid_from")
         refuse_unknown(run, "community_code", "regions", "community")
         self._look_for_overlaps()
         for batch in run.left:
@@ -265,7 +265,13 @@ class GridImporter:
               AND grids.code = histories.code
             """
         ).rowcount
-        run.sql("DELETE FROM judged USING histories WHERE is_new AND judged.code = histories.code")
+        run.sql(
+            """
+            DELETE FROM judged
+            USING histories
+            WHERE is_new AND judged.file_row = histories.file_row
+            """
+        )
         self._written += run.sql(
             """
             INSERT INTO grids (

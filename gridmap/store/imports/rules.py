@@ -7,7 +7,10 @@ from gridmap.store.imports.run import Run
 
 
 def refuse_repeated(run: Run, *columns: str, table: str = "staged", code: str = "code") -> None:
-    """Refuses each row that repeats the columns' values of an earlier one, naming that one."""
+    """Refuses each row that repeats the columns' values of an earlier one, naming that one.
+
+    The district is not named: rows that share a code and are refused are of one district.
+    """
     keys = ", ".join(columns)
     for row, named, first in run.sql(
         f"""
@@ -78,5 +81,9 @@ def drop_refused(run: Run, table: str = "staged") -> None:
 
 
 def _plainly(columns: tuple[str, ...]) -> str:
-    names = [column.removesuffix("_code").replace("_", " ") for column in columns]
+    names = [
+        column.removesuffix("_code").replace("_", " ")
+        for column in columns
+        if column != "district_code"
+    ]
     return " and ".join("first day" if name.endswith((" on", " from")) else name for name in names)
