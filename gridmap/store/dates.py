@@ -10,16 +10,21 @@ from sqlalchemy import ColumnElement, FromClause, and_, or_
 _CHINA = ZoneInfo("Asia/Shanghai")
 
 
+def now() -> datetime.datetime:
+    """What time it is where the districts are, whatever the server's clock is set to."""
+    return datetime.datetime.now(_CHINA)
+
+
 def today() -> datetime.date:
-    """Today where the districts are, whatever the server's clock is set to."""
-    return datetime.datetime.now(_CHINA).date()
+    """Today where the districts are."""
+    return now().date()
 
 
-def seconds_to_midnight() -> float:
-    """How long today lasts yet, there."""
-    now = datetime.datetime.now(_CHINA)
-    midnight = datetime.datetime.combine(now.date() + datetime.timedelta(days=1), datetime.time())
-    return (midnight.replace(tzinfo=_CHINA) - now).total_seconds()
+def seconds_to_midnight(moment: datetime.datetime) -> float:
+    """How long the day of a moment lasts yet."""
+    tomorrow = moment.date() + datetime.timedelta(days=1)
+    midnight = datetime.datetime.combine(tomorrow, datetime.time(), moment.tzinfo)
+    return (midnight - moment).total_seconds()
 
 
 def holds_on(table: FromClause, on: datetime.date) -> ColumnElement[bool]:

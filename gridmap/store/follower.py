@@ -1,8 +1,9 @@
 """Keeps a snapshot of today and follows what changes, while lookups go on.
 
-Snapshots are made in a thread and swapped in by one assignment. While there is none that can be
-trusted, the database answers: before the first is made, when the feed was lost and changes may have
-been missed, when very much changes at once, and from midnight until the new day's is there.
+Snapshots are made in a thread, each from the one before, and swapped in by one assignment. While
+there is none that can be trusted, the database answers: before the first is made, when the feed was
+lost and changes may have been missed, when very much changes at once, and from midnight until the
+new day's is there.
 
 Whoever got an answer must never get an older one. So before a snapshot follows upon the database,
 answers from the database wait: those under way end, a mark is sent through the change feed, and all
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import gc
 import logging
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -25,22 +27,32 @@ from sqlalchemy import Connection, exc
 
 from gridmap.store.changes import EVERYTHING, Change, ChangeFeed, Changes, mark, merged
 from gridmap.store.database import tool_engine
-from gridmap.store.dates import seconds_to_midnight, today
-from gridmap.store.snapshot import Snapshot, load
+from gridmap.store.dates import now, seconds_to_midnight
+from gridmap.store.snapshot import Snapshot, nothing
 
 _log = logging.getLogger("gridmap")
 Made = TypeVar("Made")
 
 
 class Follower:
-    """One for a process; `run` is to be a task of it for as long as it serves."""
+    """One for a process; `run` is to be a task of it for as long as it serves.
 
-    def __init__(self, url: str, reach_metres: float) -> None:
+    `clock`: what time it is where the districts are.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        reach_metres: float,
+        clock: Callable[[], datetime.datetime] = now,
+    ) -> None:
         self._engine = tool_engine(url)
         self._feed = ChangeFeed(url)
-        self._reach_metres = reach_metres
+        self._now = clock
         self._heard: asyncio.Queue[Changes] = asyncio.Queue()
         self._snapshot: Snapshot | None = None
+        # What the next one is made from, trusted or not.
+        self._latest = nothing(reach_metres)
         self._losses = 0
         self._asking = 0
         self._is_switching = False
@@ -57,7 +69,7 @@ class Follower:
     @asynccontextmanager
     async def snapshot_of(self, on: datetime.date) -> AsyncIterator[Snapshot | None]:
         """The same, but where it is None the database may answer within this block."""
-        if (snapshot := self.snapshot(on)) is not None or on != today():
+        if (snapshot := self.snapshot(on)) is not None or on != self._now().date():
             yield snapshot
             return
         async with self._turn:
@@ -73,32 +85,44 @@ class Follower:
     async def run(self) -> None:
         """Follows for ever; says in the log what keeps it from doing so, and tries again."""
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._listen())
-                tasks.create_task(self._keep())
+            while True:
+                try:
+                    async with asyncio.TaskGroup() as tasks:
+                        tasks.create_task(self._listen())
+                        tasks.create_task(self._keep())
+                except* Exception:  # noqa: BLE001 - whatever it was, the database can answer
+                    _log.exception("The database answers lookups, as they failed to be in memory.")
+                self._lose()
+                await asyncio.sleep(_FAILURE_SECONDS)
         finally:
-            await asyncio.to_thread(self._thread.shutdown, cancel_futures=True)
-            self._engine.dispose()
+            self._thread.submit(self._engine.dispose)
+            await asyncio.to_thread(self._thread.shutdown)
 
     async def _listen(self) -> None:
         async with aclosing(self._feed.batches()) as batches:
             async for changes in batches:
-                if not _is_small(changes):
-                    self._losses += 1
-                    self._snapshot = None
-                self._heard.put_nowait(changes)
+                if _is_small(changes):
+                    self._heard.put_nowait(changes)
+                else:
+                    self._lose(changes)
+
+    def _lose(self, changes: Changes = EVERYTHING) -> None:
+        """Has the database answer until a snapshot has followed what may have changed."""
+        self._losses += 1
+        self._snapshot = None
+        self._heard.put_nowait(changes)
 
     async def _keep(self) -> None:
         while True:
             changes = await self._next_changes()
-            losses, snapshot = self._losses, self._snapshot
+            losses = self._losses
             try:
-                if snapshot is None or not _is_small(changes):
-                    await self._load()
-                elif rows := _of_rows(changes):
-                    after = await self._made(partial(_after, snapshot, rows))
-                    if losses == self._losses:
-                        self._snapshot = after
+                if self._snapshot is None:
+                    await self._follow(changes, self._now().date())
+                    await self._switch(losses)
+                elif _of_rows(changes):
+                    await self._follow(changes, self._latest.day)
+                    self._trust_latest(losses)
             except (exc.DBAPIError, TimeoutError) as error:
                 _log.warning("The database answers lookups for now: %s", str(error).strip())
                 self._lose()
@@ -106,12 +130,16 @@ class Follower:
 
     async def _next_changes(self) -> Changes:
         """What was heard since; everything when the day turns."""
-        try:
-            async with asyncio.timeout(seconds_to_midnight()):
-                return await self._heard_by_now()
-        except TimeoutError:
-            self._lose()
-            return await self._heard_by_now()
+        while True:
+            now = self._now()
+            if self._snapshot is not None and self._snapshot.day != now.date():
+                self._lose()
+            try:
+                # A clock may be set, so that it is looked at again and again.
+                async with asyncio.timeout(min(seconds_to_midnight(now), _DAY_SECONDS)):
+                    return await self._heard_by_now()
+            except TimeoutError:
+                pass
 
     async def _heard_by_now(self) -> Changes:
         heard = [await self._heard.get()]
@@ -119,25 +147,29 @@ class Follower:
             heard.append(self._heard.get_nowait())
         return merged(change for changes in heard for change in changes)
 
-    def _lose(self) -> None:
-        self._losses += 1
-        self._snapshot = None
-        self._heard.put_nowait(EVERYTHING)
+    async def _follow(self, changes: Changes, day: datetime.date) -> None:
+        self._latest = await self._made(partial(_next, self._latest, _of_rows(changes), day))
 
-    async def _load(self) -> None:
-        losses, day = self._losses, today()
-        snapshot = await self._made(partial(_loaded, day, self._reach_metres))
+    def _trust_latest(self, losses: int) -> None:
+        """Has memory answer, unless more was lost since there were so many losses."""
+        if losses == self._losses:
+            self._snapshot = self._latest
+
+    async def _switch(self, losses: int) -> None:
+        """Has memory answer as soon as all is in it that the database may have shown."""
+        if losses != self._losses:
+            return
         async with self._without_database(), asyncio.timeout(_SWITCH_SECONDS):
             end = await self._made(partial(_marked, uuid4().hex))
             changes: Changes = frozenset()
-            while losses == self._losses and end not in changes:
+            while end not in changes:
                 changes = await self._heard_by_now()
-                if _is_small(changes) and (rows := _of_rows(changes)):
-                    snapshot = await self._made(partial(_after, snapshot, rows))
-            if losses == self._losses:
-                self._snapshot = snapshot
-            else:  # what was heard of it is taken from the queue
-                self._heard.put_nowait(EVERYTHING)
+                if losses != self._losses:
+                    self._heard.put_nowait(changes)  # for the next one to follow
+                    return
+                if _of_rows(changes):
+                    await self._follow(changes, self._latest.day)
+            self._trust_latest(losses)
 
     @asynccontextmanager
     async def _without_database(self) -> AsyncIterator[None]:
@@ -159,14 +191,22 @@ class Follower:
                 connection.commit()
                 return result
 
-        return await asyncio.get_running_loop().run_in_executor(self._thread, made)
+        making = asyncio.get_running_loop().run_in_executor(self._thread, made)
+        try:
+            while not (await asyncio.wait([making], timeout=_LONG_SECONDS))[0]:
+                # Much is being made, and it stays. The garbage collector need not look at it, for
+                # which everybody would wait, again and again.
+                gc.freeze()
+            return await making
+        finally:
+            making.cancel()
 
 
-def _loaded(day: datetime.date, reach_metres: float, connection: Connection) -> Snapshot:
-    return load(connection, day, reach_metres)
-
-
-def _after(snapshot: Snapshot, changes: Changes, connection: Connection) -> Snapshot:
+def _next(
+    snapshot: Snapshot, changes: Changes, day: datetime.date, connection: Connection
+) -> Snapshot:
+    if day != snapshot.day:
+        return snapshot.anew(connection, day)
     return snapshot.after(connection, changes)
 
 
@@ -185,7 +225,10 @@ def _of_rows(changes: Changes) -> Changes:
     return frozenset(change for change in changes if change.table)
 
 
-# Rows that are changed in well under a second.
+# Rows that are followed in half a second. Of more, and until they are, the database tells.
 _MOST_ROWS = 5_000
 _SWITCH_SECONDS = 10.0
 _WAIT_SECONDS = 1.0
+_FAILURE_SECONDS = 5.0
+_DAY_SECONDS = 60.0
+_LONG_SECONDS = 0.5

@@ -10,33 +10,31 @@ PostGIS gives the same answers for any day, without a snapshot: `gridmap.store.l
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import blake2b
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple
 
 import numpy as np
 import orjson
+import psycopg
 import shapely
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from gridmap.errors import Invalid
 from gridmap.geo.circles import Circle, metres_to, metres_to_boundary
 from gridmap.geo.index import PointIndex
 from gridmap.geo.near import NearPoints
-from gridmap.store.changes import Changes
+from gridmap.store.changes import EVERYTHING, Changes
 from gridmap.store.grids import Grid
-from gridmap.store.imports.staging import batches_of
 from gridmap.store.locations import Candidate
 from gridmap.store.paging import Key
 from gridmap.store.regions import Region
+from gridmap.store.rows import Changed, Reading, Row, Rows, Selected, grown
 from gridmap.store.sponsors import Sponsor
-
-Id = TypeVar("Id")
-Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
@@ -45,11 +43,12 @@ class Snapshot:
 
     day: datetime.date
     reach_metres: float
-    regions: _Rows[str, Region]
-    sponsors: _Rows[str, Sponsor]
-    sponsorships: _Rows[_Sponsored, str]
-    grids: _Grids
-    buildings: _Buildings
+    regions: Rows[Region]
+    sponsors: Rows[Sponsor]
+    sponsorships: Rows[str]
+    grids: _Outlined[tuple[Any, ...]]
+    buildings: _Located
+    footprints: _Outlined[str]
 
     @cached_property
     def version(self) -> str:
@@ -74,33 +73,63 @@ class Snapshot:
             )
         ]
 
+    def grid_at(self, number: int) -> Grid:
+        """The grid that has the number in the index of grids."""
+        return Grid._make(self.grids.rows.at[number])
+
     def after(self, connection: Connection, changes: Changes) -> Snapshot:
         """The next snapshot, in which the rows that `changes` name are as they are kept now.
 
-        `connection` is in no transaction. Raises Invalid for a change that names no codes.
+        `connection` is in no transaction.
         """
-        named: dict[str, set[Key]] = {}
+        return self._next(connection, changes, self.day)
+
+    def anew(self, connection: Connection, day: datetime.date) -> Snapshot:
+        """A snapshot of all that is kept, which shares with this one whatever is the same.
+
+        `connection` is in no transaction.
+        """
+        return self._next(connection, EVERYTHING, day)
+
+    def _next(self, connection: Connection, changes: Changes, day: datetime.date) -> Snapshot:
+        named: dict[str, set[Key] | None] = {}
         for change in changes:
-            if change.codes is None:
-                raise Invalid(f"All {change.table} may have changed; load a new snapshot.")
-            named.setdefault(change.table, set()).update(
-                Key(code, change.district_code) for code in change.codes
-            )
+            known = named.setdefault(change.table, set())
+            if change.codes is None or known is None:
+                named[change.table] = None
+            else:
+                known |= {Key(code, change.district_code) for code in change.codes}
         parts: dict[str, Any] = {}
         with _one_state(connection):
-            for part, after in _PARTS.items():
-                if keys := named.get(part):
-                    source = _Source(connection, self.day, self.reach_metres, keys)
-                    parts[part] = after(getattr(self, part), source)
-        return replace(self, **parts) if parts else self
+            for name, part in _PARTS.items():
+                keys = named.get(part.table, ())
+                if keys is None or keys:
+                    old = getattr(self, name)
+                    rows = old if isinstance(old, Rows) else old.rows
+                    changed = part.changed(rows, connection, day, keys)
+                    if len(changed.numbers):
+                        parts[name] = old.with_others(changed)
+        return replace(self, day=day, **parts)
 
 
 def load(connection: Connection, day: datetime.date, reach_metres: float) -> Snapshot:
     """A snapshot of all that is kept. `connection` is in no transaction."""
-    source = _Source(connection, day, reach_metres)
-    with _one_state(connection):
-        parts: dict[str, Any] = {part: after(None, source) for part, after in _PARTS.items()}
-    return Snapshot(day, reach_metres, **parts)
+    return nothing(reach_metres).anew(connection, day)
+
+
+def nothing(reach_metres: float) -> Snapshot:
+    """A snapshot in which there is nothing, to begin with."""
+    buildings = _Located(Rows(), np.empty((0, 2)), NearPoints(np.empty((0, 2)), reach_metres))
+    return Snapshot(
+        datetime.date.min,
+        reach_metres,
+        regions=Rows(),
+        sponsors=Rows(),
+        sponsorships=Rows(),
+        grids=_Outlined(Rows(), _NOBODY),
+        buildings=buildings,
+        footprints=_Outlined(Rows(), _NOBODY),
+    )
 
 
 class Spot:
@@ -129,7 +158,7 @@ class Spot:
 
     @property
     def grid(self) -> Grid | None:
-        return self._snapshot.grids.at(self._home) if self._home >= 0 else None
+        return self._snapshot.grid_at(self._home) if self._home >= 0 else None
 
     @cached_property
     def distance_to_boundary(self) -> float | None:
@@ -160,60 +189,129 @@ class Spot:
         touched = metres <= self._accuracy
         shares = circle.shares(outlines[touched])
         found = [
-            Candidate(row, share, distance)
+            Candidate(self._snapshot.grid_at(position), share, distance)
             for position, share, distance in zip(
                 near[touched].tolist(), shares.tolist(), metres[touched].tolist(), strict=True
             )
-            if (row := grids.at(position)) is not None
         ]
         return tuple(sorted(found, key=lambda each: (-each.share, each.distance, each.grid.key)))
 
     @cached_property
     def building(self) -> Key | None:
+        """The building whose footprint holds the point, else the nearest within reach at home."""
         snapshot = self._snapshot
-        return snapshot.buildings.at(
-            self._longitude, self._latitude, self._home, snapshot.grids.index
+        number = snapshot.footprints.index.locate(self._longitude, self._latitude)
+        if number >= 0:
+            return _key_of(snapshot.footprints.rows.at[number])
+        if self._home < 0:
+            return None
+        buildings, locate = snapshot.buildings, snapshot.grids.index.locate
+        around = (
+            (metres, buildings.rows.at[number])
+            for metres, number in buildings.near.within_reach(self._longitude, self._latitude)
+            if locate(*buildings.points[number].tolist()) == self._home
         )
+        _, nearest = min(around, default=(0.0, None))
+        return _key_of(nearest) if nearest else None
 
     @property
     def sponsor(self) -> Sponsor | None:
-        sponsorships, code = self._snapshot.sponsorships.rows, None
+        sponsorships, code = self._snapshot.sponsorships, None
         if (building := self.building) is not None:
-            code = sponsorships.get(_Sponsored(building.district_code, building.code, None))
+            code = sponsorships.get(_building(building))
         if code is None and (grid := self.grid) is not None:
-            code = sponsorships.get(_Sponsored(grid.district_code, None, grid.code))
-        return None if code is None else self._snapshot.sponsors.rows[code]
+            code = sponsorships.get(_grid(grid.key))
+        return None if code is None else self._snapshot.sponsors.get(code)
 
 
-class _Sponsored(NamedTuple):
-    """What has a sponsor: a building or a grid."""
+def _building(key: Key) -> str:
+    """What the sponsorship of a building is called."""
+    return key.rank
 
-    district_code: str
-    building_code: str | None
-    grid_code: str | None
+
+def _grid(key: Key) -> str:
+    """What the sponsorship of a grid is called, which may have the code of a building."""
+    return f"\0{key.rank}"
 
 
 @dataclass(frozen=True, slots=True)
-class _Source:
-    """Where rows come from: those of `keys`, or all where that is None."""
+class _Outlined(Generic[Row]):
+    """Rows that have an outline: their numbers are the positions in the index."""
 
-    connection: Connection
-    day: datetime.date
-    reach_metres: float
-    keys: Collection[Key] | None = None
+    rows: Rows[Row]
+    index: PointIndex
 
-    def rows(self, statement: str, named: str) -> Iterator[Sequence[Any]]:
-        """Selects; `{named}` in the statement becomes the condition `named` where keys are."""
-        keys = self.keys
-        parameters: dict[str, object] = {"day": self.day} if ":day" in statement else {}
-        if keys is not None:
-            parameters |= {
-                "districts": [key.district_code for key in keys],
-                "codes": [key.code for key in keys],
-            }
-        condition = "" if keys is None else f"AND {named}"
-        for rows in batches_of(self.connection, statement.format(named=condition), **parameters):
-            yield from rows
+    @property
+    def mark(self) -> int:
+        return self.rows.mark
+
+    def with_others(self, changed: Changed) -> _Outlined[Row]:
+        parts = range(0, len(changed.keys), _AT_ONCE)
+        ranks = [changed.keys[start : start + _AT_ONCE].astype(np.str_) for start in parts]
+        index = self.index.replaced(changed.numbers, changed.places, np.concatenate(ranks))
+        return _Outlined(self.rows.with_others(changed), index)
+
+
+@dataclass(frozen=True, slots=True)
+class _Located:
+    """Rows that are at points: float64 (n, 2) by number, NaN where there is none."""
+
+    rows: Rows[str]
+    points: NDArray[np.float64]
+    near: NearPoints
+
+    @property
+    def mark(self) -> int:
+        return self.rows.mark
+
+    def with_others(self, changed: Changed) -> _Located:
+        rows = self.rows.with_others(changed)
+        points = grown(self.points, len(rows.at))
+        points[changed.numbers] = changed.places
+        return _Located(rows, points, NearPoints(points, self.near.reach_metres))
+
+
+class _Part(NamedTuple):
+    """How a part of a snapshot is read.
+
+    `table`: whose changes concern it. `statement`: has the place for a condition `{named}`, which
+    is `condition` where only certain rows are asked for. `keys`: what those may be called here.
+    """
+
+    table: str
+    statement: str
+    condition: str
+    keys: Callable[[Key], Sequence[str]]
+    reading: Reading[Any]
+
+    def changed(
+        self,
+        rows: Rows[Any],
+        connection: Connection,
+        day: datetime.date,
+        keys: Collection[Key] | None,
+    ) -> Changed:
+        """What is other than in `rows`, of rows with such keys, or of all where they are None."""
+        statement = self.statement.format(named="" if keys is None else f"AND {self.condition}")
+        parameters = {
+            "day": day,
+            "codes": [key.code for key in keys or ()],
+            "districts": [key.district_code for key in keys or ()],
+        }
+        asked = None if keys is None else [name for key in keys for name in self.keys(key)]
+        return rows.changed(_selected(connection, statement, parameters), asked, self.reading)
+
+
+def _selected(
+    connection: Connection, statement: str, parameters: Mapping[str, object]
+) -> Iterator[Sequence[Selected]]:
+    """Batches of plain tuples; SQLAlchemy would make much more of each."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)
+    with driver.cursor("selected", binary=True) as cursor:
+        cursor.execute(statement.encode(), parameters)
+        while rows := cursor.fetchmany(_AT_ONCE):
+            yield rows
 
 
 @contextmanager
@@ -225,243 +323,127 @@ def _one_state(connection: Connection) -> Iterator[None]:
         yield
 
 
-@dataclass(frozen=True, slots=True)
-class _Rows(Generic[Id, Row]):
-    """Rows by what they are called. `mark` is the sum of all rows' marks."""
-
-    rows: Mapping[Id, Row]
-    mark: int
-
-    def with_others(self, ids: Iterable[Id], others: Mapping[Id, Row]) -> _Rows[Id, Row]:
-        """Rows of which those with such ids are others or, where there is none, are no more."""
-        rows = dict(self.rows)
-        mark = self.mark - _sum((each, rows.pop(each)) for each in ids if each in rows)
-        rows.update(others)
-        return _Rows(rows, (mark + _sum(others.items())) % _MARKS)
+def _rank(selected: Selected) -> str:
+    return Key(selected[1], selected[0]).rank
 
 
-def _regions(old: _Rows[str, Region] | None, source: _Source) -> _Rows[str, Region]:
-    """Served by regions_pkey where keys are given."""
-    selected = source.rows(
+def _key_of(rank: str) -> Key:
+    return Key(*rank.split("\0"))
+
+
+def _outlines(selected: Sequence[Selected]) -> NDArray[np.object_]:
+    outlines: NDArray[np.object_] = shapely.from_wkb([row[-1] for row in selected])
+    return outlines
+
+
+def _points(selected: Sequence[Selected]) -> NDArray[np.float64]:
+    return np.array([row[-2:] for row in selected], dtype=np.float64).reshape(-1, 2)
+
+
+# Rows at once, of which nothing that is done to them in one go takes more than some milliseconds.
+_AT_ONCE = 500
+_NOBODY = PointIndex([], np.zeros(0, dtype=str))
+_ASKED = (
+    "unnest(CAST(%(districts)s AS text[]), CAST(%(codes)s AS text[])) AS asked (district, code)"
+)
+_OF_CODES = "code = ANY(CAST(%(codes)s AS text[]))"
+
+
+def _among_asked(code: str) -> str:
+    """The condition for tables whose codes are excluded from being there twice at a time.
+
+    PostgreSQL takes the index of the exclusion for the right one, and reads all of it for each key
+    unless the hash is given that leads in it.
+    """
+    return (
+        f"(hashtextextended({code}, 0), district_code, {code}) "
+        f"IN (SELECT hashtextextended(code, 0), district, code FROM {_ASKED})"
+    )
+
+
+# Where keys are given each is served by the primary key of its table, or by what excludes that a
+# code is there twice at a time.
+_PARTS = {
+    "regions": _Part(
+        "regions",
         """
         SELECT code, name, level, parent_code, district_code
         FROM regions
         WHERE TRUE {named}
         """,
-        "code = ANY(CAST(:codes AS text[]))",
-    )
-    others = {row[0]: Region(*row) for row in selected}
-    return (old or _Rows({}, 0)).with_others((key.code for key in source.keys or ()), others)
-
-
-def _sponsors(old: _Rows[str, Sponsor] | None, source: _Source) -> _Rows[str, Sponsor]:
-    """Served by sponsors_pkey where keys are given."""
-    selected = source.rows(
+        _OF_CODES,
+        lambda key: [key.code],
+        Reading(lambda row: row[0], Region._make),
+    ),
+    "sponsors": _Part(
+        "sponsors",
         """
         SELECT code, name, level, region_code, leader_role
         FROM sponsors
         WHERE TRUE {named}
         """,
-        "code = ANY(CAST(:codes AS text[]))",
-    )
-    others = {row[0]: Sponsor(*row) for row in selected}
-    return (old or _Rows({}, 0)).with_others((key.code for key in source.keys or ()), others)
-
-
-def _sponsorships(old: _Rows[_Sponsored, str] | None, source: _Source) -> _Rows[_Sponsored, str]:
-    """Served by sponsorships_building_idx and sponsorships_grid_idx where keys are given."""
-    selected = source.rows(
+        _OF_CODES,
+        lambda key: [key.code],
+        Reading(lambda row: row[0], Sponsor._make),
+    ),
+    "sponsorships": _Part(
+        "sponsorships",
         """
         SELECT district_code, building_code, grid_code, sponsor_code
         FROM sponsorships
-        WHERE valid_from <= :day AND (valid_to IS NULL OR valid_to > :day) {named}
+        WHERE valid_from <= %(day)s AND (valid_to IS NULL OR valid_to > %(day)s) {named}
         """,
-        f"((district_code, building_code) IN {_KEYS} OR (district_code, grid_code) IN {_KEYS})",
-    )
-    others = {_Sponsored(*row[:3]): row[3] for row in selected}
-    ids = (
-        sponsored
-        for code, district_code in source.keys or ()
-        for sponsored in (
-            _Sponsored(district_code, code, None),
-            _Sponsored(district_code, None, code),
+        # Not with OR, for which all rows would be read.
+        f"""
+        (district_code, id) IN (
+            SELECT district_code, id FROM sponsorships WHERE {_among_asked("building_code")}
+            UNION ALL
+            SELECT district_code, id FROM sponsorships WHERE {_among_asked("grid_code")}
         )
-    )
-    return (old or _Rows({}, 0)).with_others(ids, others)
-
-
-class _Grid(NamedTuple):
-    row: Grid
-    outline: Any
-
-
-class _Building(NamedTuple):
-    key: Key
-    longitude: float
-    latitude: float
-    footprint: Any
-
-
-@dataclass(frozen=True, slots=True)
-class _Places(Generic[Row]):
-    """Rows at positions that stay theirs; None where there is one no more."""
-
-    rows: Sequence[Row | None]
-    positions: Mapping[Key, int]
-    mark: int
-
-    def with_others(
-        self, keys: Iterable[Key], others: Mapping[Key, Row]
-    ) -> tuple[_Places[Row], dict[int, Row | None]]:
-        """Places in which the rows with such keys are others, or are no more where there is none.
-
-        Also what is now at the positions that this concerns.
-        """
-        rows, positions = list(self.rows), dict(self.positions)
-        concerned: dict[int, Row | None] = {}
-        for key in dict.fromkeys([*keys, *others]):
-            row = others.get(key)
-            if row is None and key not in positions:
-                continue
-            position = positions.setdefault(key, len(rows)) if row else positions.pop(key)
-            if position == len(rows):
-                rows.append(None)
-            concerned[position] = row
-        mark = self.mark - _sum(rows[position] for position in concerned)
-        for position, row in concerned.items():
-            rows[position] = row
-        return _Places(rows, positions, (mark + _sum(concerned.values())) % _MARKS), concerned
-
-
-@dataclass(frozen=True, slots=True)
-class _Grids:
-    places: _Places[_Grid]
-    index: PointIndex
-
-    @property
-    def mark(self) -> int:
-        return self.places.mark
-
-    def at(self, position: int) -> Grid | None:
-        """The grid that has the position in the index."""
-        there = self.places.rows[position]
-        return None if there is None else there.row
-
-
-def _grids(old: _Grids | None, source: _Source) -> _Grids:
-    """Served by grids_pkey where keys are given."""
-    selected = source.rows(
+        """,
+        lambda key: [_building(key), _grid(key)],
+        Reading(
+            lambda row: _building(Key(row[1], row[0])) if row[1] else _grid(Key(row[2], row[0])),
+            lambda row: sys.intern(row[3]),
+        ),
+    ),
+    "grids": _Part(
+        "grids",
         """
         SELECT
             district_code, code, community_code, name, valid_from, valid_to, ST_AsBinary(boundary)
         FROM grids
-        WHERE valid_from <= :day AND (valid_to IS NULL OR valid_to > :day) {named}
+        WHERE valid_from <= %(day)s AND (valid_to IS NULL OR valid_to > %(day)s) {named}
         """,
-        f"(district_code, code) IN {_KEYS}",
-    )
-    others = {}
-    for *values, outline in selected:
-        row = Grid(*values)
-        others[row.key] = _Grid(row, shapely.from_wkb(outline))
-    places, concerned = (old.places if old else _Places([], {}, 0)).with_others(
-        source.keys or (), others
-    )
-    if old and not concerned:
-        return old
-    index = (old.index if old else _NOBODY).replaced(
-        list(concerned),
-        [there and there.outline for there in concerned.values()],
-        np.array([there.row.key.rank if there else "" for there in concerned.values()], dtype=str),
-    )
-    return _Grids(places, index)
-
-
-@dataclass(frozen=True, slots=True)
-class _Buildings:
-    places: _Places[_Building]
-    points: NDArray[np.float64]
-    near: NearPoints
-    footprints: PointIndex
-
-    @property
-    def mark(self) -> int:
-        return self.places.mark
-
-    def at(self, longitude: float, latitude: float, home: int, grids: PointIndex) -> Key | None:
-        """The building whose footprint holds the point, else the nearest within reach at home.
-
-        `home`: the position in `grids` of the grid that holds the point, and the building too.
+        _among_asked("code"),
+        lambda key: [key.rank],
+        Reading(
+            _rank,
+            # Not as a Grid: tuples of plain values are nothing to the garbage collector.
+            lambda row: (sys.intern(row[0]), row[1], sys.intern(row[2]), *row[3:6]),
+            _outlines,
+        ),
+    ),
+    "buildings": _Part(
+        "buildings",
         """
-        position = self.footprints.locate(longitude, latitude)
-        if position >= 0 and (building := self.places.rows[position]) is not None:
-            return building.key
-        if home < 0:
-            return None
-        around = (
-            (metres, building)
-            for metres, position in self.near.within_reach(longitude, latitude)
-            if (building := self.places.rows[position]) is not None
-            and grids.locate(building.longitude, building.latitude) == home
-        )
-        _, nearest = min(around, default=(0.0, None))
-        return nearest and nearest.key
-
-
-def _buildings(old: _Buildings | None, source: _Source) -> _Buildings:
-    """Served by buildings_pkey where keys are given."""
-    selected = source.rows(
-        """
-        SELECT district_code, code, ST_X(location), ST_Y(location), ST_AsBinary(footprint)
+        SELECT district_code, code, ST_X(location), ST_Y(location)
         FROM buildings
         WHERE TRUE {named}
         """,
-        f"(district_code, code) IN {_KEYS}",
-    )
-    others = {}
-    for district_code, code, longitude, latitude, footprint in selected:
-        key = Key(code, district_code)
-        others[key] = _Building(key, longitude, latitude, footprint and shapely.from_wkb(footprint))
-    places, concerned = (old.places if old else _Places([], {}, 0)).with_others(
-        source.keys or (), others
-    )
-    if old and not concerned:
-        return old
-    points = np.full((len(places.rows), 2), np.nan)
-    if old:
-        points[: len(old.points)] = old.points
-    points[list(concerned)] = np.array(
-        [there[1:3] if there else _NOWHERE for there in concerned.values()], dtype=np.float64
-    ).reshape(-1, 2)
-    footprints = (old.footprints if old else _NOBODY).replaced(
-        list(concerned),
-        [there and there.footprint for there in concerned.values()],
-        np.array([there.key.rank if there else "" for there in concerned.values()], dtype=str),
-    )
-    return _Buildings(places, points, NearPoints(points, source.reach_metres), footprints)
-
-
-# What each part is made from: the part before, or nothing, and what the database has now.
-_PARTS: dict[str, Callable[[Any, _Source], Any]] = {
-    "regions": _regions,
-    "sponsors": _sponsors,
-    "sponsorships": _sponsorships,
-    "grids": _grids,
-    "buildings": _buildings,
+        f"(district_code, code) IN (SELECT district, code FROM {_ASKED})",
+        lambda key: [key.rank],
+        Reading(_rank, places=_points),
+    ),
+    "footprints": _Part(
+        "buildings",
+        """
+        SELECT district_code, code, ST_AsBinary(footprint)
+        FROM buildings
+        WHERE footprint IS NOT NULL {named}
+        """,
+        f"(district_code, code) IN (SELECT district, code FROM {_ASKED})",
+        lambda key: [key.rank],
+        Reading(_rank, places=_outlines),
+    ),
 }
-_KEYS = "(SELECT * FROM unnest(CAST(:districts AS text[]), CAST(:codes AS text[])))"
-_NOWHERE = (np.nan, np.nan)
-_NOBODY = PointIndex([], np.zeros(0, dtype=str))
-_MARKS = 1 << 64
-
-
-def _sum(rows: Iterable[object]) -> int:
-    """The sum of the rows' marks, each a digest of all that the row says."""
-    return sum(
-        int.from_bytes(blake2b(orjson.dumps(row, default=_plain), digest_size=8).digest())
-        for row in rows
-        if row is not None
-    )
-
-
-def _plain(value: object) -> object:
-    return tuple(value) if isinstance(value, tuple) else shapely.to_wkb(value, hex=True)

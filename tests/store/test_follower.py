@@ -17,8 +17,9 @@ from gridmap.schema.context import Context
 from gridmap.schema.locations import locate
 from gridmap.schema.points import PointInput
 from gridmap.store.database import Database, tool_engine
-from gridmap.store.dates import today
+from gridmap.store.dates import now, seconds_to_midnight, today
 from gridmap.store.follower import Follower
+from gridmap.store.snapshot import Snapshot
 from tests.districts import SIDE, SOUTH, WEST, grid_code, put_district
 
 REACH = 30.0
@@ -197,8 +198,8 @@ def test_all_that_changes_at_once_is_seen(engine: Engine, database_url: str) -> 
             async with asyncio.timeout(20):
                 while True:
                     snapshot = follower.snapshot(today())
-                    if snapshot is not None and "M6000" in snapshot.sponsors.rows:
-                        return snapshot.sponsors.rows["M6000"].name
+                    if snapshot is not None and (sponsor := snapshot.sponsors.get("M6000")):
+                        return sponsor.name
                     await asyncio.sleep(0.01)
 
     assert asyncio.run(ask()) == "6000"
@@ -218,3 +219,76 @@ def test_changes_that_go_on_while_the_snapshot_is_made_are_in_it(
             return await seen(context)
 
     assert asyncio.run(ask()) == (14, owner(14))
+
+
+def test_following_goes_on_after_an_outline_that_lies_nowhere_is_mended(
+    engine: Engine, database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """
+    1. Somebody puts a grid a thousand degrees away, which no snapshot can be made of.
+    2. The database answers, and the log says why, with the place in the code.
+    3. Somebody mends it, and memory answers again.
+    """
+    make(engine, 0)
+    move = "UPDATE grids SET boundary = ST_Translate(boundary, {}, 0) WHERE code = :code"
+
+    def shift(degrees: int) -> None:
+        with engine.begin() as connection:
+            connection.execute(text(move.format(degrees)), {"code": grid_code(5)})
+
+    async def ask() -> tuple[int, str]:
+        async with following(database_url) as (follower, context):
+            await until_in_memory(follower)
+            shift(1000)
+            async with asyncio.timeout(20):
+                while follower.snapshot(today()) is not None or not caplog.records:
+                    await asyncio.sleep(0.01)
+            make(engine, 2)
+            assert await seen(context) == (2, owner(2))
+            shift(-1000)
+            await until_in_memory(follower)
+            make(engine, 3)
+            async with asyncio.timeout(20):
+                while (await seen(context))[0] != 3:
+                    await asyncio.sleep(0.01)
+            return await seen(context)
+
+    assert asyncio.run(ask()) == (3, owner(3))
+    assert "no polygon in degrees" in caplog.text
+    assert "index.py" in caplog.text
+
+
+def test_a_snapshot_of_yesterday_does_not_answer_for_today(
+    engine: Engine, database_url: str
+) -> None:
+    """A clock that stands shortly before midnight: grid 4 holds until then, grid 1 from then on."""
+    before = now()
+    shift = datetime.timedelta(seconds=seconds_to_midnight(before) - 2)
+    tomorrow = today() + datetime.timedelta(days=1)
+    with engine.begin() as connection:
+        for column, code in (("valid_to", grid_code(4)), ("valid_from", grid_code(1))):
+            connection.execute(
+                text(f"UPDATE grids SET {column} = :day WHERE code = :code"),
+                {"day": tomorrow, "code": code},
+            )
+    places = ((WEST + SIDE / 2, SOUTH + SIDE / 2), (WEST + SIDE / 2, SOUTH + 1.5 * SIDE))
+
+    def grids(snapshot: Snapshot) -> list[str | None]:
+        found = [snapshot.locate(*place).grid for place in places]
+        return [grid and grid.code for grid in found]
+
+    async def ask() -> list[list[str | None]]:
+        follower = Follower(database_url, REACH, lambda: now() + shift)
+        task = asyncio.create_task(follower.run())
+        answers = []
+        async with asyncio.timeout(20):
+            for day, other in ((today(), tomorrow), (tomorrow, today())):
+                while (snapshot := follower.snapshot(day)) is None:
+                    await asyncio.sleep(0.001)
+                answers.append(grids(snapshot))
+                assert follower.snapshot(other) is None
+        task.cancel()
+        await asyncio.wait([task])
+        return answers
+
+    assert asyncio.run(ask()) == [[grid_code(4), None], [None, grid_code(1)]]

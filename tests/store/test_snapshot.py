@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, text
 
-from gridmap.errors import Invalid
 from gridmap.store.changes import EVERYTHING, Change
 from gridmap.store.database import Database, tool_engine
 from gridmap.store.dates import today
@@ -131,9 +130,18 @@ def test_a_snapshot_of_another_reach_has_another_name(engine: Engine) -> None:
         assert load(connection, today(), 31).version != remembered(engine).version
 
 
-def test_what_may_be_anything_needs_a_new_snapshot(engine: Engine) -> None:
-    with engine.connect() as connection, pytest.raises(Invalid, match="load a new snapshot"):
-        remembered(engine).after(connection, EVERYTHING)
+def test_what_may_be_anything_is_read_again(engine: Engine) -> None:
+    before = remembered(engine)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE sponsors SET name = 'another' WHERE code = 'S2'"))
+
+    with engine.connect() as connection:
+        after = before.after(connection, EVERYTHING)
+
+    assert after.version == remembered(engine).version != before.version
+    assert after.grids is before.grids
+    sponsors = [snapshot.sponsors.get("S2") for snapshot in (before, after)]
+    assert [sponsor and sponsor.name for sponsor in sponsors] == ["区法院", "another"]
 
 
 # Edits as people make them, by hand; each says which rows it concerns.
@@ -268,7 +276,7 @@ def _change(connection: Connection, what: str, numbers: tuple[int, ...]) -> Chan
 def test_a_snapshot_that_follows_is_one_that_is_made_anew(
     engine: Engine, database_url: str, history: list[Edit]
 ) -> None:
-    snapshot = remembered(engine)
+    first = snapshot = remembered(engine)
     random = np.random.default_rng(7)
     points = random.uniform(
         (WEST - SIDE, SOUTH - SIDE), (WEST + 5 * SIDE, SOUTH + 3 * SIDE), (60, 2)
@@ -283,6 +291,8 @@ def test_a_snapshot_that_follows_is_one_that_is_made_anew(
                 snapshot = snapshot.after(connection, frozenset([change]))
 
     anew = remembered(engine)
+    with engine.connect() as connection:
+        assert first.anew(connection, today()).version == anew.version
     assert snapshot.version == anew.version
     found = snapshot.locate_many(points, accuracies)
     for ours, made in zip(found, anew.locate_many(points, accuracies), strict=True):
