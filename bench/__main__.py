@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-BENCHMARKS = ("overlaps", "imports", "lookup")
+BENCHMARKS = ("overlaps", "imports", "lookup", "freshness")
 
 
 def main() -> None:
