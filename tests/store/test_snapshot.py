@@ -144,6 +144,28 @@ def test_what_may_be_anything_is_read_again(engine: Engine) -> None:
     assert [sponsor and sponsor.name for sponsor in sponsors] == ["区法院", "another"]
 
 
+def test_what_comes_later_is_not_in_a_snapshot_from_before(engine: Engine) -> None:
+    """Two follow upon the same one, each with another new sponsor, and share what they are made of.
+
+    The first of the two is thrown away, as when the database was changed too much meanwhile.
+    """
+    insert = text("INSERT INTO sponsors VALUES (:code, '新', 'CITY', '2304')")
+    before = remembered(engine)
+    snapshots = []
+    for code in ("L1", "L2"):
+        with engine.begin() as connection:
+            connection.execute(insert, {"code": code})
+        with engine.connect() as connection:
+            change = Change("sponsors", "", frozenset([code]))
+            snapshots.append(before.after(connection, frozenset([change])))
+
+    known = [
+        [code for code in ("L1", "L2") if snapshot.sponsors.get(code)]
+        for snapshot in (before, *snapshots)
+    ]
+    assert known == [[], ["L1"], ["L2"]]
+
+
 # Edits as people make them, by hand; each says which rows it concerns.
 
 Edit = tuple[str, tuple[int, ...]]
