@@ -350,19 +350,12 @@ _OF_CODES = "code = ANY(CAST(%(codes)s AS text[]))"
 
 
 def _among_asked(code: str) -> str:
-    """The condition for tables whose codes are excluded from being there twice at a time.
-
-    PostgreSQL takes the index of the exclusion for the right one, and reads all of it for each key
-    unless the hash is given that leads in it.
-    """
-    return (
-        f"(hashtextextended({code}, 0), district_code, {code}) "
-        f"IN (SELECT hashtextextended(code, 0), district, code FROM {_ASKED})"
-    )
+    """The condition for rows of districts."""
+    return f"(district_code, {code}) IN (SELECT district, code FROM {_ASKED})"
 
 
-# Where keys are given each is served by the primary key of its table, or by what excludes that a
-# code is there twice at a time.
+# Where keys are given each is served by the primary key of its table, but sponsorships by
+# sponsorships_building_idx and sponsorships_grid_idx.
 _PARTS = {
     "regions": _Part(
         "regions",

@@ -63,10 +63,14 @@ def _one_at_a_time(
     table: str, *keys: str, what: str, where: str | None = None
 ) -> ExcludeConstraint:
     # A hash of the code leads, for GiST sorts codes that begin alike so badly that an import would
-    # take four times as long. The code itself follows, so that no two hashes are ever confused.
+    # take four times as long. The code itself follows, so that no two hashes are ever confused, but
+    # as an expression: PostgreSQL would take this index for one to look codes up by, and read it
+    # whole for each.
+    *others, code = keys
     return ExcludeConstraint(
-        (func.hashtextextended(Column(keys[-1], CODE), 0), "="),
-        *((key, "=") for key in keys),
+        (func.hashtextextended(Column(code, CODE), 0), "="),
+        *((key, "=") for key in others),
+        (func.textcat(Column(code, CODE), ""), "="),
         (func.daterange(Column("valid_from", Date), Column("valid_to", Date)), "&&"),
         name=f"{table}_one_{what}_at_a_time",
         where=text(where) if where else None,

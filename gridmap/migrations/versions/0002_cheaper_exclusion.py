@@ -1,8 +1,9 @@
 """Exclusion constraints led by a hash of the code, which costs an import a quarter of the time.
 
-Codes that begin alike, as those of one district do, are what a GiST index on text sorts worst.
-Sponsorships of a building or grid had been looked up by the constraint's index, and now have one
-of their own for that.
+Codes that begin alike, as those of one district do, are what a GiST index on text sorts worst. The
+code follows as an expression, lest PostgreSQL look codes up by an index that a hash leads.
+Sponsorships of a building or grid had been looked up by the constraint's index, and now have one of
+their own for that.
 """
 
 from __future__ import annotations
@@ -54,8 +55,8 @@ _CONSTRAINTS = (
 
 def upgrade() -> None:
     for constraint in _CONSTRAINTS:
-        *_, code = constraint.keys
-        _replace(constraint, f"hashtextextended({code}, 0)", *constraint.keys)
+        *others, code = constraint.keys
+        _replace(constraint, f"hashtextextended({code}, 0)", *others, f"textcat({code}, '')")
     for what in ("building", "grid"):
         op.create_index(
             f"sponsorships_{what}_idx",
@@ -74,7 +75,7 @@ def downgrade() -> None:
 
 def _replace(constraint: _Constraint, *keys: str) -> None:
     equal = ", ".join(f"{key} WITH =" for key in keys)
-    where = f"WHERE ({keys[-1]} IS NOT NULL)" if constraint.is_partial else ""
+    where = f"WHERE ({constraint.keys[-1]} IS NOT NULL)" if constraint.is_partial else ""
     op.execute(f"ALTER TABLE {constraint.table} DROP CONSTRAINT {constraint.name}")
     op.execute(
         f"ALTER TABLE {constraint.table} ADD CONSTRAINT {constraint.name} "
