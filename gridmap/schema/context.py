@@ -38,6 +38,7 @@ class Context:
         self.database = database
         self.building_reach_metres = building_reach_metres
         self._follower = follower
+        self._snapshot: Snapshot | None = None
         self.today: datetime.date = today()
         self._loaders: dict[object, DataLoader[Any, Any]] = {}
 
@@ -62,14 +63,26 @@ class Context:
             loader = self._loaders[name] = DataLoader(load_all)
         return loader.load(key)
 
+    @property
+    def remembered(self) -> Snapshot | None:
+        """What this request was answered from before, and is to be answered from again."""
+        return self._snapshot
+
+    def snapshot(self, on: datetime.date) -> Snapshot | None:
+        """What is in memory of the day, the same for the whole request; None where nothing is."""
+        if self._snapshot is None and self._follower is not None:
+            self._snapshot = self._follower.snapshot(on)
+        snapshot = self._snapshot
+        return snapshot if snapshot is not None and snapshot.day == on else None
+
     @asynccontextmanager
     async def snapshot_of(self, on: datetime.date) -> AsyncIterator[Snapshot | None]:
-        """What is in memory of the day; None where only the database knows, within this block."""
-        if self._follower is None:
-            yield None
+        """The same, but where it is None the database may answer within this block."""
+        if (snapshot := self.snapshot(on)) is not None or self._follower is None:
+            yield snapshot
         else:
-            async with self._follower.snapshot_of(on) as snapshot:
-                yield snapshot
+            async with self._follower.snapshot_of(on):
+                yield self.snapshot(on)
 
     async def run(
         self,

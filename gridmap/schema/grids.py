@@ -6,18 +6,18 @@ import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import strawberry
+from graphql.pyutils import AwaitableOrValue
 
 from gridmap.geo.datums import Datum
 from gridmap.schema.connections import After, Connection, First, connection, page_slice
 from gridmap.schema.context import Info
 from gridmap.schema.nodes import GlobalId, Node
-from gridmap.schema.regions import Region, region, region_of
+from gridmap.schema.regions import Region, region_of, street_of
 from gridmap.schema.scalars import GeoJSON, geojson
 from gridmap.schema.sponsors import Sponsor, sponsor
 from gridmap.schema.workers import GridWorker, grid_worker
 from gridmap.store import buildings as store_buildings
 from gridmap.store import grids as store
-from gridmap.store import regions as store_regions
 from gridmap.store import sponsors as store_sponsors
 from gridmap.store import workers as store_workers
 
@@ -43,22 +43,17 @@ class Grid(Node):
     row: strawberry.Private[store.Grid]
     on: strawberry.Private[datetime.date]
 
-    @strawberry.field
-    async def community(self, info: Info) -> Region:
-        return await region_of(info.context, self.row.community_code, self.on)
+    @strawberry.field(graphql_type=Region)
+    def community(self, info: Info) -> AwaitableOrValue[Region]:
+        return region_of(info.context, self.row.community_code, self.on)
 
-    @strawberry.field
-    async def street(self, info: Info) -> Region:
-        """The street of the community; where a district has no streets, the community itself."""
-        community = await region_of(info.context, self.row.community_code, self.on)
-        if community.row.parent_code is None:
-            return community
-        above = await info.context.load(store_regions.regions_by_code, community.row.parent_code)
-        return region(above, self.on) if above and above.level == "STREET" else community
+    @strawberry.field(graphql_type=Region)
+    def street(self, info: Info) -> AwaitableOrValue[Region]:
+        return street_of(info.context, self.row.community_code, self.on)
 
-    @strawberry.field
-    async def district(self, info: Info) -> Region:
-        return await region_of(info.context, self.row.district_code, self.on)
+    @strawberry.field(graphql_type=Region)
+    def district(self, info: Info) -> AwaitableOrValue[Region]:
+        return region_of(info.context, self.row.district_code, self.on)
 
     @strawberry.field(
         description="The outline. datum is that of the answer; simplified by up to toleranceMetres."

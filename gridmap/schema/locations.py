@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import Enum
 
+import numpy as np
 import strawberry
+from graphql.pyutils import AwaitableOrValue
+from numpy.typing import NDArray
 
 from gridmap.errors import TooLarge
 from gridmap.geo.datums import Datum
 from gridmap.schema.buildings import Building, building
 from gridmap.schema.context import Context, Info
 from gridmap.schema.grids import Grid, grid
-from gridmap.schema.points import Point, PointInput, point_in, wgs84_positions
+from gridmap.schema.points import Point, PointInput, point_in, wgs84_position, wgs84_positions
 from gridmap.schema.sponsors import Sponsor, sponsor
 from gridmap.store import buildings as store_buildings
 from gridmap.store import locations as store
@@ -94,13 +97,26 @@ class Location:
         return sponsor(row, self.on) if row else None
 
 
-async def locate(
-    context: Context, points: Sequence[PointInput], on: datetime.date
-) -> list[Location]:
-    """Where each point lies on a day: from memory where that shows the day, else by one statement.
+def locate(context: Context, point: PointInput, on: datetime.date) -> AwaitableOrValue[Location]:
+    """Where a point lies on a day: from memory where that shows the day, else by one statement.
 
-    Raises TooLarge for too many points, Invalid for one that lies nowhere on Earth.
+    Raises Invalid for one that lies nowhere on Earth.
     """
+    position = wgs84_position(point)
+    if snapshot := context.snapshot(on):
+        return _location(position, snapshot.locate(*position, point.accuracy), on)
+
+    async def located() -> Location:
+        [location] = await _located(context, np.array([position]), [point.accuracy], on)
+        return location
+
+    return located()
+
+
+def locate_many(
+    context: Context, points: Sequence[PointInput], on: datetime.date
+) -> AwaitableOrValue[list[Location]]:
+    """The same for many points, in their order. Raises TooLarge for too many as well."""
     if len(points) > MOST_POINTS:
         raise TooLarge(
             f"{len(points)} points were asked for; at most {MOST_POINTS} go at once. "
@@ -108,6 +124,18 @@ async def locate(
         )
     positions = wgs84_positions(points)
     accuracies = [point.accuracy for point in points]
+    if snapshot := context.snapshot(on):
+        return _locations(positions, snapshot.locate_many(positions, accuracies), on)
+    return _located(context, positions, accuracies, on)
+
+
+async def _located(
+    context: Context,
+    positions: NDArray[np.float64],
+    accuracies: Sequence[float | None],
+    on: datetime.date,
+) -> list[Location]:
+    """From the database, unless memory has the day by the time that it may answer."""
     found: Sequence[store.Located]
     async with context.snapshot_of(on) as snapshot:
         if snapshot is not None:
@@ -115,12 +143,17 @@ async def locate(
         else:
             reach = context.building_reach_metres
             found = await context.run(store.locate_points, positions, accuracies, on, reach)
+    return _locations(positions, found, on)
+
+
+def _locations(
+    positions: NDArray[np.float64], found: Iterable[store.Located], on: datetime.date
+) -> list[Location]:
     return [
-        Location(
-            snapshot_version=located.version,
-            position=(longitude, latitude),
-            located=located,
-            on=on,
-        )
+        _location((longitude, latitude), located, on)
         for (longitude, latitude), located in zip(positions.tolist(), found, strict=True)
     ]
+
+
+def _location(position: tuple[float, float], located: store.Located, on: datetime.date) -> Location:
+    return Location(snapshot_version=located.version, position=position, located=located, on=on)

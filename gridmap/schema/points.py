@@ -44,6 +44,18 @@ class Point:
     datum: Datum
 
 
+def wgs84_position(point: PointInput) -> tuple[float, float]:
+    """Longitude and latitude, WGS 84 degrees. Raises Invalid for what lies nowhere on Earth."""
+    _check_position("", point)
+    _check_accuracy("", point.accuracy)
+    position = (point.longitude, point.latitude)
+    # An array for one point costs more than the rest of its lookup.
+    if not point.datum.is_shifted:
+        return position
+    [(longitude, latitude)] = to_wgs84(np.array([position]), point.datum).tolist()
+    return longitude, latitude
+
+
 def wgs84_positions(points: Sequence[PointInput]) -> NDArray[np.float64]:
     """float64 (n, 2), longitude then latitude, WGS 84 degrees.
 
@@ -64,8 +76,9 @@ def wgs84_positions(points: Sequence[PointInput]) -> NDArray[np.float64]:
 
 def point_in(datum: Datum, longitude: float, latitude: float) -> Point:
     """The WGS 84 position, said in `datum`."""
-    [(x, y)] = from_wgs84(np.array([(longitude, latitude)]), datum)
-    return Point(longitude=float(x), latitude=float(y), datum=datum)
+    if datum.is_shifted:
+        [(longitude, latitude)] = from_wgs84(np.array([(longitude, latitude)]), datum).tolist()
+    return Point(longitude=longitude, latitude=latitude, datum=datum)
 
 
 def bounds_of(given: BoundsInput | None) -> Bounds | None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import strawberry
+from graphql.pyutils import AwaitableOrValue
 
 from gridmap.errors import NotFound
 from gridmap.geo.datums import Datum
@@ -38,10 +39,10 @@ class Region(Node):
     row: strawberry.Private[store.Region]
     on: strawberry.Private[datetime.date]
 
-    @strawberry.field
-    async def parent(self, info: Info) -> Region | None:
+    @strawberry.field(graphql_type=Optional["Region"])
+    def parent(self, info: Info) -> AwaitableOrValue[Region] | None:
         code = self.row.parent_code
-        return await region_of(info.context, code, self.on) if code else None
+        return region_of(info.context, code, self.on) if code else None
 
     @strawberry.field
     async def children(self, info: Info) -> list[Region]:
@@ -86,12 +87,41 @@ def region(row: store.Region, on: datetime.date) -> Region:
     )
 
 
-async def region_of(context: Context, code: str, on: datetime.date) -> Region:
-    """The region that another row names. Raises NotFound when it is not kept."""
+def region_of(context: Context, code: str, on: datetime.date) -> AwaitableOrValue[Region]:
+    """The region that another row names: from memory where a lookup before was answered from it.
+
+    Raises NotFound when it is not kept.
+    """
+    snapshot = context.remembered
+    row = snapshot.regions.rows.get(code) if snapshot else None
+    return region(row, on) if row else _kept_region(context, code, on)
+
+
+def street_of(context: Context, community_code: str, on: datetime.date) -> AwaitableOrValue[Region]:
+    """The street above a community; where a district has no streets, the community itself."""
+    snapshot = context.remembered
+    if snapshot and (community := snapshot.regions.rows.get(community_code)):
+        above = snapshot.regions.rows.get(community.parent_code or "")
+        return region(_street(above) or community, on)
+    return _kept_street(context, community_code, on)
+
+
+async def _kept_region(context: Context, code: str, on: datetime.date) -> Region:
     row = await context.load(store.regions_by_code, code)
     if row is None:
         raise NotFound(f"There is no region {code!r}.")
     return region(row, on)
+
+
+async def _kept_street(context: Context, community_code: str, on: datetime.date) -> Region:
+    community = await _kept_region(context, community_code, on)
+    code = community.row.parent_code
+    above = await context.load(store.regions_by_code, code) if code else None
+    return region(_street(above) or community.row, on)
+
+
+def _street(row: store.Region | None) -> store.Region | None:
+    return row if row and row.level == "STREET" else None
 
 
 async def regions_below(context: Context, code: str | None) -> list[str] | None:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import strawberry
 from graphql import GraphQLError
+from graphql.pyutils import AwaitableOrValue
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
@@ -15,7 +16,7 @@ from gridmap.schema.buildings import Building, building
 from gridmap.schema.connections import After, Connection, First, connection, page_slice
 from gridmap.schema.context import Context, Info
 from gridmap.schema.grids import Grid, grid
-from gridmap.schema.locations import Location, locate
+from gridmap.schema.locations import Location, locate, locate_many
 from gridmap.schema.nodes import GlobalId, Node
 from gridmap.schema.points import BoundsInput, PointInput, bounds_of
 from gridmap.schema.regions import Region, region, regions_below
@@ -32,20 +33,23 @@ from gridmap.store.paging import Key
 
 @strawberry.type
 class Query:
-    @strawberry.field(description="Which grid and which sponsor answer for this point.")
-    async def locate(
+    @strawberry.field(
+        graphql_type=Location,
+        description="Which grid and which sponsor answer for this point.",
+    )
+    def locate(
         self, info: Info, point: PointInput, on: datetime.date | None = None
-    ) -> Location:
-        [location] = await locate(info.context, [point], on or info.context.today)
-        return location
+    ) -> AwaitableOrValue[Location]:
+        return locate(info.context, point, on or info.context.today)
 
     @strawberry.field(
+        graphql_type=list[Location],
         description="The same for many points, in their order. At most 10 000.",
     )
-    async def locate_many(
+    def locate_many(
         self, info: Info, points: list[PointInput], on: datetime.date | None = None
-    ) -> list[Location]:
-        return await locate(info.context, points, on or info.context.today)
+    ) -> AwaitableOrValue[list[Location]]:
+        return locate_many(info.context, points, on or info.context.today)
 
     @strawberry.field(description="Whatever has this id; null when it is gone.")
     async def node(self, info: Info, id: strawberry.ID) -> Node | None:

@@ -7,6 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Annotated
 
 import strawberry
+from graphql.pyutils import AwaitableOrValue
 
 from gridmap.schema.connections import After, Connection, First, connection, page_slice
 from gridmap.schema.context import Info
@@ -38,9 +39,9 @@ class Sponsor(Node):
     row: strawberry.Private[store.Sponsor]
     on: strawberry.Private[datetime.date]
 
-    @strawberry.field(description="The region that the unit belongs to.")
-    async def region(self, info: Info) -> Region:
-        return await region_of(info.context, self.row.region_code, self.on)
+    @strawberry.field(graphql_type=Region, description="The region that the unit belongs to.")
+    def region(self, info: Info) -> AwaitableOrValue[Region]:
+        return region_of(info.context, self.row.region_code, self.on)
 
     @strawberry.field(description="The buildings that the unit answers for.")
     async def buildings(

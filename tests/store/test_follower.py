@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
+from inspect import isawaitable
 
 import pytest
 from shapely import MultiPolygon, box
@@ -22,6 +24,7 @@ from gridmap.store.follower import Follower
 from gridmap.store.snapshot import Snapshot
 from tests.districts import SIDE, SOUTH, WEST, grid_code, put_district
 
+Requests = Callable[[], Context]
 REACH = 30.0
 PLACE = (WEST + SIDE, SOUTH + 1.5 * SIDE)
 """On the edge of grids 1 and 2, which the edits move to and fro."""
@@ -43,12 +46,12 @@ def engine(database_url: str) -> Iterator[Engine]:
 
 
 @asynccontextmanager
-async def following(url: str) -> AsyncIterator[tuple[Follower, Context]]:
-    """A follower at work, and what a request would have of it."""
+async def following(url: str) -> AsyncIterator[tuple[Follower, Requests]]:
+    """A follower at work, and what makes for each request what it would have of it."""
     follower, database = Follower(url, REACH), Database(url)
     task = asyncio.create_task(follower.run())
     try:
-        yield follower, Context(database, REACH, follower)
+        yield follower, partial(Context, database, REACH, follower)
     finally:
         task.cancel()
         await asyncio.wait([task])
@@ -61,11 +64,11 @@ async def until_in_memory(follower: Follower) -> None:
             await asyncio.sleep(0.01)
 
 
-async def seen(context: Context) -> tuple[int, str]:
-    """Which edit an answer shows, and whose the place is by it."""
+async def seen(requests: Requests) -> tuple[int, str]:
+    """Which edit the answer to a new request shows, and whose the place is by it."""
     point = PointInput(longitude=PLACE[0], latitude=PLACE[1], datum=Datum.WGS84, accuracy=None)
-    [location] = await locate(context, [point], today())
-    grid = location.located.grid
+    location = locate(requests(), point, today())
+    grid = (await location if isawaitable(location) else location).located.grid
     assert grid is not None
     return int(grid.name), grid.code
 
@@ -123,22 +126,22 @@ def test_edits_under_load_give_no_wrong_answer_and_none_that_is_older(
             if edit in (20, 40):
                 stop_listening(engine)
 
-    async def ask_until_the_last(context: Context) -> list[int]:
+    async def ask_until_the_last(requests: Requests) -> list[int]:
         edits: list[int] = []
         async with asyncio.timeout(60):
             while not edits or edits[-1] < last:
-                edit, code = await seen(context)
+                edit, code = await seen(requests)
                 assert code == owner(edit)
                 edits.append(edit)
                 await asyncio.sleep(0)
         return edits
 
     async def all_of_it() -> list[list[int]]:
-        async with following(database_url) as (follower, context):
+        async with following(database_url) as (follower, requests):
             await until_in_memory(follower)
             with ThreadPoolExecutor(1) as pool:
                 editing = asyncio.get_running_loop().run_in_executor(pool, edit_all)
-                answers = await asyncio.gather(*(ask_until_the_last(context) for _ in range(4)))
+                answers = await asyncio.gather(*(ask_until_the_last(requests) for _ in range(4)))
                 await editing
             return answers
 
@@ -150,7 +153,7 @@ def test_what_was_changed_while_nobody_listened_is_seen(engine: Engine, database
     make(engine, 0)
 
     async def ask() -> tuple[int, str]:
-        async with following(database_url) as (follower, context):
+        async with following(database_url) as (follower, requests):
             await until_in_memory(follower)
             with engine.begin() as connection:
                 connection.execute(text("ALTER TABLE grids DISABLE TRIGGER USER"))
@@ -162,7 +165,7 @@ def test_what_was_changed_while_nobody_listened_is_seen(engine: Engine, database
                 while follower.snapshot(today()) is not None:
                     await asyncio.sleep(0.001)
             await until_in_memory(follower)
-            return await seen(context)
+            return await seen(requests)
 
     assert asyncio.run(ask()) == (1, owner(1))
 
@@ -173,9 +176,9 @@ def test_the_database_answers_until_there_is_a_snapshot_and_for_other_days(
     make(engine, 3)
 
     async def ask() -> None:
-        async with following(database_url) as (follower, context):
+        async with following(database_url) as (follower, requests):
             assert follower.snapshot(today()) is None
-            assert await seen(context) == (3, owner(3))
+            assert await seen(requests) == (3, owner(3))
             await until_in_memory(follower)
             assert follower.snapshot(today() - datetime.timedelta(days=1)) is None
 
@@ -211,12 +214,12 @@ def test_changes_that_go_on_while_the_snapshot_is_made_are_in_it(
     make(engine, 0)
 
     async def ask() -> tuple[int, str]:
-        async with following(database_url) as (follower, context):
+        async with following(database_url) as (follower, requests):
             with ThreadPoolExecutor(1) as pool:
                 for edit in range(1, 15):
                     await asyncio.get_running_loop().run_in_executor(pool, make, engine, edit)
             await until_in_memory(follower)
-            return await seen(context)
+            return await seen(requests)
 
     assert asyncio.run(ask()) == (14, owner(14))
 

@@ -1,0 +1,112 @@
+"""What is answered from memory is what the database would have answered, without asking it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import numpy as np
+import pytest
+from sqlalchemy import event
+
+from gridmap.schema.context import Context
+from gridmap.schema.root import schema
+from gridmap.store.database import Database
+from gridmap.store.dates import today
+from gridmap.store.follower import Follower
+from tests.asking import ask
+from tests.districts import SIDE, SOUTH, WEST
+
+REACH = 30.0
+QUERY = """
+query ($point: PointInput!, $points: [PointInput!]!) {
+  locate(point: $point) { ...Found }
+  locateMany(points: $points) { ...Found }
+}
+fragment Found on Location {
+  outcome distanceToBoundary point(datum: GCJ02) { longitude latitude datum }
+  grid {
+    id code name validFrom validTo
+    community { id code name level parent { code parent { code parent { code parent { code } } } } }
+    street { id name level } district { name level }
+  }
+  candidates { grid { code } share distance }
+  sponsor { id code name level leaderRole region { name level } }
+}
+"""
+
+
+def remembered(database_url: str, **variables: object) -> tuple[Any, list[str]]:
+    """The data that comes from memory, and the statements that the request sent."""
+
+    async def answer() -> tuple[Any, list[str]]:
+        database, follower = Database(database_url), Follower(database_url, REACH)
+        statements: list[str] = []
+
+        @event.listens_for(database.engine.sync_engine, "before_cursor_execute")
+        def note(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
+            statements.append(statement)
+
+        following = asyncio.create_task(follower.run())
+        try:
+            async with asyncio.timeout(20):
+                while follower.snapshot(today()) is None:
+                    await asyncio.sleep(0.01)
+            result = await schema.execute(
+                QUERY,
+                variable_values=variables,
+                context_value=Context(database, REACH, follower),
+            )
+        finally:
+            following.cancel()
+            await asyncio.wait([following])
+            await database.close()
+        assert result.errors is None
+        return result.data, statements
+
+    return asyncio.run(answer())
+
+
+@pytest.mark.usefixtures("district")
+def test_a_lookup_and_the_regions_around_it_come_from_memory_alone(database_url: str) -> None:
+    generator = np.random.default_rng(3)
+    positions = generator.uniform(
+        (WEST - SIDE / 4, SOUTH - SIDE / 4), (WEST + 3 * SIDE, SOUTH + 2 * SIDE), (40, 2)
+    )
+    points = [
+        {
+            "longitude": x,
+            "latitude": y,
+            "datum": ("WGS84", "CGCS2000", "GCJ02", "BD09")[i % 4],
+            "accuracy": (None, 20.0, 60.0)[i % 3],
+        }
+        for i, (x, y) in enumerate(positions.tolist())
+    ]
+    for i in range(4):
+        found, statements = remembered(database_url, point=points[i], points=points)
+        expected = ask(database_url, QUERY, point=points[i], points=points)
+        assert statements == []
+        assert expected.errors == []
+        for here, there in zip(
+            [found["locate"], *found["locateMany"]],
+            [expected.data["locate"], *expected.data["locateMany"]],
+            strict=True,
+        ):
+            assert_same(here, there)
+
+
+def assert_same(here: Any, there: Any) -> None:
+    """Equal, but for numbers: those of PostGIS and of memory differ in their last digits."""
+    match here:
+        case dict():
+            assert here.keys() == there.keys()
+            for name in here:
+                assert_same(here[name], there[name])
+        case list():
+            assert len(here) == len(there)
+            for one, other in zip(here, there, strict=True):
+                assert_same(one, other)
+        case float():
+            assert here == pytest.approx(there, abs=0.005)
+        case _:
+            assert here == there
