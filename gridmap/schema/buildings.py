@@ -36,6 +36,9 @@ class Building(Node):
     row: strawberry.Private[store.Building]
     on: strawberry.Private[datetime.date]
 
+    def global_id(self) -> GlobalId:
+        return GlobalId("Building", self.row.district_code, self.code)
+
     @strawberry.field(description="The point that stands for the building; datum is the answer's.")
     def location(self, datum: Datum = Datum.WGS84) -> GeoJSON:
         return geojson(self.row.location, datum)
@@ -54,7 +57,6 @@ class Building(Node):
 def building(row: store.Building, on: datetime.date) -> Building:
     """The row as a node, seen on the day."""
     return Building(
-        id=GlobalId("Building", row.district_code, row.code).encoded(),
         code=row.code,
         name=row.name,
         compound=row.compound,

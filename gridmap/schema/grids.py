@@ -43,6 +43,10 @@ class Grid(Node):
     row: strawberry.Private[store.Grid]
     on: strawberry.Private[datetime.date]
 
+    def global_id(self) -> GlobalId:
+        version = self.row.valid_from.isoformat()
+        return GlobalId("Grid", self.row.district_code, self.code, version)
+
     @strawberry.field(graphql_type=Region)
     def community(self, info: Info) -> AwaitableOrValue[Region]:
         return region_of(info.context, self.row.community_code, self.on)
@@ -113,9 +117,7 @@ class Grid(Node):
 
 def grid(row: store.Grid, on: datetime.date) -> Grid:
     """The version as a node, whose lists show the day."""
-    version = row.valid_from.isoformat()
     return Grid(
-        id=GlobalId("Grid", row.district_code, row.code, version).encoded(),
         code=row.code,
         name=row.name,
         valid_from=row.valid_from,

@@ -13,7 +13,13 @@ from gridmap.errors import Invalid
 
 @strawberry.interface(description="Anything that can be asked for again by its id alone.")
 class Node:
-    id: strawberry.ID
+    @strawberry.field
+    def id(self) -> strawberry.ID:
+        return self.global_id().encoded()
+
+    def global_id(self) -> GlobalId:
+        """What `id` encodes, for those who ask for it."""
+        raise NotImplementedError
 
 
 class GlobalId(NamedTuple):

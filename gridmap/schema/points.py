@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import strawberry
 from numpy.typing import NDArray
+from strawberry.types import get_object_definition
+from strawberry.types.arguments import InputContext
 
 from gridmap.errors import Invalid
 from gridmap.geo.bounds import Bounds
@@ -27,6 +30,14 @@ class PointInput:
         description="Radius in metres within which the true position lies (95 %, as browsers "
         "report it).",
     )
+
+
+def _point_input(_: type, given: Mapping[str, Any], __: InputContext) -> PointInput:
+    """One of a request's many points, without what Strawberry would find out for each anew."""
+    return PointInput(**given)
+
+
+get_object_definition(PointInput, strict=True).from_input = _point_input
 
 
 @strawberry.input(description="WGS 84 degrees.")

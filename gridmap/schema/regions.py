@@ -39,6 +39,9 @@ class Region(Node):
     row: strawberry.Private[store.Region]
     on: strawberry.Private[datetime.date]
 
+    def global_id(self) -> GlobalId:
+        return GlobalId("Region", self.row.district_code or "", self.code)
+
     @strawberry.field(graphql_type=Optional["Region"])
     def parent(self, info: Info) -> AwaitableOrValue[Region] | None:
         code = self.row.parent_code
@@ -78,7 +81,6 @@ class Region(Node):
 def region(row: store.Region, on: datetime.date) -> Region:
     """The row as a node, whose lists show the day."""
     return Region(
-        id=GlobalId("Region", row.district_code or "", row.code).encoded(),
         code=row.code,
         name=row.name,
         level=RegionLevel(row.level),

@@ -39,6 +39,9 @@ class Sponsor(Node):
     row: strawberry.Private[store.Sponsor]
     on: strawberry.Private[datetime.date]
 
+    def global_id(self) -> GlobalId:
+        return GlobalId("Sponsor", "", self.code)
+
     @strawberry.field(graphql_type=Region, description="The region that the unit belongs to.")
     def region(self, info: Info) -> AwaitableOrValue[Region]:
         return region_of(info.context, self.row.region_code, self.on)
@@ -71,7 +74,6 @@ class Sponsor(Node):
 def sponsor(row: store.Sponsor, on: datetime.date) -> Sponsor:
     """The row as a node, whose lists show the day."""
     return Sponsor(
-        id=GlobalId("Sponsor", "", row.code).encoded(),
         code=row.code,
         name=row.name,
         level=SponsorLevel(row.level),

@@ -12,12 +12,12 @@ from gridmap.store import workers as store
 class GridWorker(Node):
     code: str
     name: str
+    row: strawberry.Private[store.Worker]
+
+    def global_id(self) -> GlobalId:
+        return GlobalId("GridWorker", self.row.district_code, self.code)
 
 
 def grid_worker(row: store.Worker) -> GridWorker:
     """The row as a node."""
-    return GridWorker(
-        id=GlobalId("GridWorker", row.district_code, row.code).encoded(),
-        code=row.code,
-        name=row.name,
-    )
+    return GridWorker(code=row.code, name=row.name, row=row)
