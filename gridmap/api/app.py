@@ -56,7 +56,12 @@ def application(settings: Settings, database_url: str) -> Starlette:
         await asyncio.wait([following])
         await database.close()
 
-    endpoint = GraphQLEndpoint(schema, context, body_limit=settings.body_limit_bytes)
+    def version(context: Context) -> str | None:
+        return context.remembered.version if context.remembered else None
+
+    endpoint = GraphQLEndpoint(
+        schema, context, body_limit=settings.body_limit_bytes, version=version
+    )
     return Starlette(
         routes=[
             Route("/", lambda _: RedirectResponse("graphql")),

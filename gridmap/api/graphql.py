@@ -2,16 +2,18 @@
 
 A view of our own, because the library's lacks the specification's media type and its status
 codes, takes bodies of any size for any time, and costs several times what the execution does.
-Documents are parsed and checked once and then kept, so that a request that was seen before goes
-straight to graphql-core.
+Documents are parsed, checked and planned once and then kept, so that a request that was seen
+before is executed straight away.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from hashlib import blake2b
 from inspect import isawaitable
 from typing import Any, TypeGuard, cast
 
@@ -21,8 +23,8 @@ from graphql import (
     DocumentNode,
     ExecutionResult,
     GraphQLError,
+    OperationDefinitionNode,
     OperationType,
-    execute,
     get_operation_ast,
     specified_rules,
     validate,
@@ -37,6 +39,7 @@ from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from gridmap.api import graphiql
 from gridmap.api.graphql_errors import field_errors, masked, request_errors, told
 from gridmap.api.media_types import is_utf8, media_type, preferred
+from gridmap.api.plans import Plan, plan
 from gridmap.errors import GridmapError, Invalid, TooLarge, Unavailable
 from gridmap.schema.limits import Limits, limit_rule, parse_within
 
@@ -50,15 +53,17 @@ class GraphQLEndpoint:
 
     `context` is called once for each request, and what it gives is `info.context`; a GridmapError
     that it raises refuses the request. `page` answers browsers that come without a query; None
-    leaves it out. `body_limit` is in bytes, before which a request's body is not read further.
+    leaves it out. `version` names the state of the data that a request was answered from, given
+    its context; None where that has no name. `body_limit` is in bytes, before which a request's
+    body is not read further.
     `kept_documents` and `kept_characters` bound the documents that are kept; a character takes
-    about 100 bytes of memory once parsed.
+    about 250 bytes of memory once parsed and planned.
 
     Every error carries `extensions.code`: PARSE_FAILED, VALIDATION_FAILED, or a code of
     gridmap.errors.
 
     Raises ValueError for a schema with extensions or operation directives, which would be passed
-    over here.
+    over here, and for one whose answers come in parts.
     """
 
     def __init__(
@@ -72,15 +77,19 @@ class GraphQLEndpoint:
         kept_documents: int = 1_000,
         kept_characters: int = 250_000,
         page: Callable[[Request], Response] | None = graphiql.page,
+        version: Callable[[Any], str | None] = lambda _: None,
     ) -> None:
         if schema.extensions or schema.directives:
             raise ValueError("This endpoint runs no Strawberry extensions and no directives.")
+        if schema._schema.get_directive("defer") or schema._schema.get_directive("stream"):
+            raise ValueError("This endpoint gives an answer at once, without @defer and @stream.")
         self._schema = schema
         self._context = context
         self._body_limit = body_limit
         self._time_limit_seconds = time_limit_seconds
         self._documents = Documents(schema, limits or Limits(), kept_documents, kept_characters)
         self._page = page
+        self._version = version
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -99,7 +108,13 @@ class GraphQLEndpoint:
         try:
             if accepted is None:
                 raise _Refused(406, Invalid(f"This answers with {GRAPHQL} or {JSON}; accept one."))
-            status, answer = 200, orjson.dumps(await self._answer(request))
+            context, content = await self._answer(request)
+            status, answer = 200, orjson.dumps(content)
+            if request.method != "POST" and "errors" not in content:
+                headers |= {"cache-control": "private, no-cache"}
+                headers["etag"] = etag = _etag(self._version(context), accepted, answer)
+                if _is_known(etag, request.headers.getlist("if-none-match")):
+                    return Response(None, 304, headers)
         except _Refused as refused:
             status, answer = refused.status, orjson.dumps({"errors": [refused.error]})
             headers |= refused.headers
@@ -116,10 +131,11 @@ class GraphQLEndpoint:
             status, answer = 500, orjson.dumps({"errors": [masked(error)]})
         return Response(answer, status, headers, f"{accepted or JSON}; charset=utf-8")
 
-    async def _answer(self, request: Request) -> dict[str, object]:
+    async def _answer(self, request: Request) -> tuple[object, dict[str, object]]:
+        """The context that was answered with, and the answer."""
         asked = await self._read(request)
         document = self._documents.checked(asked.query)
-        operation = get_operation_ast(document, asked.operation_name)
+        operation = get_operation_ast(document.node, asked.operation_name)
         if operation is not None and operation.operation is not OperationType.QUERY:
             kind = operation.operation.value
             if request.method != "POST":
@@ -127,27 +143,38 @@ class GraphQLEndpoint:
                 raise _Refused(405, Invalid(message), {"allow": "POST"})
             if operation.operation is OperationType.SUBSCRIPTION:
                 raise _Refused(400, Invalid("A subscription needs a WebSocket."))
-        result = await self._execute(asked, document, self._context(request))
+        context = self._context(request)
+        result = await self._execute(asked, document, operation, context)
         if result.data is None and all(e.path is None for e in result.errors or ()):
             raise Failed(request_errors(result.errors or (), Invalid.code))
         if not result.errors:
-            return {"data": result.data}
-        return {"errors": field_errors(result.errors), "data": result.data}
+            return context, {"data": result.data}
+        return context, {"errors": field_errors(result.errors), "data": result.data}
 
     async def _execute(
-        self, asked: _Asked, document: DocumentNode, context: object
+        self,
+        asked: _Asked,
+        document: Document,
+        operation: OperationDefinitionNode | None,
+        context: object,
     ) -> ExecutionResult:
-        result = execute(
+        # Strawberry's, so that resolvers see the `info` they would see anywhere.
+        executor = self._schema.execution_context_class.build(
             self._schema._schema,
-            document,
+            document.node,
             context_value=context,
-            variable_values=asked.variables,
+            raw_variable_values=asked.variables,
             operation_name=asked.operation_name,
-            # Strawberry's, so that resolvers see the `info` they would see anywhere.
-            executor_class=self._schema.execution_context_class,
             operation_extensions=asked.extensions,
             is_awaitable=_is_awaitable,
         )
+        if isinstance(executor, list):
+            return ExecutionResult(None, executor)
+        planned = operation and document.plan(operation)
+        if planned and (data := planned.data(executor)) is not None:
+            return ExecutionResult(data, None)
+        # Never in parts, which take directives that the schema does not have.
+        result = cast("ExecutionResult | Awaitable[ExecutionResult]", executor.execute_operation())
         if not isawaitable(result):
             return result
         try:
@@ -206,43 +233,60 @@ class GraphQLEndpoint:
         )
 
 
+class Document:
+    """A document without fault, and the plans of its operations."""
+
+    def __init__(self, schema: strawberry.Schema, node: DocumentNode) -> None:
+        self.node = node
+        self._schema = schema
+        self._plans: dict[str, Plan | None] = {}
+
+    def plan(self, operation: OperationDefinitionNode) -> Plan | None:
+        """How to run one of its operations; None where graphql-core is to."""
+        name = operation.name.value if operation.name else ""
+        if name not in self._plans:
+            self._plans[name] = plan(self._schema, self.node, operation)
+        return self._plans[name]
+
+
 class Documents:
     """Documents without fault, each parsed and validated once; the longest unused goes first."""
 
     def __init__(
         self, schema: strawberry.Schema, limits: Limits, most: int, most_characters: int
     ) -> None:
-        self._schema = schema._schema
+        self._schema = schema
         self._limits = limits
         self._most = most
         self._characters_left = most_characters
-        self._kept: OrderedDict[str, DocumentNode] = OrderedDict()
+        self._kept: OrderedDict[str, Document] = OrderedDict()
         self._rules = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
 
-    def checked(self, text: str) -> DocumentNode:
+    def checked(self, text: str) -> Document:
         """The document, ready to run. Raises Failed, with all that is wrong with it."""
-        document = self._kept.get(text)
-        if document is not None:
+        kept = self._kept.get(text)
+        if kept is not None:
             self._kept.move_to_end(text)
-            return document
+            return kept
         try:
             document = parse_within(self._limits, text)
         except GraphQLError as error:
             raise Failed(request_errors([error], "PARSE_FAILED")) from error
-        errors = validate(self._schema, document, [limit_rule(self._limits)]) or validate(
-            self._schema, document, self._rules
+        schema = self._schema._schema
+        errors = validate(schema, document, [limit_rule(self._limits)]) or validate(
+            schema, document, self._rules
         )
         if errors:
             raise Failed(request_errors(errors, "VALIDATION_FAILED"))
-        self._keep(text, document)
-        return document
+        return self._keep(text, Document(self._schema, document))
 
-    def _keep(self, text: str, document: DocumentNode) -> None:
+    def _keep(self, text: str, document: Document) -> Document:
         self._kept[text] = document
         self._characters_left -= len(text)
         while self._characters_left < 0 or len(self._kept) > self._most:
             oldest, _ = self._kept.popitem(last=False)
             self._characters_left += len(oldest)
+        return document
 
 
 class _Refused(Exception):
@@ -275,8 +319,21 @@ class _Asked:
 # Strawberry does not say so, but it narrows.
 _is_awaitable = cast("Callable[[Any], TypeGuard[Awaitable[Any]]]", optimized_is_awaitable)
 
+_ENTITY_TAGS = re.compile(r'(?:W/)?("[^"]*")')
 _STATUSES = {"NOT_FOUND": 404, "CONFLICT": 409, "FORBIDDEN": 403, "UNAVAILABLE": 503}
 _JSON_NAMES = {dict: "an object", list: "an array", str: "a string", bool: "a truth value"}
+
+
+def _etag(version: str | None, accepted: str, answer: bytes) -> str:
+    """A strong one: answers that have it are the same byte for byte, and of the same type."""
+    digest = blake2b(accepted.encode() + answer, digest_size=12).hexdigest()
+    return f'"{version}-{digest}"' if version else f'"{digest}"'
+
+
+def _is_known(etag: str, if_none_match: list[str]) -> bool:
+    """Whether the client has this answer, by RFC 9110, 13.1.2; comparison is weak there."""
+    said = ",".join(if_none_match).strip()
+    return said == "*" or etag in _ENTITY_TAGS.findall(said)
 
 
 def _asked(given: object) -> _Asked:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import lru_cache
 
 
-def preferred(accept: str, offered: Sequence[str]) -> str | None:
+@lru_cache(maxsize=100)
+def preferred(accept: str, offered: tuple[str, ...]) -> str | None:
     """The one of `offered` that is asked for most; None where none is allowed.
 
     Of equals, the one that is named wins over one that a wildcard covers. Where several are named

@@ -646,3 +646,46 @@ def test_a_document_with_errors_is_not_kept() -> None:
         with pytest.raises(Failed):
             documents.checked(bad)
     assert documents.checked("{hello}") is kept
+
+
+# Answers that the client has
+
+
+def test_the_same_question_by_get_has_one_tag_by_which_it_is_not_sent_again(
+    client: httpx.Client,
+) -> None:
+    query = {"query": "{ hello }"}
+    first, head = client.get("/graphql", params=query), client.head("/graphql", params=query)
+    tag = first.headers["etag"]
+    assert tag.startswith('"')
+    assert first.headers["cache-control"] == "private, no-cache"
+    assert head.headers["etag"] == tag
+    for known in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+        again = client.get("/graphql", params=query, headers={"if-none-match": known})
+        assert (again.status_code, again.content) == (304, b"")
+        assert again.headers["etag"] == tag
+        assert again.headers["vary"] == "accept"
+    for unknown in ('"other"', tag.strip('"'), ""):
+        again = client.get("/graphql", params=query, headers={"if-none-match": unknown})
+        assert (again.status_code, again.content) == (200, first.content)
+
+
+def test_another_answer_and_another_type_of_it_have_other_tags(client: httpx.Client) -> None:
+    def tag(query: str, accept: str) -> str:
+        response = client.get("/graphql", params={"query": query}, headers={"accept": accept})
+        return response.headers["etag"]
+
+    tags = {tag("{ hello }", JSON), tag("{ hello }", GRAPHQL), tag('{ hello(name: "x") }', JSON)}
+    assert len(tags) == 3
+
+
+def test_what_is_posted_or_has_errors_has_no_tag(client: httpx.Client) -> None:
+    answers = [
+        client.post("/graphql", json={"query": "{ hello }"}, headers={"if-none-match": "*"}),
+        client.get("/graphql", params={"query": "{ missing }"}, headers={"if-none-match": "*"}),
+        client.get("/graphql", params={"query": "{ nowhere }"}, headers={"if-none-match": "*"}),
+    ]
+    for answer in answers:
+        assert answer.status_code == 200
+        assert "etag" not in answer.headers
+        assert "cache-control" not in answer.headers

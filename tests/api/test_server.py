@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 import socket
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -77,6 +78,45 @@ class TestHealth:
         page = httpx.get(server.address, headers={"accept": "text/html"}, follow_redirects=True)
         assert page.status_code == 200
         assert "graphiql" in page.text
+
+
+class TestTags:
+    def test_an_answer_is_sent_again_once_what_it_says_has_changed(
+        self, server: Server, demo_url: str
+    ) -> None:
+        # 1. A lookup by GET, once it is answered from memory, has a tag that its question keeps.
+        point = "{longitude: 130.287, latitude: 47.36, datum: WGS84}"
+        query = f"{{ locate(point: {point}) {{ snapshotVersion sponsor {{ code name }} }} }}"
+
+        def asked(known: str = "") -> httpx.Response:
+            return httpx.get(
+                f"{server.address}/graphql",
+                params={"query": query},
+                headers={"if-none-match": known},
+            )
+
+        wait_until(lambda: ":" not in asked().json()["data"]["locate"]["snapshotVersion"])
+        found = asked().json()["data"]["locate"]
+        tag = asked().headers["etag"]
+        assert tag.startswith(f'"{found["snapshotVersion"]}-')
+        assert asked(tag).status_code == 304
+        # 2. After a change the tag is known no more, and the answer has another.
+        with psycopg.connect(demo_url) as connection:
+            connection.execute(
+                "UPDATE sponsors SET name = %s WHERE code = %s",
+                ("新名", found["sponsor"]["code"]),
+            )
+        wait_until(lambda: asked(tag).status_code == 200)
+        assert asked(tag).json()["data"]["locate"]["sponsor"]["name"] == "新名"
+        assert asked().headers["etag"] != tag
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Returns once it holds; ten seconds without fail the test."""
+    end = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 class TestDemo:
