@@ -5,13 +5,14 @@ with 16 connections, in rounds that alternate, so that what else the machine doe
 them alike. A share is a rate over that of `/healthz` in the same round, which is as fast as this
 server answers anything. CPU is what the server's process used, by the kernel's count.
 
-`locateMany` is asked over HTTP, and its parts are then timed one by one in this process on the same
-points, each answer the same as the server's.
+Then the parts of a `locate` and of a `locateMany` are timed one by one in this process, each with
+the answers of the whole.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import re
 import shutil
@@ -21,29 +22,40 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from inspect import isawaitable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import orjson
-from graphql import ExecutionResult, execute, parse
+from graphql import get_operation_ast, parse
 from numpy.typing import NDArray
 from rich.console import Console
+from starlette.applications import Starlette
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Scope
 
 from gridmap import migrations
+from gridmap.api.app import application
 from gridmap.api.demo import EXAMPLE, load_demo
+from gridmap.api.plans import plan
+from gridmap.api.settings import Settings
+from gridmap.geo.datums import Datum
 from gridmap.schema.context import Context
+from gridmap.schema.grids import grid as located_grid
+from gridmap.schema.locations import locate
+from gridmap.schema.points import PointInput
 from gridmap.schema.root import schema
 from gridmap.store.cluster import private_cluster
 from gridmap.store.database import Database, tool_engine
 from gridmap.store.dates import today
 from gridmap.store.follower import Follower
-from gridmap.store.locations import Located, locate_points
+from gridmap.store.locations import locate_points
 
-_ROUNDS = 2
+_ROUNDS = 5
 _SECONDS = 5
 _CONNECTIONS = 16
 _QUESTIONS = 1_000
@@ -51,6 +63,7 @@ _POINTS = 10_000
 _RUNS = 7
 _ACCURACY_METRES = 15.0
 _REACH_METRES = 30.0
+_VARIED = "locate, another point each time"
 _AROUND_DEGREES = (0.007, 0.005)  # where nine in ten points lie in a grid
 
 _FIELDS = "{ outcome grid { code name community { name } } sponsor { name } }"
@@ -86,8 +99,8 @@ def main() -> None:
         with private_cluster(folder / "cluster", durable=False) as url:
             _load(url)
             with _served(url) as (address, process):
-                _requests(folder, address, process)
-                _many(url, address)
+                cost = _requests(folder, address, process)
+                asyncio.run(_parts(url, address, cost))
 
 
 def _load(url: str) -> None:
@@ -123,7 +136,7 @@ def _served(url: str) -> Iterator[tuple[str, int]]:
 def _wait_until_it_remembers(address: str) -> None:
     while httpx.get(f"{address}/readyz").status_code != 200:
         time.sleep(0.1)
-    body = orjson.dumps({"query": _VERSION, "variables": {"point": _point(*EXAMPLE)}})
+    body = _body(_VERSION, {"point": _point(*EXAMPLE)})
     # What comes from the database has versions with colons.
     while ":" in _asked(address, body)["locate"]["snapshotVersion"]:
         time.sleep(0.1)
@@ -132,7 +145,8 @@ def _wait_until_it_remembers(address: str) -> None:
 # One point a request
 
 
-def _requests(folder: Path, address: str, process: int) -> None:
+def _requests(folder: Path, address: str, process: int) -> float:
+    """Microseconds of CPU that a locate costs the server."""
     points = _points(_QUESTIONS)
     varied = [
         orjson.dumps({"query": _ONE, "variables": {"point": _point(*p)}}) for p in points.tolist()
@@ -152,7 +166,7 @@ def _requests(folder: Path, address: str, process: int) -> None:
     script = ("-s", f"{folder / 'bodies.lua'}", f"{address}/graphql", "--")
     ways = {
         "/healthz": (f"{address}/healthz",),
-        "locate, another point each time": (*script, f"{folder / 'varied'}"),
+        _VARIED: (*script, f"{folder / 'varied'}"),
         "locate, always the same": (*script, f"{folder / 'constant'}"),
     }
     rates: dict[str, list[float]] = {way: [] for way in ways}
@@ -179,6 +193,7 @@ def _requests(folder: Path, address: str, process: int) -> None:
         rate, cost = statistics.median(rates[way]), statistics.median(costs[way])
         print(f"{way:<34} {rate:>9,.0f} {share:>6.3f} {cost:>7.0f} {cpu_share:>6.3f}")
     sys.stdout.flush()
+    return statistics.median(costs[_VARIED])
 
 
 def _driven(*arguments: str) -> tuple[float, int]:
@@ -203,91 +218,219 @@ def _cpu_seconds(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-# Many points a request
+# Where the time goes
 
 
-def _many(url: str, address: str) -> None:
-    points = _points(_POINTS)
-    sent = orjson.dumps(
-        {"query": _MANY, "variables": {"points": [_point(*p) for p in points.tolist()]}}
-    )
-    over_http, answer = _timed(lambda: _asked(address, sent))
-    parts = asyncio.run(_parts(url, points, sent, answer))
-    inside = sum(parts[part] for part in ("JSON in", "lookup", "GraphQL", "JSON out"))
-    parts = {"over HTTP": over_http, **parts, "HTTP and the client": over_http - inside}
-    print(f"\nlocateMany with {_POINTS:,} points, medians of {_RUNS}\n{'part':<24} {'ms':>8} share")
-    for part, seconds in parts.items():
-        print(f"{part:<24} {1e3 * seconds:>8.1f} {seconds / over_http:>5.2f}")
-
-
-async def _parts(
-    url: str, points: NDArray[np.float64], sent: bytes, expected: Any
-) -> dict[str, float]:
+async def _parts(url: str, address: str, cost: float) -> None:
+    """Takes both requests apart, in this process and so without HTTP; `cost` is that with HTTP."""
+    app = application(Settings(), url)
     database, follower = Database(url), Follower(url, _REACH_METRES)
     following = asyncio.create_task(follower.run())
-    while (snapshot := follower.snapshot(today())) is None:
-        await asyncio.sleep(0.1)
-    accuracies = [_ACCURACY_METRES] * len(points)
-    document = parse(_MANY)
+    async with app.router.lifespan_context(app):
+        while follower.snapshot(today()) is None:
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(1)  # the application follows for itself
+        gc.freeze()  # what the benchmark keeps is not the server's to look through
 
-    def looked_up() -> list[object]:
-        return [
-            (spot.grid, spot.is_within, spot.sponsor)
-            for spot in snapshot.locate_many(points, accuracies)
-        ]
+        def context() -> Context:
+            return Context(database, _REACH_METRES, follower)
 
-    async def executed() -> ExecutionResult:
-        result = execute(
-            schema._schema,
-            document,
-            context_value=Context(database, _REACH_METRES, follower),
-            variable_values=asked["variables"],
-            executor_class=schema.execution_context_class,
-        )
-        return result if isinstance(result, ExecutionResult) else await result
-
-    async def by_postgis() -> list[object]:
-        async with database.connection() as connection:
-            found: list[Located] = list(
-                await locate_points(connection, points, accuracies, today(), _REACH_METRES)
-            )
-        return [(each.grid, each.is_within, each.sponsor) for each in found]
-
-    json_in, asked = _timed(lambda: orjson.loads(sent))
-    lookup, found = _timed(looked_up)
-    execution, results = [], []
-    postgis, others = [], []
-    for _ in range(_RUNS):
-        began = time.perf_counter()
-        results = [await executed()]
-        execution.append(time.perf_counter() - began)
-    for _ in range(3):
-        began = time.perf_counter()
-        others = await by_postgis()
-        postgis.append(time.perf_counter() - began)
-    json_out, written = _timed(lambda: orjson.dumps({"data": results[0].data}))
+        await _parts_of_one(app, context, cost)
+        await _parts_of_many(address, context)
     following.cancel()
     await asyncio.wait([following])
     await database.close()
-    if orjson.loads(written)["data"] != expected or found != others:
+
+
+async def _parts_of_one(app: Starlette, context: Callable[[], Context], cost: float) -> None:
+    points = _points(_QUESTIONS).tolist()
+    bodies = [_body(_ONE, {"point": _point(*point)}) for point in points]
+    given = [orjson.loads(body)["variables"] for body in bodies]
+    [endpoint] = [
+        route.app for route in app.routes if isinstance(route, Route) and route.path == "/graphql"
+    ]
+    answers: list[bytes] = []
+
+    async def asked(app: ASGIApp, body: bytes) -> None:
+        async def receive() -> Message:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message: Message) -> None:
+            if "body" in message:
+                answers.append(message["body"])
+
+        await app(_scope(body), receive, send)
+
+    for body in bodies:
+        await asked(app, body)
+    execute = _execution(_ONE)
+    values = [execute(context(), variables) for variables in given]
+    if answers != [orjson.dumps({"data": value}) for value in values]:
         raise AssertionError("Two ways gave different answers.")
-    return {
+
+    def through(app: ASGIApp) -> Callable[[int], Awaitable[None]]:
+        return lambda each: asked(app, bodies[each])
+
+    def resolved(each: int) -> None:
+        """What the resolvers do, called one by one."""
+        here = context()
+        point = PointInput(**{**given[each]["point"], "datum": Datum.WGS84})
+        location: Any = locate(here, point, today())
+        location.outcome()
+        if (row := location.located.grid) is not None:
+            grid: Any = located_grid(row, today())
+            grid.community(info=_InfoOf(here))
+        location.sponsor()
+
+    snapshot = context().snapshot(today())
+    assert snapshot is not None
+    at = snapshot.locate
+
+    def looked_up(each: int) -> None:
+        longitude, latitude = points[each]
+        spot = at(longitude, latitude, _ACCURACY_METRES)
+        _ = spot.grid, spot.is_within, spot.sponsor
+
+    whole = await _microseconds(through(app))
+    view = await _microseconds(through(endpoint))
+    execution = await _microseconds(lambda each: execute(context(), given[each]))
+    resolvers = await _microseconds(resolved)
+    lookup = await _microseconds(looked_up)
+    json = await _microseconds(
+        lambda each: (orjson.loads(bodies[each]), orjson.dumps({"data": values[each]}))
+    )
+    print(
+        f"\nOne locate, CPU, medians of {_RUNS}, each part timed alone\n"
+        f"{'part':<28} {'µs':>6} share"
+    )
+    for part, microseconds in {
+        "the HTTP server": cost - whole,
+        "Starlette's routes": whole - view,
+        "the view": view - execution - json,
+        "JSON, in and out": json,
+        "GraphQL": execution - resolvers,
+        "resolvers": resolvers - lookup,
+        "lookup": lookup,
+    }.items():
+        print(f"{part:<28} {microseconds:>6.0f} {microseconds / cost:>5.2f}")
+
+
+async def _parts_of_many(address: str, context: Callable[[], Context]) -> None:
+    points = _points(_POINTS)
+    sent = _body(_MANY, {"points": [_point(*point) for point in points.tolist()]})
+    over_http, answer = await _timed(lambda: _asked(address, sent))
+    accuracies = [_ACCURACY_METRES] * len(points)
+    execute, snapshot = _execution(_MANY), context().snapshot(today())
+    assert snapshot is not None
+    at = snapshot.locate_many
+
+    def looked_up() -> list[object]:
+        spots = at(points, accuracies)
+        return [(spot.grid, spot.is_within, spot.sponsor) for spot in spots]
+
+    async def by_postgis() -> list[object]:
+        reach = _REACH_METRES
+        rows = await context().run(locate_points, points, accuracies, today(), reach)
+        return [(row.grid, row.is_within, row.sponsor) for row in rows]
+
+    json_in, asked = await _timed(lambda: orjson.loads(sent))
+    lookup, found = await _timed(looked_up)
+    execution, data = await _timed(lambda: execute(context(), asked["variables"]))
+    json_out, written = await _timed(lambda: orjson.dumps({"data": data}))
+    postgis, others = await _timed(by_postgis, 3)
+    if orjson.loads(written)["data"] != answer or found != others:
+        raise AssertionError("Two ways gave different answers.")
+    print(f"\nlocateMany, {_POINTS:,} points, medians of {_RUNS}\n{'part':<28} {'ms':>6} share")
+    for part, seconds in {
+        "over HTTP, in all": over_http,
         "JSON in": json_in,
         "lookup": lookup,
-        "GraphQL": statistics.median(execution) - lookup,
+        "GraphQL and resolvers": execution - lookup,
         "JSON out": json_out,
-        "PostGIS instead of lookup": statistics.median(postgis),
+        "HTTP and the client": over_http - json_in - execution - json_out,
+        "PostGIS, instead of lookup": postgis,
+    }.items():
+        print(f"{part:<28} {1e3 * seconds:>6.0f} {seconds / over_http:>5.2f}")
+
+
+class _InfoOf:
+    """As much of Strawberry's as a resolver uses."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+
+
+def _execution(text: str) -> Callable[[Context, dict[str, Any]], dict[str, Any]]:
+    """What the endpoint does for a document that it has seen before."""
+    document = parse(text)
+    operation = get_operation_ast(document)
+    assert operation is not None
+    planned = plan(schema, document, operation)
+    assert planned is not None
+
+    def execute(context: Context, variables: dict[str, Any]) -> dict[str, Any]:
+        executor = schema.execution_context_class.build(
+            schema._schema,
+            document,
+            context_value=context,
+            raw_variable_values=variables,
+        )
+        assert not isinstance(executor, list)
+        data = planned.data(executor)
+        assert data is not None
+        return data
+
+    return execute
+
+
+async def _microseconds(work: Callable[[int], object]) -> float:
+    """Of CPU for one of many questions; the median of several runs."""
+    taken = []
+    for _ in range(_RUNS):
+        began = time.process_time()
+        for each in range(_QUESTIONS):
+            result = work(each)
+            if isawaitable(result):
+                await result
+        taken.append(1e6 * (time.process_time() - began) / _QUESTIONS)
+    return statistics.median(taken)
+
+
+async def _timed(work: Callable[[], Any], runs: int = _RUNS) -> tuple[float, Any]:
+    """The median of seconds, and what came of it."""
+    taken, result = [], None
+    for _ in range(runs):
+        began = time.perf_counter()
+        result = work()
+        if isawaitable(result):
+            result = await result
+        taken.append(time.perf_counter() - began)
+    return statistics.median(taken), result
+
+
+def _scope(body: bytes) -> Scope:
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": "/graphql",
+        "raw_path": b"/graphql",
+        "root_path": "",
+        "query_string": b"",
+        "headers": [
+            (b"host", b"127.0.0.1:8000"),
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+        ],
+        "server": ("127.0.0.1", 8000),
+        "client": ("127.0.0.1", 40000),
     }
 
 
-def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    """The median of seconds, and what came of it."""
-    taken, result = [], None
-    for _ in range(_RUNS):
-        began = time.perf_counter()
-        result = work()
-        taken.append(time.perf_counter() - began)
-    return statistics.median(taken), result
+def _body(query: str, variables: dict[str, object]) -> bytes:
+    return orjson.dumps({"query": query, "variables": variables})
 
 
 def _points(count: int) -> NDArray[np.float64]:

@@ -55,9 +55,8 @@ class GraphQLEndpoint:
     that it raises refuses the request. `page` answers browsers that come without a query; None
     leaves it out. `version` names the state of the data that a request was answered from, given
     its context; None where that has no name. `body_limit` is in bytes, before which a request's
-    body is not read further.
-    `kept_documents` and `kept_characters` bound the documents that are kept; a character takes
-    about 250 bytes of memory once parsed and planned.
+    body is not read further. `kept_documents` and `kept_characters` bound the documents that are
+    kept; a character takes about 250 bytes of memory once parsed and planned.
 
     Every error carries `extensions.code`: PARSE_FAILED, VALIDATION_FAILED, or a code of
     gridmap.errors.

@@ -38,7 +38,8 @@ from graphql.execution import Executor
 from graphql.execution.values import get_argument_values
 from graphql.pyutils import Path
 from strawberry.execution import optimized_is_awaitable
-from strawberry.schema.schema_converter import GraphQLCoreConverter, get_arguments
+from strawberry.schema.schema_converter import GraphQLCoreConverter
+from strawberry.types.arguments import convert_argument
 from strawberry.types.field import StrawberryField
 
 Running: TypeAlias = Executor[Any]
@@ -181,30 +182,30 @@ class _Planner:
             raise _Unplanned
         if resolver.parent_parameter or resolver.root_parameter:
             raise _Unplanned
-        has_arguments = bool(definition.args or nodes[0].arguments)
         takes_source = resolver.self_parameter is not None
         info_name = resolver.info_parameter.name if resolver.info_parameter else None
         type_name, config = parent.name, self._schema.config
         scalars = self._schema.schema_converter.scalar_registry
+        wanted = [
+            (config.name_converter.from_argument(argument), argument.python_name, argument.type)
+            for argument in field.arguments
+        ]
 
         def call(executor: Running, source: Any, path: Path | None) -> Any:
             here = Path(path, key, type_name)
             arguments: list[Any] = [source] if takes_source else []
             named: dict[str, Any] = {}
-            if info_name or has_arguments:
+            if info_name or wanted:
                 raw = executor.build_resolve_info(definition, nodes, parent, here)
                 info = config.info_class(_raw_info=raw, _field=field)
-                if has_arguments:
+                if wanted:
                     given = get_argument_values(definition, nodes[0], executor.variable_values)
-                    arguments, named = get_arguments(
-                        field=field,
-                        source=source,
-                        info=info,
-                        kwargs=given,
-                        config=config,
-                        scalar_registry=scalars,
-                    )
-                elif info_name:
+                    for name, python_name, type_ in wanted:
+                        if name in given:
+                            named[python_name] = convert_argument(
+                                given[name], type_, scalars, config, info, path=(name,)
+                            )
+                if info_name:
                     named[info_name] = info
             return complete(executor, _settled(resolver(*arguments, **named)), here)
 
