@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from inspect import isawaitable
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -284,7 +285,6 @@ class _Watch:
         self._pipe = pipe
         self._follower = Follower(url, _REACH)
         self._database = Database(url)
-        self._context = Context(self._database, _REACH, self._follower)
         self._ticks: list[tuple[float, float]] = []
 
     async def run(self) -> None:
@@ -331,7 +331,9 @@ class _Watch:
         point = PointInput(
             longitude=sight.longitude, latitude=sight.latitude, datum=Datum.WGS84, accuracy=None
         )
-        [found] = await locate(self._context, [point], today())
+        context = Context(self._database, _REACH, self._follower)
+        location = locate(context, point, today())
+        found = await location if isawaitable(location) else location
         located = found.located
         return all(
             wanted == "?" or (row and row.code) == wanted

@@ -44,7 +44,9 @@ class GridCandidate:
 @strawberry.type
 class Location:
     snapshot_version: str = strawberry.field(
-        description="Names the state of the data that this is true of."
+        description="Names the state of the data that this is true of: of regions, grids, "
+        "buildings, sponsors and sponsorships. How buildings are managed and who walks a grid is "
+        "told as it is now."
     )
     position: strawberry.Private[tuple[float, float]]
     located: strawberry.Private[store.Located]

@@ -95,15 +95,15 @@ def region_of(context: Context, code: str, on: datetime.date) -> AwaitableOrValu
     Raises NotFound when it is not kept.
     """
     snapshot = context.remembered
-    row = snapshot.regions.rows.get(code) if snapshot else None
+    row = snapshot.regions.get(code) if snapshot else None
     return region(row, on) if row else _kept_region(context, code, on)
 
 
 def street_of(context: Context, community_code: str, on: datetime.date) -> AwaitableOrValue[Region]:
     """The street above a community; where a district has no streets, the community itself."""
     snapshot = context.remembered
-    if snapshot and (community := snapshot.regions.rows.get(community_code)):
-        above = snapshot.regions.rows.get(community.parent_code or "")
+    if snapshot and (community := snapshot.regions.get(community_code)):
+        above = snapshot.regions.get(community.parent_code or "")
         return region(_street(above) or community, on)
     return _kept_street(context, community_code, on)
 

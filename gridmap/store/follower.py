@@ -5,9 +5,11 @@ there is none that can be trusted, the database answers: before the first is mad
 lost and changes may have been missed, when very much changes at once, and from midnight until the
 new day's is there.
 
-Whoever got an answer must never get an older one. So before a snapshot follows upon the database,
-answers from the database wait: those under way end, a mark is sent through the change feed, and all
-that was committed before it goes into the snapshot first.
+A snapshot shows one state of the database, and nothing less. So that state is held first, then a
+mark is sent through the change feed: what is heard before it is all that the state may have and the
+snapshot has not, and is read as it is in that state. Whoever got an answer must never get an older
+one: before a snapshot follows upon the database, answers from the database wait, those under way
+end, and only then is the state held.
 """
 
 from __future__ import annotations
@@ -18,17 +20,18 @@ import gc
 import logging
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing, asynccontextmanager
+from contextlib import ExitStack, aclosing, asynccontextmanager
 from functools import partial
 from typing import TypeVar
 from uuid import uuid4
 
+import psycopg
 from sqlalchemy import Connection, exc
 
-from gridmap.store.changes import EVERYTHING, Change, ChangeFeed, Changes, mark, merged
+from gridmap.store.changes import EVERYTHING, ChangeFeed, Changes, mark, merged
 from gridmap.store.database import tool_engine
 from gridmap.store.dates import now, seconds_to_midnight
-from gridmap.store.snapshot import Snapshot, nothing
+from gridmap.store.snapshot import Snapshot, nothing, one_state
 
 _log = logging.getLogger("gridmap")
 Made = TypeVar("Made")
@@ -115,15 +118,17 @@ class Follower:
     async def _keep(self) -> None:
         while True:
             changes = await self._next_changes()
-            losses = self._losses
+            if not _is_small(changes):
+                self._snapshot = None
             try:
                 if self._snapshot is None:
-                    await self._follow(changes, self._now().date())
-                    await self._switch(losses)
-                elif _of_rows(changes):
-                    await self._follow(changes, self._latest.day)
-                    self._trust_latest(losses)
-            except (exc.DBAPIError, TimeoutError) as error:
+                    await self._follow(changes)
+                    async with self._without_database():
+                        if await self._follow(frozenset()):
+                            self._snapshot = self._latest
+                elif _of_rows(changes) and await self._follow(changes):
+                    self._snapshot = self._latest
+            except (exc.DBAPIError, psycopg.Error, TimeoutError) as error:
                 _log.warning("The database answers lookups for now: %s", str(error).strip())
                 self._lose()
                 await asyncio.sleep(_WAIT_SECONDS)
@@ -147,29 +152,28 @@ class Follower:
             heard.append(self._heard.get_nowait())
         return merged(change for changes in heard for change in changes)
 
-    async def _follow(self, changes: Changes, day: datetime.date) -> None:
-        self._latest = await self._made(partial(_next, self._latest, _of_rows(changes), day))
+    async def _follow(self, changes: Changes) -> bool:
+        """Makes the latest snapshot show a state of now; whether it may be trusted.
 
-    def _trust_latest(self, losses: int) -> None:
-        """Has memory answer, unless more was lost since there were so many losses."""
-        if losses == self._losses:
-            self._snapshot = self._latest
-
-    async def _switch(self, losses: int) -> None:
-        """Has memory answer as soon as all is in it that the database may have shown."""
-        if losses != self._losses:
-            return
-        async with self._without_database(), asyncio.timeout(_SWITCH_SECONDS):
-            end = await self._made(partial(_marked, uuid4().hex))
-            changes: Changes = frozenset()
-            while end not in changes:
-                changes = await self._heard_by_now()
-                if losses != self._losses:
-                    self._heard.put_nowait(changes)  # for the next one to follow
-                    return
-                if _of_rows(changes):
-                    await self._follow(changes, self._latest.day)
-            self._trust_latest(losses)
+        What is heard meanwhile may be later than that state, and is followed again.
+        """
+        losses, day = self._losses, self._now().date()
+        async with self._one_state() as connection:
+            end = await self._made(partial(mark, name=uuid4().hex))
+            heard: Changes = frozenset()
+            async with asyncio.timeout(_MARK_SECONDS):
+                while end not in heard and losses == self._losses:
+                    heard = merged([*heard, *await self._heard_by_now()])
+            later = _of_rows(heard)
+            if later:
+                self._heard.put_nowait(later)
+            if losses != self._losses:
+                return False
+            changes = merged([*_of_rows(changes), *later])
+            self._latest = await self._in_thread(
+                partial(_next, self._latest, changes, day, connection)
+            )
+        return losses == self._losses
 
     @asynccontextmanager
     async def _without_database(self) -> AsyncIterator[None]:
@@ -184,14 +188,30 @@ class Follower:
             async with self._turn:
                 self._turn.notify_all()
 
+    @asynccontextmanager
+    async def _one_state(self) -> AsyncIterator[Connection]:
+        """A connection that sees the database as it is at the beginning of this block."""
+        stack = ExitStack()
+
+        def hold() -> Connection:
+            connection = stack.enter_context(self._engine.connect())
+            stack.enter_context(one_state(connection))
+            return connection
+
+        try:
+            yield await self._in_thread(hold)
+        finally:
+            await self._in_thread(stack.close)
+
     async def _made(self, make: Callable[[Connection], Made]) -> Made:
         def made() -> Made:
-            with self._engine.connect() as connection:
-                result = make(connection)
-                connection.commit()
-                return result
+            with self._engine.begin() as connection:
+                return make(connection)
 
-        making = asyncio.get_running_loop().run_in_executor(self._thread, made)
+        return await self._in_thread(made)
+
+    async def _in_thread(self, make: Callable[[], Made]) -> Made:
+        making = asyncio.get_running_loop().run_in_executor(self._thread, make)
         try:
             while not (await asyncio.wait([making], timeout=_LONG_SECONDS))[0]:
                 # Much is being made, and it stays. The garbage collector need not look at it, for
@@ -210,10 +230,6 @@ def _next(
     return snapshot.after(connection, changes)
 
 
-def _marked(name: str, connection: Connection) -> Change:
-    return mark(connection, name)
-
-
 def _is_small(changes: Changes) -> bool:
     """Whether a snapshot may follow them at once; if not, the database answers meanwhile."""
     codes = [change.codes for change in changes]
@@ -227,7 +243,7 @@ def _of_rows(changes: Changes) -> Changes:
 
 # Rows that are followed in half a second. Of more, and until they are, the database tells.
 _MOST_ROWS = 5_000
-_SWITCH_SECONDS = 10.0
+_MARK_SECONDS = 10.0
 _WAIT_SECONDS = 1.0
 _FAILURE_SECONDS = 5.0
 _DAY_SECONDS = 60.0

@@ -1,8 +1,8 @@
 """What holds today, in memory: which grid, building and sponsor answer for a point.
 
 A snapshot never changes. `load` makes the first; `Snapshot.after` makes the next from what the
-change feed says, and shares with the one before whatever has not changed. Both read the database in
-one state of it, so that no snapshot is half of one and half of another.
+change feed says, and shares with the one before whatever has not changed. They are to be read from
+one state of the database (`one_state`), so that no snapshot is half of one and half of another.
 
 PostGIS gives the same answers for any day, without a snapshot: `gridmap.store.locations`.
 """
@@ -23,7 +23,7 @@ import orjson
 import psycopg
 import shapely
 from numpy.typing import NDArray
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from gridmap.geo.circles import Circle, metres_to, metres_to_boundary
 from gridmap.geo.index import PointIndex
@@ -78,17 +78,15 @@ class Snapshot:
         return Grid._make(self.grids.rows.at[number])
 
     def after(self, connection: Connection, changes: Changes) -> Snapshot:
-        """The next snapshot, in which the rows that `changes` name are as they are kept now.
+        """The next snapshot, in which the rows that `changes` name are as the connection sees them.
 
-        `connection` is in no transaction.
+        It is of one state if the connection is in `one_state`, and the changes are all that came
+        between this snapshot's and that.
         """
         return self._next(connection, changes, self.day)
 
     def anew(self, connection: Connection, day: datetime.date) -> Snapshot:
-        """A snapshot of all that is kept, which shares with this one whatever is the same.
-
-        `connection` is in no transaction.
-        """
+        """A snapshot of all that the connection sees; it shares with this one what is the same."""
         return self._next(connection, EVERYTHING, day)
 
     def _next(self, connection: Connection, changes: Changes, day: datetime.date) -> Snapshot:
@@ -100,21 +98,21 @@ class Snapshot:
             else:
                 known |= {Key(code, change.district_code) for code in change.codes}
         parts: dict[str, Any] = {}
-        with _one_state(connection):
-            for name, part in _PARTS.items():
-                keys = named.get(part.table, ())
-                if keys is None or keys:
-                    old = getattr(self, name)
-                    rows = old if isinstance(old, Rows) else old.rows
-                    changed = part.changed(rows, connection, day, keys)
-                    if len(changed.numbers):
-                        parts[name] = old.with_others(changed)
+        for name, part in _PARTS.items():
+            keys = named.get(part.table, ())
+            if keys is None or keys:
+                old = getattr(self, name)
+                rows = old if isinstance(old, Rows) else old.rows
+                changed = part.changed(rows, connection, day, keys)
+                if len(changed.numbers):
+                    parts[name] = old.with_others(changed)
         return replace(self, day=day, **parts)
 
 
 def load(connection: Connection, day: datetime.date, reach_metres: float) -> Snapshot:
     """A snapshot of all that is kept. `connection` is in no transaction."""
-    return nothing(reach_metres).anew(connection, day)
+    with one_state(connection):
+        return nothing(reach_metres).anew(connection, day)
 
 
 def nothing(reach_metres: float) -> Snapshot:
@@ -315,11 +313,12 @@ def _selected(
 
 
 @contextmanager
-def _one_state(connection: Connection) -> Iterator[None]:
-    """All statements within see the database as the first one does."""
+def one_state(connection: Connection) -> Iterator[None]:
+    """All that is read within this block is of the state that the database has at its beginning."""
     options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
     connection.execution_options(**options)
     with connection.begin():
+        connection.execute(text("SELECT 1"))
         yield
 
 
@@ -420,7 +419,10 @@ _PARTS = {
     "buildings": _Part(
         "buildings",
         """
-        SELECT district_code, code, ST_X(location), ST_Y(location)
+        SELECT
+            district_code, code,
+            name, community_code, compound, households,  -- told by the database, named by a version
+            ST_X(location), ST_Y(location)
         FROM buildings
         WHERE TRUE {named}
         """,

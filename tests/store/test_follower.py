@@ -22,7 +22,7 @@ from gridmap.store.database import Database, tool_engine
 from gridmap.store.dates import now, seconds_to_midnight, today
 from gridmap.store.follower import Follower
 from gridmap.store.snapshot import Snapshot
-from tests.districts import SIDE, SOUTH, WEST, grid_code, put_district
+from tests.districts import SIDE, SOUTH, WEST, building_code, grid_code, put_district
 
 Requests = Callable[[], Context]
 REACH = 30.0
@@ -295,3 +295,94 @@ def test_a_snapshot_of_yesterday_does_not_answer_for_today(
         return answers
 
     assert asyncio.run(ask()) == [[grid_code(4), None], [None, grid_code(1)]]
+
+
+def test_many_changes_that_each_are_few_are_all_seen(engine: Engine, database_url: str) -> None:
+    """Together they are more than are followed one by one; some come while it is all loaded."""
+
+    async def ask() -> None:
+        async with following(database_url) as (follower, _):
+            with ThreadPoolExecutor(1) as pool:
+                for edit in range(6):
+                    await asyncio.get_running_loop().run_in_executor(
+                        pool, _name_sponsors, engine, edit
+                    )
+            async with asyncio.timeout(20):
+                while True:
+                    snapshot = follower.snapshot(today())
+                    if snapshot is not None:
+                        names = {
+                            getattr(snapshot.sponsors.get(f"M{n}"), "name", "") for n in (1, 4000)
+                        }
+                        if names == {"5"}:
+                            return
+                    await asyncio.sleep(0.01)
+
+    asyncio.run(ask())
+
+
+def _name_sponsors(engine: Engine, edit: int) -> None:
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO sponsors (code, name, level, region_code) "
+                "SELECT 'M' || n, :name, 'CITY', '2304' FROM generate_series(1, 4000) AS n "
+                "ON CONFLICT (code) DO UPDATE SET name = excluded.name"
+            ),
+            {"name": str(edit)},
+        )
+
+
+def test_every_answer_is_of_one_state(engine: Engine, database_url: str) -> None:
+    """
+    1. An editor makes a new sponsor and gives it the building of grid 1, and its grid the new
+       name too, in one transaction after another without a pause.
+    2. Every answer shows building and grid as one of these transactions left them.
+    """
+    last = 150
+    rename(engine, 0)
+
+    def edit_all() -> None:
+        for edit in range(1, last + 1):
+            rename(engine, edit)
+
+    async def ask() -> None:
+        async with following(database_url) as (follower, _):
+            await until_in_memory(follower)
+            with ThreadPoolExecutor(1) as pool:
+                editing = asyncio.get_running_loop().run_in_executor(pool, edit_all)
+                seen_at_last = ""
+                async with asyncio.timeout(60):
+                    while seen_at_last != str(last):
+                        snapshot = follower.snapshot(today())
+                        if snapshot is not None:
+                            spot = snapshot.locate(WEST + SIDE / 2, SOUTH + 1.5 * SIDE)
+                            assert spot.grid is not None
+                            assert spot.sponsor is not None
+                            seen_at_last = spot.grid.name
+                            assert spot.sponsor.code == f"N{seen_at_last}"
+                        await asyncio.sleep(0)
+                await editing
+
+    asyncio.run(ask())
+
+
+def rename(engine: Engine, edit: int) -> None:
+    """Has the name of grid 1 and the sponsor of its building say so."""
+    with engine.begin() as connection:
+        for statement in (
+            "INSERT INTO sponsors (code, name, level, region_code) "
+            "VALUES (:code, :name, 'CITY', '2304') ON CONFLICT DO NOTHING",
+            "UPDATE grids SET name = :name WHERE code = :grid",
+            "UPDATE sponsorships SET sponsor_code = :code "
+            "WHERE building_code = :building AND valid_to IS NULL",
+        ):
+            connection.execute(
+                text(statement),
+                {
+                    "code": f"N{edit}",
+                    "name": str(edit),
+                    "grid": grid_code(1),
+                    "building": building_code(1),
+                },
+            )
