@@ -205,22 +205,33 @@ Row = tuple[int, int, int, int, int | None]
 
 
 @st.composite
-def files(draw: st.DrawFn) -> list[Row]:
-    """Rows of up to three grids: number, west, east, first year, and last year or None."""
-    rows: list[Row] = []
+def files(draw: st.DrawFn) -> list[tuple[Row, bool]]:
+    """Rows of up to three grids: number, west, east, first year, and last year or None.
+
+    And whether the row itself says when it begins, without which it does on `FIRST_DAY`.
+    """
+    rows: list[tuple[Row, bool]] = []
     for _ in range(draw(st.integers(1, 4))):
         west = draw(st.integers(0, 3))
-        begin = draw(st.integers(2020, 2026))
-        rows.append(
-            (
-                draw(st.integers(1, 3)),
-                west,
-                west + draw(st.integers(1, 2)),
-                begin,
-                draw(st.none() | st.integers(begin + 1, 2028)),
-            )
+        is_dated = draw(st.booleans())
+        begin = draw(st.integers(2020, 2026)) if is_dated else FIRST_DAY.year
+        row = (
+            draw(st.integers(1, 3)),
+            west,
+            west + draw(st.integers(1, 2)),
+            begin,
+            draw(st.none() | st.integers(begin + 1, 2028)),
         )
+        rows.append((row, is_dated))
     return rows
+
+
+def _features(rows: Sequence[tuple[Row, bool]]) -> list[Any]:
+    features = [version(*row) for row, _ in rows]
+    for feature, (_, is_dated) in zip(features, rows, strict=True):
+        if not is_dated:
+            feature["properties"]["valid_from"] = None
+    return features
 
 
 def _clashes(versions: Sequence[Row]) -> bool:
@@ -234,33 +245,37 @@ def _clashes(versions: Sequence[Row]) -> bool:
 
 
 @settings(
-    max_examples=60,
+    max_examples=80,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(history=st.lists(files(), min_size=1, max_size=4))
 def test_no_series_of_imports_lets_two_grids_hold_one_place_on_a_day(
-    district: Connection, tmp_path: Path, history: list[list[Row]]
+    district: Connection, tmp_path: Path, history: list[list[tuple[Row, bool]]]
 ) -> None:
-    """What is kept never clashes, and a whole history by itself is refused only if it does."""
+    """What is kept never clashes, and a whole history by itself is refused only if it does.
+
+    A file that was taken in, and whatever is kept then, change nothing when they come again.
+    """
     savepoint = district.begin_nested()
     try:
-        for number, rows in enumerate(history):
+        for number, file in enumerate(history):
             before = kept(district)
-            summary = bring_features(
-                district,
-                "grids",
-                tmp_path,
-                [version(*row) for row in rows],
-                valid_from=FIRST_DAY,
-            )
+            features, rows = _features(file), [row for row, _ in file]
+            summary = bring_features(district, "grids", tmp_path, features)
             after = kept(district)
             assert not _clashes(after)
             assert summary.written or after == before
             if number == 0:
                 assert summary.written == (not _clashes(_closed(rows)) and _are_apart(rows))
-            again = bring_features(district, "grids", tmp_path, [version(*row) for row in after])
-            assert not after or counts(again) == (0, 0, len(after))
+            if summary.written:
+                same = bring_features(district, "grids", tmp_path, features)
+                assert counts(same) == (0, 0, len(file))
+            if after:
+                whole = [version(*row) for row in after]
+                assert counts(bring_features(district, "grids", tmp_path, whole)) == (
+                    (0, 0, len(after))
+                )
     finally:
         savepoint.rollback()
 
@@ -277,6 +292,41 @@ def _closed(rows: Sequence[Row]) -> list[Row]:
 
 def _are_apart(rows: Sequence[Row]) -> bool:
     return len({(row[0], row[3]) for row in rows}) == len(rows)
+
+
+def test_a_history_does_not_lose_what_it_tells(district: Connection, tmp_path: Path) -> None:
+    bring_features(district, "grids", tmp_path, [version(1, 0, 1, 2025)])
+
+    summary = bring_features(
+        district, "grids", tmp_path, [version(1, 0, 1, 2024), version(1, 0, 2, 2025)]
+    )
+
+    assert said(summary) == [(1, "date-conflict")]
+
+
+def test_a_history_may_go_on_from_what_is_kept(district: Connection, tmp_path: Path) -> None:
+    bring_features(district, "grids", tmp_path, [version(1, 0, 1, 2023)])
+
+    summary = bring_features(
+        district, "grids", tmp_path, [version(1, 0, 1, 2024), version(1, 0, 2, 2025)]
+    )
+
+    assert counts(summary) == (0, 2, 0)
+    assert kept(district) == [
+        (1, 0, 1, 2023, 2024),
+        (1, 0, 1, 2024, 2025),
+        (1, 0, 2, 2025, None),
+    ]
+
+
+def test_a_version_that_says_no_first_day_may_not_end_before_the_files(
+    district: Connection, tmp_path: Path
+) -> None:
+    undated = grid(1, strip(0, 1), valid_to=year(2022))
+
+    summary = bring_features(district, "grids", tmp_path, [undated, version(1, 0, 2, 2023)])
+
+    assert said(summary) == [(1, "date-conflict")]
 
 
 def test_days_are_what_counts_not_years(district: Connection, tmp_path: Path) -> None:

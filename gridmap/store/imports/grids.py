@@ -9,7 +9,9 @@ A row is compared with the version that begins on the day it names, or else with
 - different, on an earlier day: refused, for the past is not rewritten.
 
 Several rows of one code are its versions, each until the next one's first day unless it says an
-earlier end. Grids that the file does not name are left alone.
+earlier end. Such a row means the version that begins on its very day: as what came before and after
+is told, it is never taken for another that looks the same. Grids that the file does not name are
+left alone.
 
 No two grids may overlap on any day. Versions that the file brings are compared with each other and
 with those of other grids while PostgreSQL still writes; older versions of the grids that it names,
@@ -138,8 +140,8 @@ class GridImporter:
                 kept_from date,
                 kept_to date,
                 newest_from date,
-                previous_from date,
                 next_from date,
+                is_of_history boolean DEFAULT FALSE,
                 same_words boolean,
                 same_outline boolean,
                 verdict text
@@ -175,9 +177,7 @@ class GridImporter:
                     staged.boundary = kept.boundary AS same_outline,
                     row_number() OVER (
                         PARTITION BY file_row
-                        ORDER BY
-                            staged.is_dated AND kept.valid_from = staged.valid_from DESC,
-                            kept.valid_from DESC
+                        ORDER BY kept.valid_from = staged.valid_from DESC, kept.valid_from DESC
                     ) AS place
                 FROM staged
                 JOIN grids AS kept USING (district_code, code)
@@ -222,7 +222,6 @@ class GridImporter:
             CREATE TEMPORARY TABLE histories ON COMMIT DROP AS
             SELECT
                 file_row, district_code, code,
-                lag(valid_from) OVER version AS previous_from,
                 lead(valid_from) OVER version AS next_from,
                 lead(file_row) OVER version AS next_row,
                 bool_or(judged.file_row IS NULL) OVER (PARTITION BY district_code, code) AS is_new
@@ -237,6 +236,15 @@ class GridImporter:
             WINDOW version AS (PARTITION BY district_code, code ORDER BY valid_from, file_row)
             """
         )
+        for row, code, begin, end in run.sql(
+            """
+            SELECT file_row, staged.code, valid_from, valid_to
+            FROM histories
+            JOIN staged USING (file_row)
+            WHERE NOT is_dated AND valid_to <= valid_from
+            """
+        ):
+            refuse_end(run, row, code, begin, end)
         for row, code, end, other, begin in run.sql(
             """
             SELECT file_row, staged.code, valid_to, next_row, next_from
@@ -290,7 +298,7 @@ class GridImporter:
         run.sql(
             """
             UPDATE judged
-            SET previous_from = histories.previous_from, next_from = histories.next_from
+            SET next_from = histories.next_from, is_of_history = TRUE
             FROM histories
             WHERE NOT is_new AND judged.file_row = histories.file_row
             """
@@ -321,7 +329,14 @@ class GridImporter:
             """
             UPDATE judged
             SET verdict = CASE
-                WHEN previous_from >= newest_from AND valid_from > newest_from THEN 'version'
+                WHEN is_of_history THEN CASE
+                    WHEN kept_from = valid_from AND same_words AND same_outline
+                        AND (valid_to IS NULL OR valid_to = kept_to) THEN 'unchanged'
+                    WHEN valid_from > newest_from THEN 'version'
+                    WHEN valid_from < newest_from THEN 'conflict'
+                    WHEN same_words AND same_outline THEN 'ended'
+                    ELSE 'corrected'
+                END
                 WHEN same_words AND same_outline AND valid_to = kept_to THEN 'unchanged'
                 WHEN same_words AND same_outline AND valid_from >= kept_to THEN 'version'
                 WHEN same_words AND same_outline AND valid_to IS NULL THEN 'unchanged'
@@ -356,6 +371,7 @@ class GridImporter:
             WHERE NOT staged.is_dated
               AND staged.valid_to <= staged.valid_from
               AND (verdict IS NULL OR verdict IN ('version', 'corrected'))
+              AND file_row NOT IN (SELECT file_row FROM histories)
             """
         ):
             refuse_end(run, row, code, begin, end)
@@ -518,14 +534,17 @@ class GridImporter:
         run.sql(
             """
             UPDATE grids
-            SET valid_to = judged.valid_from
-            FROM judged
-            WHERE judged.verdict = 'version'
-              AND COALESCE(judged.previous_from <= judged.kept_from, TRUE)
-              AND grids.district_code = judged.district_code
-              AND grids.code = judged.code
-              AND grids.valid_from = judged.kept_from
-              AND (judged.kept_to IS NULL OR judged.kept_to > judged.valid_from)
+            SET valid_to = version.valid_from
+            FROM (
+                SELECT district_code, code, newest_from, min(valid_from) AS valid_from
+                FROM judged
+                WHERE verdict = 'version'
+                GROUP BY district_code, code, newest_from
+            ) AS version
+            WHERE grids.district_code = version.district_code
+              AND grids.code = version.code
+              AND grids.valid_from = version.newest_from
+              AND (grids.valid_to IS NULL OR grids.valid_to > version.valid_from)
             """
         )
         run.sql(
