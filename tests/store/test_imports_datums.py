@@ -267,6 +267,19 @@ def test_kept_buildings_in_another_datum_than_was_said_are_refused(
     assert found(peopled, "SELECT DISTINCT source_datum FROM buildings") == [("WGS84",)]
 
 
+def test_one_building_that_moves_as_a_datum_would_is_no_sign_of_one(
+    peopled: Connection, tmp_path: Path
+) -> None:
+    built = houses(Datum.WGS84)
+    built[7] = houses(Datum.GCJ02)[7]
+    bring_features(peopled, "buildings", tmp_path, built, trust_positions=True)
+
+    summary = bring_features(peopled, "buildings", tmp_path, houses(Datum.WGS84))
+
+    assert counts(summary) == (0, 1, 47)
+    assert summary.problems == ()
+
+
 def test_a_few_new_buildings_are_only_warned_of(peopled: Connection, tmp_path: Path) -> None:
     last = houses(Datum.BD09)[-3:]
 

@@ -44,7 +44,7 @@ def refuse_headings_of_another_datum(run: Run, *fields: str) -> None:
 
 
 def refuse_shifted_grids(run: Run) -> None:
-    """Refuses the file if its changed outlines lie off those kept as one datum off another.
+    """Refuses the file if most of its outlines lie off those kept as one datum lies off another.
 
     Wants `judged` with its verdicts. Served by grids_pkey.
     """
@@ -57,7 +57,7 @@ def refuse_shifted_grids(run: Run) -> None:
             ST_XMax(staged.boundary), ST_YMax(staged.boundary),
             ST_XMin(kept.boundary), ST_YMin(kept.boundary),
             ST_XMax(kept.boundary), ST_YMax(kept.boundary),
-            kept.source_datum
+            kept.source_datum, (SELECT count(*) FROM judged)
         FROM judged
         JOIN staged USING (file_row)
         JOIN grids AS kept
@@ -87,7 +87,8 @@ def refuse_buildings_elsewhere(run: Run) -> bool:
             ST_X(staged.location), ST_Y(staged.location),
             ST_X(kept.location), ST_Y(kept.location),
             ST_X(kept.location), ST_Y(kept.location),
-            kept.source_datum
+            kept.source_datum,
+            (SELECT count(*) FROM staged JOIN buildings USING (district_code, code))
         FROM staged
         JOIN buildings AS kept USING (district_code, code)
         WHERE NOT {_SAME_PLACE}
@@ -183,17 +184,23 @@ _WINDS = (
 
 
 def _refuse_shifted(run: Run, what: str, statement: str) -> bool:
-    """Whether it did. `statement`: corners in the file, corners as kept, and the kept datum."""
+    """Whether it did. A few that moved are no sign of a wrong datum, for that moves all.
+
+    `statement`: of what has moved, corners in the file, corners as kept, and the kept datum; and
+    how many there are that are kept, moved or not.
+    """
     if run.options.trust_positions:
         return False
     corners: list[tuple[float, ...]] = []
     kept_datums: list[Datum] = []
+    known = 0
     for rows in batches_of(run.connection, statement):
+        known = rows[0][9]
         corners.extend(tuple(row[:8]) for row in rows)
         kept_datums.extend(Datum(row[8]) for row in rows)
     given, kept = np.moveaxis(np.array(corners).reshape(-1, 2, 2, 2), 1, 0)
     shift = shift_between(given, [run.datum] * len(given), kept, kept_datums)
-    if shift is None:
+    if shift is None or shift.count < known / 2:
         return False
     wind = _WINDS[round(np.degrees(np.arctan2(shift.east, shift.north)) / 45) % 8]
     how_many = "all" if shift.count == len(given) else f"{shift.count} of the"
@@ -238,6 +245,8 @@ def _refuse_misplaced(run: Run) -> bool:
     gain = homes[best] - now
     if homes[best] < _MOST * count or gain < count / 4:
         return False
+    if count < run.sql("SELECT count(*) FROM staged").scalar_one() / 2:
+        return False  # the others are where they were, so that the file is in the right datum
     message = (
         f"read as {declared}, {now} of {count} new or moved buildings lie in a grid of their own "
         f"community; read as {best}, {homes[best]} would"
