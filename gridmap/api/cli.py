@@ -38,10 +38,10 @@ from gridmap.errors import GridmapError, Invalid, Unavailable
 from gridmap.geo.datums import Datum
 from gridmap.schema.context import Context
 from gridmap.schema.root import schema as graphql_schema
+from gridmap.store import imports
 from gridmap.store.cluster import private_cluster
 from gridmap.store.database import Database, tool_engine
-from gridmap.store.exports import export_file
-from gridmap.store.imports import CodeScheme, ImportOptions, Noun, import_file
+from gridmap.store.imports import CodeScheme, ImportOptions, Noun
 from gridmap.store.imports.columns import FIELDS
 
 _LOCATE = """
@@ -191,7 +191,7 @@ def import_(
         free_region=region,
     )
     with _engine() as engine, progress_bar(complaints) as report:
-        summary = import_file(engine, noun, file, options, report)
+        summary = imports.import_file(engine, noun, file, options, report)
     print_summary(console, summary, dry_run=dry_run)
     if summary.errors:
         raise typer.Exit(1)
@@ -212,6 +212,8 @@ def export(
     ] = None,
 ) -> None:
     """Write what is kept back to a file that `gridmap import` reads."""
+    from gridmap.store.exports import export_file  # brings GDAL, which a server does not need
+
     with _engine() as engine, engine.connect() as connection:
         count = export_file(
             connection, noun, file, region=region, datum=datum, on=on.date() if on else None

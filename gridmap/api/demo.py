@@ -12,8 +12,8 @@ from gridmap.api.terminal import progress_bar
 from gridmap.demo import DEMO_DATUM, DEMO_FILES, write_demo
 from gridmap.errors import Conflict, GridmapError
 from gridmap.geo.datums import Datum
-from gridmap.store import tables
-from gridmap.store.imports import ImportOptions, Noun, import_file
+from gridmap.store import imports, tables
+from gridmap.store.imports import ImportOptions, Noun
 
 EXAMPLE = (130.2870, 47.3600)
 """A point of the demo district, WGS 84."""
@@ -38,7 +38,9 @@ def load_demo(engine: Engine, console: Console) -> None:
         for noun, file in DEMO_FILES:
             with progress_bar(console) as report:
                 options = ImportOptions(datum=Datum(DEMO_DATUM))
-                summary = import_file(engine, Noun(noun), Path(folder) / file, options, report)
+                summary = imports.import_file(
+                    engine, Noun(noun), Path(folder) / file, options, report
+                )
             if summary.errors:
                 raise GridmapError(f"The demo's own {file} was refused: {summary.errors[0]}")
             console.print(f"  {noun}: {summary.counts.added}")
