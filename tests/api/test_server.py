@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import socket
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -189,3 +191,12 @@ class TestDemo:
         assert refused.returncode == 1
         assert "GRIDMAP_DATA" in refused.stderr
         assert "Traceback" not in refused.stderr
+
+
+def test_a_server_loads_nothing_that_only_imports_need() -> None:
+    """GDAL and Arrow take 70 MB and half a second."""
+    program = "import sys, gridmap.api.cli; print({'pyogrio', 'pyarrow'} & set(sys.modules))"
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+
+    assert (done.stdout, done.stderr) == ("set()\n", "")
