@@ -288,9 +288,11 @@ version = "1"
     )
     (folder / "backend.py").write_text(
         """\
-import pathlib, zipfile
+import os, pathlib, time, zipfile
 
 def build_editable(folder, config_settings=None, metadata_directory=None):
+    if "UNTIL_STOPPED" in os.environ:
+        time.sleep(60)
     name = "answer-1-py3-none-any.whl"
     with zipfile.ZipFile(pathlib.Path(folder) / name, "w") as wheel:
         wheel.writestr("answer.pth", str(pathlib.Path(__file__).parent / "source"))
@@ -312,11 +314,15 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
 def _environment(checkout: Path, until: str | None = None) -> tuple[int, list[str]]:
     """The status that the script ends with, and how each line begins that it says.
 
-    `until`: the line after which it gets a SIGTERM.
+    `until`: the line after which it gets a SIGTERM. Installing takes long enough for it then.
     """
     said = []
+    waiting = {"UNTIL_STOPPED": "1"} if until else {}
     with subprocess.Popen(
-        [checkout / "scripts" / "environment", "runtime"], stderr=subprocess.PIPE, text=True
+        [checkout / "scripts" / "environment", "runtime"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | waiting,
     ) as started:
         assert started.stderr
         for line in started.stderr:
