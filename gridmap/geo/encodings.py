@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 import struct
 from collections.abc import Iterator, Sequence
 from itertools import count
@@ -58,15 +59,17 @@ def dbf_encoding(path: Path) -> str:
 def whole_headings(headings: Sequence[bytes], encoding: str) -> list[bytes]:
     """Headings of a dBASE table without the part of a character in which one may end.
 
-    Those that become alike by that are numbered, since nothing tells them apart any more.
+    What else cannot be read in one becomes a question mark: GDAL numbers headings that it has cut
+    alike, and may put the number inside a character. Those that become alike by all that are
+    numbered, since nothing tells them apart any more.
     """
-    whole = [_without_part(heading, encoding) for heading in headings]
+    whole = [_legible(heading, encoding) for heading in headings]
     result = list(whole)
     numbers = count(1)
     for i, heading in enumerate(whole):
         if heading != headings[i] and whole.count(heading) > 1:
             number = b"_%d" % next(numbers)
-            result[i] = _without_part(heading[: _HEADING_BYTES - len(number)], encoding) + number
+            result[i] = _legible(heading[: _HEADING_BYTES - len(number)], encoding) + number
     return result
 
 
@@ -88,6 +91,7 @@ def open_as_utf8(path: Path, encoding: str) -> BinaryIO:
 _BINARY = (b"PK\x03\x04", b"SQLi", b"fgb\x03", b"PAR1", b"\xd0\xcf\x11\xe0")
 _CHUNK = 1 << 20
 _HEADING_BYTES = 10
+_NUMBER = re.compile(rb"_\d+$")
 
 
 def _known(encoding: str) -> str:
@@ -139,7 +143,8 @@ def _dbf_texts(path: Path) -> Iterator[bytes]:
         position = 1
         for start in range(0, len(header) - 31, 32):
             field = header[start : start + 32]
-            yield field[:11].split(b"\0")[0]
+            # Without the number that GDAL may have put inside a character.
+            yield _NUMBER.sub(b"", field[:11].split(b"\0")[0])
             if field[11:12] == b"C":
                 spans.append(slice(position, position + field[16]))
             position += field[16]
@@ -149,15 +154,15 @@ def _dbf_texts(path: Path) -> Iterator[bytes]:
                 yield from (record[span].rstrip(b" \0") for span in spans)
 
 
-def _without_part(text: bytes, encoding: str) -> bytes:
-    """The text up to its last whole character; as it is where that does not help."""
+def _legible(text: bytes, encoding: str) -> bytes:
+    """The text up to its last whole character; with question marks where that does not help."""
     for end in range(len(text), max(len(text) - 4, -1), -1):
         try:
             text[:end].decode(encoding)
         except UnicodeDecodeError:
             continue
         return text[:end]
-    return text
+    return text.decode(encoding, "replace").replace("\ufffd", "?").encode(encoding)
 
 
 def _decodes(text: bytes, encoding: str) -> bool:

@@ -137,7 +137,7 @@ def _shapefile_parts(path: Path, name: str) -> dict[str, Path]:
 def _with_whole_headings(
     path: Path, parts: dict[str, Path], folder: Path, encoding: str | None
 ) -> Path:
-    """The Shapefile itself, or one beside whose table no heading ends inside a character.
+    """The Shapefile itself, or one beside in whose table every heading can be read.
 
     A heading has ten bytes there, which is three Chinese characters in UTF-8 and a third of one
     that GDAL would not read.

@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,17 @@ from hypothesis import strategies as st
 
 from gridmap.errors import Invalid
 from gridmap.geo.encodings import whole_headings
-from tests.geo.gisfiles import SQUARE, feature, kml, placemark, polygon, read, write, write_geojson
+from tests.geo.gisfiles import (
+    SQUARE,
+    cut_headings,
+    feature,
+    kml,
+    placemark,
+    polygon,
+    read,
+    write,
+    write_geojson,
+)
 
 
 @given(
@@ -33,6 +44,19 @@ def test_headings_cut_at_ten_bytes_are_whole_characters_and_told_apart(
             assert after == before
     # None is told from another by less than before.
     assert len(set(whole)) >= len(set(cut))
+
+
+@given(
+    headings=st.lists(st.binary(max_size=10), max_size=6),
+    encoding=st.sampled_from(["utf-8", "gb18030", "gbk", "big5"]),
+)
+def test_whatever_the_bytes_headings_can_be_read(headings: list[bytes], encoding: str) -> None:
+    for before, after in zip(headings, whole_headings(headings, encoding), strict=True):
+        assert len(after) <= 10
+        after.decode(encoding)
+        with suppress(UnicodeDecodeError):
+            before.decode(encoding)
+            assert after == before
 
 
 class TestEncodings:
@@ -68,6 +92,27 @@ class TestEncodings:
         if not has_cpg:
             path.with_suffix(".cpg").unlink()
         assert read(path).columns == columns
+
+    @pytest.mark.parametrize("encoding", [None, "utf-8"])
+    @pytest.mark.parametrize("has_cpg", [True, False])
+    def test_a_heading_that_gdal_damaged_does_not_stop_the_file(
+        self, tmp_path: Path, has_cpg: bool, encoding: str | None
+    ) -> None:
+        columns: dict[str, list[Any]] = {"a": ["1", "2"], "b": ["3", "4"], "c": ["红旗", "向阳"]}
+        path = write(tmp_path / "a.shp", columns, [polygon(SQUARE)] * 2, encoding="UTF-8")
+        cut_headings(path, ["网格编码", "所属社区编码", "所属社区名称"], "utf-8", "UTF-8")
+        # Two are alike when cut to ten bytes, so GDAL numbers the second, inside a character.
+        content = path.with_suffix(".dbf").read_bytes()
+        place = content.rindex(b"\xe7\xa4\xbe\xe5")
+        numbered = content[:place] + b"\xe7\xa4_1" + content[place + 4 :]
+        path.with_suffix(".dbf").write_bytes(numbered)
+        if not has_cpg:
+            path.with_suffix(".cpg").unlink()
+        assert read(path, encoding=encoding).columns == {
+            "网格编": ["1", "2"],
+            "所属社": ["3", "4"],
+            "所属?_1": ["红旗", "向阳"],
+        }
 
     def test_a_utf8_value_cut_by_its_field_is_still_utf8(self, tmp_path: Path) -> None:
         columns = {"n": ["向阳区" * 27, "红旗"]}
