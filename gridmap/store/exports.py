@@ -147,7 +147,7 @@ _LAYERS = {
         FROM grids
         WHERE community_code IN (SELECT code FROM tree)
           AND (:whole OR valid_from <= :day AND (valid_to IS NULL OR valid_to > :day))
-        ORDER BY code, valid_from
+        ORDER BY code, district_code, valid_from
         """,
     ),
     # A position goes out as it came in where it is asked for in the datum it came in. Where nobody
@@ -200,7 +200,7 @@ _LAYERS = {
             WHERE :whole OR day <= :day AND (next_day IS NULL OR next_day > :day)
         ) AS managed USING (district_code, code)
         WHERE community_code IN (SELECT code FROM tree)
-        ORDER BY code, managed.day
+        ORDER BY code, district_code, managed.day
         """,
     ),
     Noun.SPONSORS: _Layer(
@@ -226,12 +226,13 @@ _LAYERS = {
             "sponsor": str,
             "building": str,
             "grid": str,
+            "district": str,
             "valid_from": datetime.date,
             "valid_to": datetime.date,
         },
         None,
         """
-        SELECT sponsor_code, building_code, grid_code, valid_from, valid_to
+        SELECT sponsor_code, building_code, grid_code, district_code, valid_from, valid_to
         FROM sponsorships
         LEFT JOIN (
             SELECT district_code, code AS building_code
@@ -245,7 +246,7 @@ _LAYERS = {
         ) AS grid USING (district_code, grid_code)
         WHERE (:whole OR valid_from <= :day AND (valid_to IS NULL OR valid_to > :day))
           AND (building.building_code IS NOT NULL OR grid.grid_code IS NOT NULL)
-        ORDER BY building_code, grid_code, valid_from
+        ORDER BY building_code, grid_code, district_code, valid_from
         """,
     ),
     # A worker without a grid belongs to the district; one with grids, to where those are.
@@ -275,7 +276,7 @@ _LAYERS = {
         ) AS grid USING (district_code, grid_code)
         WHERE grid.grid_code IS NOT NULL
            OR assigned.grid_code IS NULL AND district_code IN (SELECT code FROM tree)
-        ORDER BY code, grid_code, valid_from
+        ORDER BY code, district_code, grid_code, valid_from
         """,
     ),
 }

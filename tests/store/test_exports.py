@@ -18,7 +18,7 @@ from gridmap.geo.datums import Datum, to_wgs84
 from gridmap.geo.files import read_batches
 from gridmap.store.database import tool_engine
 from gridmap.store.exports import export_file
-from gridmap.store.imports import ImportOptions, Noun, import_file
+from gridmap.store.imports import CodeScheme, ImportOptions, Noun, import_file
 from tests.store.importing import (
     COMMUNITY,
     FIRST_DAY,
@@ -115,9 +115,54 @@ def test_what_has_ended_and_what_is_planned_comes_back_too(
     assert sizes[Noun.WORKERS] == 5
 
 
-def come_back(connection: Connection, folder: Path, ending: str, datum: Datum) -> dict[Noun, int]:
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_districts_with_the_same_free_codes_come_back_apart(
+    emptied: Connection, tmp_path: Path, ending: str
+) -> None:
+    clear(emptied)
+    districts = ["east", "west"]
+    then = FIRST_DAY + datetime.timedelta(days=30)
+    free = {"code_scheme": CodeScheme.FREE}
+    bring_rows(
+        emptied,
+        "regions",
+        tmp_path,
+        [("code", "name"), *zip(districts, "东西", strict=True)],
+        **free,
+    )
+    grids = [grid(i, code="G1", community=name) for i, name in enumerate(districts)]
+    assert bring_features(emptied, "grids", tmp_path, grids, **free).written
+    houses = [
+        building(i, code="B1", community=name, management_mode=mode, management_from=str(day))
+        for i, name in enumerate(districts)
+        for mode, day in [("COMMUNITY_LED", FIRST_DAY), ("PROFESSIONAL", then)]
+    ]
+    assert bring_features(emptied, "buildings", tmp_path, houses, **free).written
+    sponsors = [("code", "name", "level", "region"), ("A", "甲", "CITY", "east")]
+    assert bring_rows(emptied, "sponsors", tmp_path, sponsors, **free).written
+    sponsorships = [
+        ("sponsor", "building", "grid", "district"),
+        *(("A", "", "G1", name) for name in districts),
+        *(("A", "B1", "", name) for name in districts),
+    ]
+    assert bring_rows(emptied, "sponsorships", tmp_path, sponsorships, **free).written
+    workers = [("code", "name", "grid", "district"), *(("W", "示例", "G1", d) for d in districts)]
+    assert bring_rows(emptied, "workers", tmp_path, workers, **free).written
+
+    sizes = come_back(emptied, tmp_path, ending, Datum.WGS84, CodeScheme.FREE)
+
+    assert [sizes[noun] for noun in Noun] == [2, 2, 4, 1, 4, 2]
+
+
+def come_back(
+    connection: Connection,
+    folder: Path,
+    ending: str,
+    datum: Datum,
+    scheme: CodeScheme = CodeScheme.STANDARD,
+) -> dict[Noun, int]:
     """Exports, imports over the same and then into nothing, and finds the same; gives the sizes."""
-    options = ImportOptions(datum=datum, valid_from=LATER)
+    options = ImportOptions(datum=datum, valid_from=LATER, code_scheme=scheme)
     before, shapes_before = contents(connection), shapes(connection)
     paths = {noun: folder / f"{noun}{ending}" for noun in Noun}
     sizes = {noun: export_file(connection, noun, path, datum=datum) for noun, path in paths.items()}

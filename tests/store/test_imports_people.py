@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection
 
+from gridmap.store.imports import CodeScheme
 from tests.store.importing import (
     COMMUNITY,
     FIRST_DAY,
@@ -335,6 +336,31 @@ def test_faulty_sponsorships_are_named(settled: Connection, tmp_path: Path) -> N
         (8, "missing-value"),
         (8, "bad-value"),
     ]
+
+
+def test_a_code_of_several_districts_wants_the_district_and_one_that_has_it(
+    settled: Connection, tmp_path: Path
+) -> None:
+    free = {"code_scheme": CodeScheme.FREE}
+    east = [("code", "name"), ("east", "东")]
+    bring_rows(settled, "regions", tmp_path, east, **free)
+    elsewhere = [grid(5, code=GRID, community="east")]
+    assert bring_features(settled, "grids", tmp_path, elsewhere, **free).written
+    rows = [
+        ("sponsor", "grid", "building", "district"),
+        ("A", GRID, "", ""),
+        ("A", GRID, "", "west"),
+        ("A", "", BUILDING, "east"),
+    ]
+
+    summary = bring_rows(settled, "sponsorships", tmp_path, rows)
+
+    assert [problem.message for problem in summary.problems] == [
+        f"several districts have a grid {GRID}",
+        f"grid {GRID} is not in district west",
+        f"building {BUILDING} is not in district east",
+    ]
+    assert "column district" in summary.problems[0].remedy
 
 
 def test_a_row_with_one_fault_is_refused_for_that_one_only(

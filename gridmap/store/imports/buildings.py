@@ -264,15 +264,16 @@ class BuildingImporter:
         for row, code, first in run.sql(
             """
             WITH first AS (
-                SELECT code, min(file_row) AS file_row
+                SELECT district_code, code, min(file_row) AS file_row
                 FROM staged
-                GROUP BY code
+                GROUP BY district_code, code
                 HAVING count(*) > 1
             )
             SELECT again.file_row, again.code, staged.file_row
             FROM first
             JOIN staged USING (file_row)
-            JOIN staged AS again ON again.code = first.code
+            JOIN staged AS again
+              ON again.district_code = first.district_code AND again.code = first.code
             WHERE (
                 again.community_code, again.name, again.compound, again.households,
                 again.source_longitude, again.source_latitude, again.footprint

@@ -145,6 +145,7 @@ FIELDS: Mapping[Noun, tuple[Field, ...]] = {
             ("楼栋编码", "楼栋代码", "楼栋编号", "楼房编码", "building_code", "楼栋"),
         ),
         Field("grid", code_of, ("网格编码", "网格代码", "网格编号", "grid_code", "网格")),
+        Field("district", code_of, ("区县代码", "区县编码", "district_code")),
         Field("valid_from", date_of, ("包保开始日期", *_BEGIN)),
         Field("valid_to", date_of, ("包保结束日期", *_END)),
     ),

@@ -2,7 +2,7 @@
 
 Sponsor, building or grid, and the first day say which sponsorship a row means; a row that does not
 say its first day means the one that holds on the import's day, if there is one. Its last day may be
-set later.
+set later. The district is needed only where several have a building or grid of that code.
 
 A building or grid has one sponsor at a time. A row that means no kept sponsorship begins one; and
 of the kept one that holds on its first day,
@@ -33,6 +33,7 @@ class SponsorshipImporter:
         "sponsor_code": "text",
         "building_code": "text",
         "grid_code": "text",
+        "named_district_code": "text",
         "district_code": "text",
         "valid_from": "date",
         "is_dated": "boolean",
@@ -62,6 +63,7 @@ class SponsorshipImporter:
             rows.codes,
             buildings,
             grids,
+            rows.values["district"],
             [None] * len(rows.codes),
             *begins(run, rows),
             rows.values["valid_to"],
@@ -93,33 +95,63 @@ class SponsorshipImporter:
         self._judge()
         for code in ("building_code", "grid_code"):
             refuse_repeated(
-                run, code, "sponsor_code", "begins_on", table="judged", code="sponsor_code"
+                run,
+                code,
+                "district_code",
+                "sponsor_code",
+                "begins_on",
+                table="judged",
+                code="sponsor_code",
             )
         drop_refused(run, "judged")
         self._refuse_two_at_a_time()
 
     def _find_district(self, target: str, table: str) -> None:
-        """Served by the table's index on the code."""
+        """The one that the row names, else the only one that has its building or grid.
+
+        Served by the table's index on the code.
+        """
         run = self.run
         run.sql(
             f"""
             UPDATE staged
             SET district_code = (
-                SELECT min(district_code) FROM {table} WHERE {table}.code = staged.{target}_code
+                SELECT min(district_code)
+                FROM {table}
+                WHERE {table}.code = staged.{target}_code
+                  AND {table}.district_code
+                      = COALESCE(staged.named_district_code, {table}.district_code)
             )
             WHERE {target}_code IS NOT NULL
             """
         )
+        for row, sponsor, code, named in run.sql(
+            f"""
+            SELECT file_row, sponsor_code, {target}_code, named_district_code
+            FROM staged
+            WHERE named_district_code IS NOT NULL
+              AND district_code IS NULL
+              AND EXISTS (SELECT 1 FROM {table} WHERE {table}.code = staged.{target}_code)
+            """
+        ):
+            run.refuse(
+                row,
+                sponsor,
+                Kind.UNKNOWN_CODE,
+                f"{target} {code} is not in district {named}",
+                f"Correct the {target} or the district, or leave the district empty.",
+            )
         for row, sponsor, code in run.sql(
             f"""
             SELECT file_row, sponsor_code, {target}_code
             FROM staged
-            WHERE EXISTS (
-                SELECT 1
-                FROM {table}
-                WHERE {table}.code = staged.{target}_code
-                  AND {table}.district_code > staged.district_code
-            )
+            WHERE named_district_code IS NULL
+              AND EXISTS (
+                  SELECT 1
+                  FROM {table}
+                  WHERE {table}.code = staged.{target}_code
+                    AND {table}.district_code > staged.district_code
+              )
             """
         ):
             run.refuse(
@@ -127,7 +159,7 @@ class SponsorshipImporter:
                 sponsor,
                 Kind.UNKNOWN_CODE,
                 f"several districts have a {target} {code}",
-                f"Give each {target} a code of its own.",
+                "Say which in a column district, by the district's code.",
             )
 
     def _judge(self) -> None:
