@@ -389,7 +389,8 @@ def _shape_fault(geometry: Any) -> _Fault:
 def _mended(geometry: Any) -> tuple[Any, str]:
     """A valid MultiPolygon or Polygon in place of an invalid one and how it differs, or None."""
     scale = np.column_stack(metres_per_degree(shapely.get_coordinates(geometry)[:, 1].mean()))
-    parts = shapely.get_parts(geometry)
+    given = shapely.get_parts(geometry)
+    parts = np.array([_without_holes_outside(part) for part in given], dtype=np.object_)
     outcome = [_mended_part(part) for part in parts]
     kept = [part for part in outcome if part is not None]
     if not kept:
@@ -401,11 +402,17 @@ def _mended(geometry: Any) -> tuple[Any, str]:
     lost = np.array([part is None for part in outcome])
     if any(_positions(ring) < 3 for ring in shapely.get_rings(parts[~lost])):
         changes.append("holes of fewer than three points dropped")
+    outside = int(
+        (shapely.get_num_interior_rings(given) - shapely.get_num_interior_rings(parts)).sum()
+    )
+    if outside:
+        holes = "1 hole" if outside == 1 else f"{outside} holes"
+        changes.append(f"{holes} outside the outer ring dropped")
     if len(kept) < len(parts):
         changes.append(f"{len(kept)} of {len(parts)} parts kept, the others had no area")
     before, after = (
         float(shapely.area(shapely.transform(shape, lambda pairs: pairs * scale)))
-        for shape in (geometry, mended)
+        for shape in (shapely.multipolygons(parts), mended)
     )
     if abs(after - before) < 0.05:
         changes.append(f"area still {after:,.1f} m2")
@@ -423,6 +430,27 @@ def _mended_part(polygon: Any) -> Any:
         return None
     mended = shapely.Polygon(shell, [hole for hole in holes if _positions(hole) >= 3])
     return _made_valid(mended)
+
+
+def _without_holes_outside(polygon: Any) -> Any:
+    """The polygon without holes that share no area with what its outer ring encloses.
+
+    They take nothing away, and `make_valid` would make land of them.
+    """
+    shell, *holes = shapely.get_rings(polygon)
+    land = _area_of(shell)
+    areas = [_area_of(hole) for hole in holes]
+    kept = [
+        hole
+        for hole, area in zip(holes, areas, strict=True)
+        if land is None or area is None or shapely.relate_pattern(land, area, "T********")
+    ]
+    return polygon if len(kept) == len(holes) else shapely.Polygon(shell, kept)
+
+
+def _area_of(ring: Any) -> Any:
+    """What a ring encloses; None where that is nothing."""
+    return _made_valid(shapely.Polygon(ring)) if _positions(ring) >= 3 else None
 
 
 def _positions(ring: Any) -> int:

@@ -268,6 +268,23 @@ def test_a_collapsed_hole_is_dropped_and_said() -> None:
     assert "holes" in told.remedy
 
 
+@pytest.mark.parametrize("east", [0.2, 0.1], ids=["apart", "touching"])
+def test_a_hole_outside_its_ring_is_dropped_and_never_becomes_land(east: float) -> None:
+    outside = [(longitude + east, latitude) for longitude, latitude in SQUARE]
+    inside = [(130.05, 47.05), (130.06, 47.05), (130.06, 47.06), (130.05, 47.05)]
+    assert refusal(wkb(SQUARE, inside, outside)).kind is Kind.SELF_CROSSING
+    mended, told = repaired(wkb(SQUARE, inside, outside))
+    assert mended.equals(shapely.Polygon(SQUARE, [inside]))
+    assert "1 hole outside the outer ring dropped, area still" in told.remedy
+
+
+def test_a_hole_across_its_ring_takes_away_what_lies_inside() -> None:
+    across = [(longitude + 0.05, latitude) for longitude, latitude in SQUARE]
+    mended, told = repaired(wkb(SQUARE, across))
+    assert mended.equals(shapely.Polygon(SQUARE).difference(shapely.Polygon(across)))
+    assert "dropped" not in told.remedy
+
+
 @pytest.mark.parametrize(
     "ring",
     [
