@@ -390,6 +390,7 @@ def _mended(geometry: Any) -> tuple[Any, str]:
     """A valid MultiPolygon or Polygon in place of an invalid one and how it differs, or None."""
     scale = np.column_stack(metres_per_degree(shapely.get_coordinates(geometry)[:, 1].mean()))
     given = shapely.get_parts(geometry)
+    given = given[~shapely.is_empty(given)]
     parts = np.array([_without_holes_outside(part) for part in given], dtype=np.object_)
     outcome = [_mended_part(part) for part in parts]
     kept = [part for part in outcome if part is not None]

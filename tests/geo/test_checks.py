@@ -122,6 +122,12 @@ def test_empty_parts_are_left_out() -> None:
     assert len(polygon.geoms) == 1
 
 
+def test_an_empty_part_does_not_hinder_a_repair() -> None:
+    bow = shapely.Polygon([(130, 47), (132, 49), (132, 47), (130, 49)])
+    mended, _ = repaired(shapely.MultiPolygon([shapely.Polygon(), bow]).wkb)
+    assert mended.equals(repaired(bow.wkb)[0])
+
+
 def test_repeated_points_are_no_problem() -> None:
     assert check(wkb([*SQUARE[:2], *SQUARE[1:]])).problems == []
 
