@@ -255,8 +255,8 @@ def _columns(source: Source, table: pa.RecordBatch, without: set[str]) -> dict[s
     for name, array in zip(table.schema.names, table.columns, strict=True):
         if name in without or (source.driver == "LIBKML" and name in _KML_STYLE):
             continue
-        heading = name.strip("\ufeff \t\r\n\u3000")
-        if heading in columns:
+        heading = source.headings.get(name, name).strip("\ufeff \t\r\n\u3000")
+        if heading in columns and name not in source.headings:
             raise Invalid(
                 f"{source.name} has two columns named {heading!r} but for blanks around them. "
                 "Rename one."
@@ -265,6 +265,10 @@ def _columns(source: Source, table: pa.RecordBatch, without: set[str]) -> dict[s
         if source.driver == "FlatGeobuf" and pa.types.is_timestamp(array.type):
             # The format knows no dates; writers make them midnights.
             values = [_date_if_midnight(value) for value in values]
+        if heading in columns:
+            # KML may give a name to typed data of some placemarks and to untyped ones of others.
+            beside = zip(columns[heading], values, strict=True)
+            values = [other if value is None else value for value, other in beside]
         columns[heading] = values
     return columns
 

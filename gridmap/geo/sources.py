@@ -1,8 +1,8 @@
 """What GDAL is to open: a file as it is, or a copy of it unpacked and in an encoding it takes.
 
 GDAL could look into archives itself, but it does not know the names that Chinese Windows gives to
-files in them, nor any encoding of KML but UTF-8, and it reads the missing end of a Shapefile as
-empty rows.
+files in them, nor any encoding of KML but UTF-8, nor Chinese names of KML's untyped data, and it
+reads the missing end of a Shapefile as empty rows.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ import struct
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from html import unescape
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -37,13 +39,17 @@ _FORMAT_NAMES = {"GPKG": "GeoPackage", "ESRI Shapefile": "Shapefile", "LIBKML": 
 
 
 class Source(NamedTuple):
-    """What GDAL is to open, and the name by which its owner knows it."""
+    """What GDAL is to open, and the name by which its owner knows it.
+
+    `headings`: what columns are called in truth that go by stand-ins in `path`.
+    """
 
     path: Path
     name: str
     driver: str
     layer: str | None
     encoding: str | None
+    headings: Mapping[str, str] = MappingProxyType({})
 
 
 def source_of(
@@ -67,7 +73,8 @@ def source_of(
         return Source(path, name, driver, layer, encoding)
     if driver == "LIBKML":
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gridmap-")))
-        return Source(_utf8_kml(path, ending, folder, encoding), name, driver, layer, None)
+        path, headings = _with_plain_names(_utf8_kml(path, ending, folder, encoding), folder)
+        return Source(path, name, driver, layer, None, headings)
     return Source(path, name, driver, layer, None)
 
 
@@ -115,6 +122,9 @@ _LARGEST_MEMBER = 1 << 32
 _SHAPEFILE_PARTS = (".shp", ".shx", ".dbf")
 _SHAPEFILE_EXTRAS = (".prj", ".cpg")
 _XML_ENCODING = re.compile(r"""(<\?xml[^>]*?encoding\s*=\s*["'])([^"']*)""")
+
+_DATA_NAME = re.compile(rb"""(<(?:\w+:)?Data\s(?:[^<>]*?\s)?name\s*=\s*)("[^"]*"|'[^']*')""")
+_PLAIN_NAME = re.compile("[A-Za-z0-9_]*")
 
 
 def _shapefile_parts(path: Path, name: str) -> dict[str, Path]:
@@ -275,6 +285,29 @@ def _utf8_kml(path: Path, ending: str, folder: Path, encoding: str | None) -> Pa
         except UnicodeDecodeError as error:
             raise Invalid(f"{path.name} is not {codec} text: {error.reason}.") from error
     return folder / "utf8.kml"
+
+
+def _with_plain_names(path: Path, folder: Path) -> tuple[Path, dict[str, str]]:
+    """The KML, or a copy in which untyped data go by stand-ins, and what those stand for.
+
+    GDAL makes an underscore of each byte of such a name that is no ASCII letter or digit, so that
+    网格编码 and 网格名称 become one column, with the values of the latter.
+    """
+    stand_ins: dict[str, str] = {}
+
+    def plain(match: re.Match[bytes]) -> bytes:
+        name = unescape(match[2][1:-1].decode(errors="replace")).strip()
+        if _PLAIN_NAME.fullmatch(name):
+            return match[0]
+        stand_in = stand_ins.setdefault(name, f"gridmap_data_{len(stand_ins) + 1}")
+        return b'%b"%b"' % (match[1], stand_in.encode())
+
+    changed = _DATA_NAME.sub(plain, path.read_bytes())
+    if not stand_ins:
+        return path, {}
+    copy = folder / "named.kml"
+    copy.write_bytes(changed)
+    return copy, {stand_in: name for name, stand_in in stand_ins.items()}
 
 
 def _unknown_layer(source: str, layer: str | None, names: Iterable[str]) -> Invalid:

@@ -134,6 +134,39 @@ class TestWhatIsInAFile:
         assert found.columns.keys().isdisjoint({"tessellate", "visibility", "drawOrder"})
         assert raw(found) == [polygon(SQUARE)]
 
+    @pytest.mark.parametrize("ending", [".kml", ".kmz"])
+    @pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
+    def test_untyped_data_of_kml_keep_their_chinese_names(
+        self, tmp_path: Path, encoding: str, ending: str
+    ) -> None:
+        def untyped(**values: str) -> str:
+            data = "".join(
+                f'<Data  name="{name}"><displayName>x</displayName><value>{value}</value></Data>'
+                for name, value in values.items()
+            )
+            return f"<Placemark><ExtendedData>{data}</ExtendedData></Placemark>"
+
+        second = untyped(网格名称="丙&amp;丁").replace("网格名称", "&#32593;格名称")
+        text = kml(untyped(网格编码="07", 网格名称="乙", n="3"), second, declared=encoding)
+        path = tmp_path / f"a{ending}"
+        if ending == ".kml":
+            path.write_text(text, encoding=encoding)
+        else:
+            with zipfile.ZipFile(path, "w") as archive:
+                archive.writestr("doc.kml", text.encode(encoding))
+        found = read(path).columns
+        assert found["网格编码"] == ["07", None]
+        assert found["网格名称"] == ["乙", "丙&丁"]
+        assert found["n"] == ["3", None]
+        assert not [name for name in found if "__" in name or "gridmap" in name]
+
+    def test_a_name_of_typed_and_untyped_data_in_kml_is_one_column(self, tmp_path: Path) -> None:
+        typed = kml(placemark(SQUARE, name="甲", code="1")).replace("'code'", "'编码'")
+        untyped = "<ExtendedData><Data name='编码'><value>2</value></Data></ExtendedData>"
+        text = typed.replace("</Folder>", f"<Placemark>{untyped}</Placemark></Folder>")
+        (tmp_path / "a.kml").write_text(text, encoding="utf-8")
+        assert read(tmp_path / "a.kml").columns["编码"] == ["1", "2"]
+
     def test_kmz_is_unpacked(self, tmp_path: Path) -> None:
         with zipfile.ZipFile(tmp_path / "a.kmz", "w") as archive:
             archive.writestr("files/doc.kml", kml(placemark(SQUARE, name="网格", code="1")))
