@@ -43,6 +43,27 @@ BUILDINGS = """编码,名称,经度,纬度,户数,管理方式
 """
 
 
+INTERRUPTED = """
+import os, signal, sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "numpy":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Finder())
+from gridmap.__main__ import main
+main()
+"""
+
+
+def test_ctrl_c_while_the_program_is_loaded_is_quiet() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, timeout=120
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
+
+
 class TestLocate:
     def test_a_point_is_answered_in_the_terminal(self, demo_url: str) -> None:
         answer = run("locate", 130.287, 47.36, "--datum", "WGS84", DATABASE_URL=demo_url)
