@@ -37,6 +37,7 @@ from gridmap.api.terminal import (
 from gridmap.errors import GridmapError, Invalid, Unavailable
 from gridmap.geo.datums import Datum
 from gridmap.schema.context import Context
+from gridmap.schema.points import PointInput, wgs84_position
 from gridmap.schema.root import schema as graphql_schema
 from gridmap.store import imports
 from gridmap.store.cluster import private_cluster
@@ -234,6 +235,10 @@ def locate(
 ) -> None:
     """Which grid and which sponsor answer for this point."""
     settings = settings_from_environment()
+    # Refused here already: what is no number cannot be put into a query.
+    wgs84_position(
+        PointInput(longitude=longitude, latitude=latitude, datum=datum, accuracy=accuracy)
+    )
     point = {
         "longitude": longitude,
         "latitude": latitude,

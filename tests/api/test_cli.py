@@ -95,6 +95,17 @@ class TestLocate:
         assert "exchanged" in answer.stderr
         assert "Traceback" not in answer.stderr
 
+    @pytest.mark.parametrize(
+        "asked", [("nan", 31), (120, "inf"), (120, 31, "--accuracy", "nan")], ids=str
+    )
+    def test_what_is_no_number_is_refused_with_a_reason(
+        self, demo_url: str, asked: tuple[object, ...]
+    ) -> None:
+        answer = run("locate", *asked, "--datum", "WGS84", DATABASE_URL=demo_url)
+        assert answer.returncode == 2
+        assert re.match(r"gridmap: (longitude .* must be finite|accuracy is nan)", answer.stderr)
+        assert len(answer.stderr.splitlines()) == 1
+
 
 class TestImport:
     def test_a_good_file_is_taken_in_and_counted(self, demo_url: str, tmp_path: Path) -> None:
