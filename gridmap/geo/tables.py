@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from itertools import chain, islice
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from python_calamine import CalamineError, CalamineWorkbook
 
@@ -48,6 +48,8 @@ def read_xlsx(
 
     Whole numbers come as int, dates without a time of day as date, empty cells as None, durations
     and times as text. Rows with nothing in them are passed over. A row's number is the sheet's.
+    Text or a date in a cell that is merged over several rows counts for each that has something of
+    its own; a number does not, for it may be what they come to together.
     The sheet is loaded whole. Raises Invalid as `read_csv` does, and for a sheet that is not there.
     """
     try:
@@ -63,11 +65,13 @@ def read_xlsx(
             found = book.get_sheet_by_name(sheet or names[0])
             # The heading's height and width matter: keep what is empty above and left of it.
             cells = found.to_python(skip_empty_area=False)
+            merged = found.merged_cell_ranges or ()
     except (CalamineError, OSError) as error:
         raise Invalid(
             f"{path.name} cannot be read as XLSX: {error}. Open it in a spreadsheet program and "
             "save it as .xlsx."
         ) from error
+    _fill_down(cells, merged)
     records = ((number, [_cell(value) for value in row]) for number, row in enumerate(cells, 1))
     yield from _in_batches(path.name, "row", records, batch_size, recognised)
 
@@ -77,6 +81,20 @@ _HEADING_WITHIN = 10
 
 # A boundary of some 400,000 vertices as WKT; a missing quotation mark then stops the reading soon.
 _LARGEST_VALUE = 1 << 24
+
+
+def _fill_down(
+    cells: list[list[Any]], merged: Iterable[tuple[tuple[int, int], tuple[int, int]]]
+) -> None:
+    """Gives each row what a cell merged over it shows; a row with nothing of its own stays so."""
+    has_own = [any(value != "" for value in row) for row in cells]
+    for (top, left), (bottom, _) in merged:
+        # What is merged may reach beyond what is filled.
+        value = cells[top][left] if top < len(cells) and left < len(cells[top]) else None
+        if isinstance(value, str | date):
+            for row in range(top + 1, min(bottom + 1, len(cells))):
+                if has_own[row] and cells[row][left] == "":
+                    cells[row][left] = value
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -266,6 +266,32 @@ class TestXLSX:
         path = sheet(tmp_path / "a.xlsx", [], [None, "a", "b"], [None, 1, 2], [None, 3, None])
         assert read(path) == ([3, 4], {"a": [1, 3], "b": [2, None]})
 
+    def test_a_cell_merged_over_rows_counts_for_each_of_them(self, tmp_path: Path) -> None:
+        with xlsxwriter.Workbook(tmp_path / "a.xlsx") as book:
+            page = book.add_worksheet()
+            day = book.add_format({"num_format": "yyyy-mm-dd"})
+            page.merge_range("A1:E1", "楼栋一览")
+            for column, heading in enumerate(["小区", "编码", "户数", "起", "注"]):
+                page.merge_range(1, column, 2, column, heading)
+            for row, code in enumerate("abcd", 3):
+                page.write(row, 1, code)
+            page.merge_range("A4:A6", "唐家巷小区")
+            page.merge_range("C4:C6", 60)
+            page.merge_range("D4:D5", "")
+            page.write_datetime("D4", date(2024, 1, 2), day)
+            page.merge_range("B8:B9", "e")
+            page.merge_range("E5:E20", "备注")
+        assert read(tmp_path / "a.xlsx", recognised=recognised) == (
+            [4, 5, 6, 7, 8],
+            {
+                "小区": ["唐家巷小区"] * 3 + [None] * 2,
+                "编码": ["a", "b", "c", "d", "e"],
+                "户数": [60, None, None, None, None],
+                "起": [date(2024, 1, 2)] * 2 + [None] * 3,
+                "注": [None] + ["备注"] * 4,
+            },
+        )
+
     def test_the_first_sheet_is_read_unless_another_is_named(self, tmp_path: Path) -> None:
         with xlsxwriter.Workbook(tmp_path / "a.xlsx") as book:
             for name in ("网格", "楼房"):
