@@ -7,6 +7,7 @@ colour is a `Text`.
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,7 +32,7 @@ def plain_console(*, stderr: bool = False) -> Console:
 
 def print_complaint(console: Console, message: str) -> None:
     """What went wrong, in one line however long."""
-    console.print(Text.assemble(("gridmap:", "red"), f" {message}"), soft_wrap=True)
+    console.print(Text.assemble(("gridmap:", "red"), f" {_visible(message)}"), soft_wrap=True)
 
 
 @contextmanager
@@ -62,7 +63,8 @@ def print_summary(console: Console, summary: Summary, *, dry_run: bool) -> None:
     for problem in summary.problems:
         _print_problem(console, problem)
     if summary.ignored_columns:
-        console.print(f"Ignored columns: {', '.join(summary.ignored_columns)}", soft_wrap=True)
+        ignored = _visible(", ".join(summary.ignored_columns))
+        console.print(f"Ignored columns: {ignored}", soft_wrap=True)
     kinds = Counter(problem.severity for problem in summary.problems)
     counts = summary.counts
     if summary.errors:
@@ -114,12 +116,24 @@ def _print_problem(console: Console, problem: Problem) -> None:
     console.print(
         Text.assemble(
             (problem.severity, _COLOURS[problem.severity]),
-            f"{row}{code} ",
+            f"{row}{_visible(code)} ",
             (problem.kind, "dim"),
-            f": {_sentence(problem.message)} {problem.remedy}",
+            _visible(f": {_sentence(problem.message)} {problem.remedy}"),
         ),
         soft_wrap=True,
     )
+
+
+def _visible(text: str) -> str:
+    """The text with escapes for what cannot be seen, or would turn round what stands beside it."""
+    return "".join(
+        each.encode("unicode_escape").decode() if unicodedata.category(each) in _UNSEEN else each
+        for each in text
+    )
+
+
+# Not private use and unassigned: rare Chinese characters are found there.
+_UNSEEN = frozenset(["Cc", "Cf", "Cs", "Zl", "Zp"])
 
 
 def _sentence(words: str) -> str:

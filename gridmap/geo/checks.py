@@ -6,7 +6,9 @@ once something is wrong with it, to find words for its owner.
 
 from __future__ import annotations
 
+import math
 import re
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -65,8 +67,8 @@ def check_geometries(
     given = np.empty(len(geometries), dtype=np.object_)
     given[:] = geometries
     limits = box or _EARTH
-    # Comparing coordinates that are no numbers is the point here, not a mishap to warn of.
-    with np.errstate(invalid="ignore"):
+    # Coordinates that are no numbers, or too large ones, are the point here, not to be warned of.
+    with np.errstate(invalid="ignore", over="ignore"):
         read = _read(given)
         fine = _fits(read, wanted) & _within(shapely.bounds(read), limits)
         fine[fine] = shapely.is_valid(read[fine])
@@ -99,6 +101,8 @@ _ECCENTRICITY_SQUARED = 0.006_694_379_990_141_3
 _EARTH = Bounds(-180.0, -90.0, 180.0, 90.0)
 _STRIP_METRES = 1.0
 _OR_REPAIR = ", or import with --repair"
+_A_NUMBER = "Replace it by a position in degrees, or remove that point."
+_NANS = [struct.pack(f"{order}d", sign * math.nan) for order in "<>" for sign in (1, -1)]
 _PLACE = re.compile(r"(.*)\[(\S+) (\S+)\]")
 # GEOS's words for a bad shape, in the owner's.
 _REASONS = {
@@ -238,13 +242,9 @@ def _faults(
         return
     geometry = shapely.force_2d(geometry)
     coordinates = shapely.get_coordinates(geometry)
-    infinite = ~np.isfinite(coordinates).all(axis=1)
-    if infinite.any():
-        yield _Fault(
-            Kind.NOT_FINITE,
-            f"a coordinate is not a finite number: {_place(coordinates[infinite][0])}",
-            "Replace it by a position in degrees, or remove that point.",
-        )
+    not_finite = _number_fault(coordinates)
+    if not_finite:
+        yield not_finite
         return
     misplaced = _position_fault(geometry, coordinates, box)
     if misplaced:
@@ -262,6 +262,12 @@ def _reading_fault(value: Any) -> _Fault:
             Kind.NULL_GEOMETRY,
             "the row has no geometry",
             "Give the row a geometry, or remove the row.",
+        )
+    if value == b"":
+        return _Fault(
+            Kind.UNREADABLE_GEOMETRY,
+            "the geometry's coordinates are not pairs of numbers, or not nested as its type wants",
+            "Write the file anew from its source; the geometry is damaged.",
         )
     if not isinstance(value, (bytes, str)):
         return _Fault(
@@ -283,12 +289,17 @@ def _reading_fault(value: Any) -> _Fault:
     closed = reader(value, on_invalid="fix")
     if "do not form a closed" in reason:
         if closed is None:
+            # What is no number equals nothing, not even itself where a ring comes back to it.
+            if _holds_no_number(value):
+                return _Fault(Kind.NOT_FINITE, "a coordinate is not a finite number", _A_NUMBER)
             return _Fault(
                 Kind.UNCLOSED_RING,
-                "a ring's last point is not its first, and its points cannot close it: they are "
-                "too few or not numbers",
+                "a ring's last point is not its first, and it has too few points to be closed",
                 "Draw the ring anew.",
             )
+        not_finite = _number_fault(shapely.get_coordinates(closed))
+        if not_finite:
+            return not_finite
         where = ""
         if shapely.get_num_coordinates(closed) == len(shapely.get_parts(closed)[0].exterior.coords):
             ends = shapely.get_coordinates(closed)
@@ -307,10 +318,30 @@ def _reading_fault(value: Any) -> _Fault:
             "Give the ring at least three different points, or remove it.",
         )
     shown = value[:24].hex() if isinstance(value, bytes) else value[:60]
+    # The reason may quote the whole value.
+    reason = reason.partition(":")[0]
     return _Fault(
         Kind.UNREADABLE_GEOMETRY,
         f"the geometry cannot be read ({reason}): it begins with “{shown}”",
         "Write the file anew from its source; the geometry is damaged or no WKB or WKT.",
+    )
+
+
+def _holds_no_number(value: bytes | str) -> bool:
+    """Whether a damaged WKB or WKT has a NaN in it; by its looks, since nothing can read it."""
+    if isinstance(value, str):
+        return "nan" in value.casefold()
+    return any(number in value for number in _NANS)
+
+
+def _number_fault(coordinates: Floats) -> _Fault | None:
+    infinite = ~np.isfinite(coordinates).all(axis=1)
+    if not infinite.any():
+        return None
+    return _Fault(
+        Kind.NOT_FINITE,
+        f"a coordinate is not a finite number: {_place(coordinates[infinite][0])}",
+        _A_NUMBER,
     )
 
 

@@ -37,6 +37,20 @@ def test_an_import_shows_names_and_messages_as_they_stand(
     assert last.startswith(f"{odd}.csv: ")
 
 
+def test_what_cannot_be_seen_is_shown_by_its_number(
+    console: Console, capsys: pytest.CaptureFixture[str]
+) -> None:
+    problem = Problem(3, "12\u202e34", Kind.BAD_CODE, "no\x00 \x1b[31mred\n", "Mend it\ue000.")
+    summary = Summary(Noun.GRIDS, "a.csv", 9, Counts(), (problem,), ("甲\u200b乙",), False)
+
+    print_summary(console, summary, dry_run=False)
+
+    first, ignored, _ = capsys.readouterr().out.splitlines()
+    told = r"no\x00 \x1b[31mred\n."
+    assert first == f"error row 3 12\\u202e34 bad-code: {told} Mend it\ue000."
+    assert ignored == r"Ignored columns: 甲\u200b乙"
+
+
 @pytest.mark.parametrize("odd", ODD)
 def test_a_location_shows_names_as_they_stand(
     console: Console, capsys: pytest.CaptureFixture[str], odd: str

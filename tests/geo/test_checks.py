@@ -157,7 +157,7 @@ def test_a_problem_names_its_row_and_code() -> None:
             "curved",
         ),
         (b"no geometry at all", Kind.UNREADABLE_GEOMETRY, b"no geom".hex()),
-        (b"", Kind.UNREADABLE_GEOMETRY, "cannot be read"),
+        (b"", Kind.UNREADABLE_GEOMETRY, "not pairs of numbers"),
         (wkb(SQUARE)[:-5], Kind.UNREADABLE_GEOMETRY, "cannot be read"),
         ("POLYGON ((130 47, 131", Kind.UNREADABLE_GEOMETRY, "POLYGON ((130 47, 131"),
         (17, Kind.UNREADABLE_GEOMETRY, "int"),
@@ -165,7 +165,10 @@ def test_a_problem_names_its_row_and_code() -> None:
         (wkb([(130, 47)] * 5), Kind.TOO_FEW_POINTS, "longitude 130, latitude 47"),
         (wkb([(130, 47), (131, NAN), (131, 48), (130, 47)]), Kind.NOT_FINITE, "latitude nan"),
         (wkb([(130, 47), (INF, 47), (131, 48), (130, 47)]), Kind.NOT_FINITE, "longitude inf"),
-        (wkb([(NAN, 47), (131, 47), (131, 48), (NAN, 47)]), Kind.UNCLOSED_RING, "not numbers"),
+        (wkb([(NAN, 47), (131, 47), (131, 48), (NAN, 47)]), Kind.NOT_FINITE, "not a finite"),
+        (wkb([(NAN, 47), (131, 47), (131, 48), (130, 48)]), Kind.NOT_FINITE, "not a finite"),
+        (wkb([(130, 47), (131, 47), (131, 48), (130, NAN)]), Kind.NOT_FINITE, "latitude nan"),
+        ("POLYGON ((nan 47, 131 47, 131 48, nan 47))", Kind.NOT_FINITE, "not a finite"),
         ("POLYGON ((-110 45, -109 45, -109 46, -110 45))", Kind.OUTSIDE_CHINA, "longitude -110"),
         (
             "POLYGON ((130 47, 140.5 47, 131 48, 130 47))",
@@ -186,6 +189,10 @@ def test_what_cannot_be_mended_is_refused_with_its_value(
     assert problem.kind is kind
     assert said in problem.message
     assert "--repair" not in problem.remedy
+
+
+def test_a_damaged_geometry_is_shown_by_its_beginning_only() -> None:
+    assert len(refusal("01" * 500).message) < 150
 
 
 def test_a_position_abroad_names_the_option_that_allows_it() -> None:
