@@ -6,6 +6,8 @@ import gzip
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import shapely
 from sqlalchemy import Connection
@@ -13,7 +15,7 @@ from sqlalchemy import Connection
 from gridmap.demo import DEMO_DATUM, DEMO_FILES, write_demo
 from gridmap.geo.datums import Datum
 from gridmap.geo.problems import Severity
-from tests.store.importing import bring, counts, found
+from tests.store.importing import COMMUNITY, bring, bring_rows, cell, counts, found
 
 COUNTIES = Path(__file__).parent.parent / "data" / "us_counties_10m.geojson.gz"
 
@@ -78,3 +80,23 @@ def test_counties_are_whole_when_repaired_and_unchanged_when_repaired_again(
     assert found(connection, f"SELECT count(*) FROM {noun} WHERE ST_IsValid(boundary)") == [(3231,)]
     again = bring(connection, noun, counties, code_scheme="free", repair=True)
     assert counts(again) == (0, 0, 3231)
+
+
+def test_a_parquet_file_without_its_metadata_and_a_table_of_postgis_bring_their_outlines(
+    district: Connection, tmp_path: Path
+) -> None:
+    outlines = [shapely.Polygon(cell(number)) for number in (1, 2)]
+    codes = [f"{COMMUNITY}{number:03}" for number in (1, 2)]
+    plain = pa.table({"code": codes, "name": codes, "geom": shapely.to_wkb(outlines).tolist()})
+    pq.write_table(plain, tmp_path / "grids.parquet")
+    written = found(
+        district,
+        f"SELECT ST_GeomFromText('{outlines[0]}', 4326), ST_GeomFromText('{outlines[1]}', 4326)",
+    )[0]
+    rows = [("code", "name", "geom"), *zip(codes, codes, written, strict=True)]
+
+    assert counts(bring(district, "grids", tmp_path / "grids.parquet")) == (2, 0, 0)
+    assert counts(bring_rows(district, "grids", tmp_path, rows)) == (0, 0, 2)
+    kept = found(district, "SELECT boundary FROM grids ORDER BY code")
+    for (wkb,), outline in zip(kept, outlines, strict=True):
+        assert shapely.from_wkb(wkb).equals(outline)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -61,13 +62,22 @@ def as_wkb(geometries: Geometries) -> list[bytes | None]:
 
 
 def texts(cells: list[str | None]) -> Geometries:
-    """Geometries written in a table's column, as WKT or GeoJSON, in the form `checked` takes."""
+    """Geometries written in a table's column, in the form `checked` takes.
+
+    As WKT, as GeoJSON, or as WKB in hexadecimal digits, which is how PostGIS writes its columns and
+    how a Parquet file without GeoParquet's metadata comes.
+    """
     given: Geometries = np.array(cells, dtype=object)
     for i, cell in enumerate(cells):
-        if cell is not None and cell.startswith("{"):
+        if cell is None:
+            continue
+        if cell.startswith("{"):
             geometry = shapely.from_geojson(cell, on_invalid="ignore")
             if geometry is not None:
                 given[i] = shapely.to_wkb(geometry)
+        elif cell.startswith(("00", "01")):
+            with suppress(ValueError):
+                given[i] = bytes.fromhex(cell)
     return given
 
 
