@@ -130,7 +130,10 @@ class _Fault:
 
 def _read(given: Geometries) -> Geometries:
     read = np.full(len(given), None, dtype=np.object_)
+    kinds = set(map(type, given))
     for kind, reader in ((bytes, shapely.from_wkb), (str, shapely.from_wkt)):
+        if kind not in kinds:
+            continue
         which = np.fromiter((isinstance(value, kind) for value in given), bool, len(given))
         try:
             read[which] = reader(given[which], on_invalid="ignore")

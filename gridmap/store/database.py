@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import psycopg
-from sqlalchemy import Engine, create_engine, exc, make_url
+from sqlalchemy import Engine, create_engine, event, exc, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -33,8 +33,16 @@ def tool_engine(url: str) -> Engine:
     """Plain connections, one at a time, for migrations and imports, with no time limit.
 
     Nothing is prepared: a plan made while a table was empty must not be kept for when it is full.
+    Rows of a file wait in a temporary table, of which a good part is to stay in memory.
     """
-    return create_engine(database_url(url), connect_args={"prepare_threshold": None})
+    engine = create_engine(database_url(url), connect_args={"prepare_threshold": None})
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: psycopg.Connection, _: object) -> None:
+        connection.execute("SET temp_buffers = '128MB'")
+        connection.commit()
+
+    return engine
 
 
 class Database:
