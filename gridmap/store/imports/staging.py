@@ -74,8 +74,9 @@ class Staging:
         if kind is not None:
             return
         self._done.result()
-        # So that the statements to come are planned for the number of rows there are. What a
-        # geometry's statistics would say takes long to find out and is of no use here.
+        # So that the statements to come are planned for the number of rows there are. What a large
+        # sample or a geometry's statistics would say besides takes long and is of no use here.
+        self._connection.execute(text("SET LOCAL default_statistics_target = 10"))
         plain = [name for name, kind in self._columns.items() if kind not in GEOMETRY_TYPES]
         self._connection.execute(text(f"ANALYZE {STAGED} ({', '.join(plain)})"))
 
