@@ -426,7 +426,7 @@ _PARTS = {
         FROM buildings
         WHERE TRUE {named}
         """,
-        f"(district_code, code) IN (SELECT district, code FROM {_ASKED})",
+        _among_asked("code"),
         lambda key: [key.rank],
         Reading(_rank, places=_points),
     ),
@@ -437,7 +437,7 @@ _PARTS = {
         FROM buildings
         WHERE footprint IS NOT NULL {named}
         """,
-        f"(district_code, code) IN (SELECT district, code FROM {_ASKED})",
+        _among_asked("code"),
         lambda key: [key.rank],
         Reading(_rank, places=_outlines),
     ),
