@@ -122,7 +122,8 @@ class Follower:
                 self._snapshot = None
             try:
                 if self._snapshot is None:
-                    await self._follow(changes)
+                    if not await self._follow(changes):
+                        continue
                     async with self._without_database():
                         if await self._follow(frozenset()):
                             self._snapshot = self._latest
@@ -155,7 +156,8 @@ class Follower:
     async def _follow(self, changes: Changes) -> bool:
         """Makes the latest snapshot show a state of now; whether it may be trusted.
 
-        What is heard meanwhile may be later than that state, and is followed again.
+        What is heard meanwhile may be later than that state, and is followed again. Where too much
+        is heard meanwhile, all of it is, and what was to be followed.
         """
         losses, day = self._losses, self._now().date()
         async with self._one_state() as connection:
@@ -165,11 +167,12 @@ class Follower:
                 while end not in heard and losses == self._losses:
                     heard = merged([*heard, *await self._heard_by_now()])
             later = _of_rows(heard)
+            changes = merged([*_of_rows(changes), *later])
+            if losses != self._losses:
+                self._heard.put_nowait(changes)  # none of them is followed yet
+                return False
             if later:
                 self._heard.put_nowait(later)
-            if losses != self._losses:
-                return False
-            changes = merged([*_of_rows(changes), *later])
             self._latest = await self._in_thread(
                 partial(_next, self._latest, changes, day, connection)
             )

@@ -386,3 +386,43 @@ def rename(engine: Engine, edit: int) -> None:
                     "building": building_code(1),
                 },
             )
+
+
+def test_what_is_few_is_not_lost_when_very_much_comes_close_behind(
+    engine: Engine, database_url: str
+) -> None:
+    """
+    1. A large change waits to be committed. A small one is, and the large one so soon after it
+       that the small one is still being followed; again and again, each time a little later.
+    2. Memory ends up as the database is, every time.
+    """
+    make(engine, 0)
+
+    async def ask() -> None:
+        async with following(database_url) as (follower, _):
+            for edit in range(1, 25):
+                await until_in_memory(follower)
+                with engine.connect() as large:
+                    large.execute(
+                        text(
+                            "INSERT INTO sponsors (code, name, level, region_code) "
+                            "SELECT 'L' || n, :name, 'CITY', '2304' FROM generate_series(1, 6000) "
+                            "AS n ON CONFLICT (code) DO UPDATE SET name = excluded.name"
+                        ),
+                        {"name": str(edit)},
+                    )
+                    make(engine, edit)
+                    await asyncio.sleep(0.003 * (edit % 12))
+                    large.commit()
+                async with asyncio.timeout(10):
+                    while True:
+                        snapshot = follower.snapshot(today())
+                        sponsor = snapshot and snapshot.sponsors.get("L6000")
+                        if snapshot and sponsor and sponsor.name == str(edit):
+                            break
+                        await asyncio.sleep(0.01)
+                grid = snapshot.locate(*PLACE).grid
+                assert grid is not None
+                assert (int(grid.name), grid.code) == (edit, owner(edit))
+
+    asyncio.run(ask())
