@@ -18,7 +18,7 @@ class Node:
         return self.global_id().encoded()
 
     def global_id(self) -> GlobalId:
-        """What `id` encodes, for those who ask for it."""
+        """What `id` encodes, for those who ask for it. Each type of node says its own."""
         raise NotImplementedError
 
 
