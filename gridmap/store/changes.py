@@ -32,10 +32,11 @@ _log = logging.getLogger("gridmap")
 class Change:
     """Rows of one table that may have changed.
 
-    `table`: regions, grids, buildings, sponsors or sponsorships. `district_code`: their district;
-    empty for regions and sponsors, which districts share, and where it is not known. `codes`: their
-    codes, and of sponsorships the codes of the buildings and grids that are sponsored; None for all
-    rows of that district, or of all districts where none is named.
+    `table`: regions, grids, buildings, sponsors or sponsorships; report_rules, for categories and
+    deadlines too; reports. `district_code`: their district; empty for regions and sponsors, which
+    districts share, and where it is not known. `codes`: their codes, and of sponsorships the codes
+    of the buildings and grids that are sponsored; None for all rows of that district, or of all
+    districts where none is named. Rules and reports are never named one by one.
 
     A mark is a change of no table, whose district is what it was named: see `mark`.
     """
@@ -48,7 +49,10 @@ class Change:
 Changes = frozenset[Change]
 """At most one change for each table and district; a table that is named whole is named once."""
 
-_TABLES = ("regions", "grids", "buildings", "sponsors", "sponsorships")
+SNAPSHOT_TABLES = ("regions", "grids", "buildings", "sponsors", "sponsorships")
+"""Whose rows a snapshot holds."""
+
+_TABLES = (*SNAPSHOT_TABLES, "report_rules", "reports")
 
 EVERYTHING: Changes = frozenset(Change(table, "", None) for table in _TABLES)
 """Anything may have changed."""
@@ -101,7 +105,7 @@ def announce_staged(connection: Connection, table: str) -> None:
 
     A trigger knows which rows were written; here all that the file named may have changed.
     """
-    if table not in _TABLES:
+    if table not in SNAPSHOT_TABLES:
         return
     district = "CAST('' AS text)" if table in ("regions", "sponsors") else "district_code"
     code = "COALESCE(building_code, grid_code)" if table == "sponsorships" else "code"

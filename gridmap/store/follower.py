@@ -28,7 +28,14 @@ from uuid import uuid4
 import psycopg
 from sqlalchemy import Connection, exc
 
-from gridmap.store.changes import EVERYTHING, ChangeFeed, Changes, mark, merged
+from gridmap.store.changes import (
+    EVERYTHING,
+    SNAPSHOT_TABLES,
+    ChangeFeed,
+    Changes,
+    mark,
+    merged,
+)
 from gridmap.store.database import tool_engine
 from gridmap.store.dates import now, seconds_to_midnight
 from gridmap.store.snapshot import Snapshot, nothing, one_state
@@ -104,10 +111,11 @@ class Follower:
     async def _listen(self) -> None:
         async with aclosing(self._feed.batches()) as batches:
             async for changes in batches:
-                if _is_small(changes):
-                    self._heard.put_nowait(changes)
-                else:
-                    self._lose(changes)
+                followed = _followed(changes)
+                if not _is_small(followed):
+                    self._lose(followed)
+                elif followed:
+                    self._heard.put_nowait(followed)
 
     def _lose(self, changes: Changes = EVERYTHING) -> None:
         """Has the database answer until a snapshot has followed what may have changed."""
@@ -231,6 +239,11 @@ def _next(
     if day != snapshot.day:
         return snapshot.anew(connection, day)
     return snapshot.after(connection, changes)
+
+
+def _followed(changes: Changes) -> Changes:
+    """Those of rows that a snapshot holds, and the marks."""
+    return frozenset(change for change in changes if change.table in ("", *SNAPSHOT_TABLES))
 
 
 def _is_small(changes: Changes) -> bool:

@@ -14,8 +14,10 @@ from __future__ import annotations
 from geoalchemy2 import Geometry
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
+    Connection,
     Date,
     DateTime,
     Double,
@@ -24,14 +26,20 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
+    SmallInteger,
     Table,
     Text,
+    Uuid,
+    event,
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import ExcludeConstraint
+from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
+from sqlalchemy.dialects.postgresql.base import ischema_names
+from sqlalchemy.types import UserDefinedType
 
 LONGITUDE_LATITUDE = 4326
 """EPSG code of every geometry kept: WGS 84 degrees, longitude first."""
@@ -39,6 +47,29 @@ LONGITUDE_LATITUDE = 4326
 REGION_LEVELS = ("PROVINCE", "CITY", "DISTRICT", "STREET", "COMMUNITY")
 SPONSOR_LEVELS = ("CITY", "DISTRICT", "STREET", "COMMUNITY")
 MANAGEMENT_MODES = ("COMMUNITY_LED", "PROFESSIONAL", "BASELINE_CLEANING", "SELF_MANAGED")
+
+URGENCIES = ("ROUTINE", "URGENT", "EMERGENCY")
+SOURCES = ("PHONE", "CHAT_GROUP", "HOTLINE_12345", "WALK")
+STATES = (
+    "SUBMITTED",
+    "REGISTERED",
+    "REJECTED",
+    "MERGED",
+    "DISPATCHED",
+    "RETURNED",
+    "ACCEPTED",
+    "IN_PROGRESS",
+    "SUSPENDED",
+    "DONE",
+    "VERIFIED",
+    "REWORK",
+    "CLOSED",
+    "RATED",
+)
+REPORT_LEVELS = ("BUILDING", "GRID", "COMMUNITY", "STREET", "DISTRICT")
+HANDLER_KINDS = ("SPONSOR", "GRID_WORKER", "BUILDING_MEMBER", "REGION")
+STEPS = ("WHOLE", "REGISTER", "DISPATCH", "ACCEPT", "HANDLE", "VERIFY", "CLOSE")
+TIME_UNITS = ("HOURS", "DAYS", "WORKING_HOURS", "WORKING_DAYS")
 
 metadata = MetaData(
     naming_convention={
@@ -53,6 +84,18 @@ metadata = MetaData(
 # Codes sort and compare by byte, so that "smallest code" means the same in SQL and in Python,
 # and prefix searches can use the ordinary indexes.
 CODE = Text(collation="C")
+
+
+class TransactionId(UserDefinedType[str]):
+    """PostgreSQL's `xid8`, the number of a transaction, which is never given twice."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        return "xid8"
+
+
+ischema_names["xid8"] = TransactionId  # SQLAlchemy knows no such type when it meets one
 
 
 def _one_of(column: str, values: tuple[str, ...]) -> str:
@@ -252,6 +295,249 @@ sponsorships = Table(
         "grid_code",
         postgresql_where=text("grid_code IS NOT NULL"),
     ),
+)
+
+
+# The characters and the pairs of neighbouring characters of a text: they find any part of it, in
+# any language.
+@event.listens_for(metadata, "before_create")
+def _make_words(_: MetaData, connection: Connection, **__: object) -> None:
+    connection.exec_driver_sql(
+        """
+        CREATE FUNCTION gridmap_words(said text) RETURNS text[]
+        LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+        BEGIN ATOMIC
+            SELECT array_agg(DISTINCT word)
+            FROM (
+                SELECT unnest(ARRAY[letter, letter || lead(letter) OVER (ORDER BY place)]) AS word
+                FROM unnest(string_to_array(lower(said), NULL)) WITH ORDINALITY AS t (letter, place)
+            ) AS words
+            WHERE word IS NOT NULL;
+        END
+        """
+    )
+
+
+# Two levels: a category has a parent or is one.
+report_categories = Table(
+    "report_categories",
+    metadata,
+    Column("code", CODE, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("parent_code", CODE, ForeignKey("report_categories.code")),
+    Index(None, "parent_code"),
+)
+
+# How reports go in a region and all below it that says nothing else.
+report_rules = Table(
+    "report_rules",
+    metadata,
+    Column("region_code", CODE, ForeignKey("regions.code"), primary_key=True),
+    # Who answers where no building and no grid has a sponsor (全域兜底).
+    Column("default_sponsor_code", CODE, ForeignKey("sponsors.code")),
+    Column("is_rated", Boolean),
+)
+
+# The most exact rule holds: of the district before any, of the category before its parent's before
+# any, of the urgency before any. Empty is any.
+deadlines = Table(
+    "deadlines",
+    metadata,
+    Column("district_code", CODE, nullable=False),
+    Column("category_code", CODE, nullable=False),
+    Column("urgency", Text, nullable=False),
+    Column("step", Text, nullable=False),
+    Column("amount", Integer, nullable=False),
+    Column("unit", Text, nullable=False),
+    PrimaryKeyConstraint("district_code", "category_code", "urgency", "step"),
+    CheckConstraint(_one_of("urgency", ("", *URGENCIES)), name="urgency"),
+    CheckConstraint(_one_of("step", STEPS), name="step"),
+    CheckConstraint("amount > 0", name="amount"),
+    CheckConstraint(_one_of("unit", TIME_UNITS), name="unit"),
+)
+
+# A report is changed by the actions of `gridmap.store.loop` alone, and each writes an event.
+reports = Table(
+    "reports",
+    metadata,
+    Column("district_code", CODE, nullable=False),
+    Column("id", Uuid, nullable=False),
+    # Counts up over all districts, in short numbers that can be said on the phone.
+    Column("serial", BigInteger, Identity(always=True), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("category_code", CODE, ForeignKey("report_categories.code"), nullable=False),
+    Column("urgency", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("location", Geometry("POINT", LONGITUDE_LATITUDE, spatial_index=False), nullable=False),
+    # The position as it was given, beside the converted one.
+    Column("source_datum", Text, nullable=False),
+    Column("source_longitude", Double, nullable=False),
+    Column("source_latitude", Double, nullable=False),
+    Column("accuracy", Double),
+    Column("captured_at", DateTime(timezone=True), nullable=False),
+    Column("received_at", DateTime(timezone=True), nullable=False),
+    # As of capture: the community, or else the smallest region that is known; the grid, NULL where
+    # there is none and where it is still to be chosen; the building.
+    Column("region_code", CODE, ForeignKey("regions.code"), nullable=False),
+    Column("grid_code", CODE),
+    Column("building_code", CODE),
+    # Who answers: the sponsor of the building, of the grid, or the one of `report_rules`.
+    Column("sponsor_code", CODE, ForeignKey("sponsors.code")),
+    # Where on the ladder it is: 小事不出楼栋、大事不出社区.
+    Column("level", Text, nullable=False),
+    # To whom it is dispatched.
+    Column("handler_kind", Text),
+    Column("handler_code", CODE),
+    # When it is to be closed, and when the step that it is in is to be done. NULL: no rule says.
+    Column("due_at", DateTime(timezone=True)),
+    Column("step_due_at", DateTime(timezone=True)),
+    Column("state_since", DateTime(timezone=True), nullable=False),
+    # The first action of somebody else than the reporter; the closing; the end of all work on it,
+    # by closing, rejection or merging.
+    Column("replied_at", DateTime(timezone=True)),
+    Column("closed_at", DateTime(timezone=True)),
+    Column("ended_at", DateTime(timezone=True)),
+    Column("rating", SmallInteger),
+    Column("merged_into", Uuid),
+    # A digest of what was sent, by which the same submission is known again.
+    Column("submission", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("district_code", "id"),
+    # So that no version is without its event.
+    ForeignKeyConstraint(
+        ["district_code", "id", "version"],
+        ["report_events.district_code", "report_events.report_id", "report_events.version"],
+        name="reports_event_fkey",
+        deferrable=True,
+        initially="DEFERRED",
+        use_alter=True,
+    ),
+    ForeignKeyConstraint(
+        ["district_code", "merged_into"],
+        ["reports.district_code", "reports.id"],
+        name="reports_merged_into_fkey",
+    ),
+    CheckConstraint(_one_of("state", STATES), name="state"),
+    CheckConstraint(_one_of("urgency", URGENCIES), name="urgency"),
+    CheckConstraint(_one_of("source", SOURCES), name="source"),
+    CheckConstraint(_one_of("level", REPORT_LEVELS), name="level"),
+    CheckConstraint(_one_of("handler_kind", HANDLER_KINDS), name="handler_kind"),
+    CheckConstraint("num_nonnulls(handler_kind, handler_code) IN (0, 2)", name="handler"),
+    CheckConstraint("rating BETWEEN 1 AND 5", name="rating"),
+    CheckConstraint("(merged_into IS NULL) = (state <> 'MERGED')", name="merged_into"),
+    CheckConstraint(
+        "(ended_at IS NULL) = (state NOT IN ('REJECTED', 'MERGED', 'CLOSED', 'RATED'))",
+        name="ended_at",
+    ),
+    # Newest first, of all or of one of these.
+    Index("reports_received_idx", "received_at", "id"),
+    Index("reports_id_idx", "id"),
+    Index("reports_grid_idx", "grid_code", "received_at", "id"),
+    Index("reports_sponsor_idx", "sponsor_code", "received_at", "id"),
+    Index("reports_region_idx", "region_code", "received_at", "id"),
+    Index("reports_category_idx", "category_code", "received_at", "id"),
+    Index("reports_due_idx", "due_at"),
+    Index(
+        "reports_merged_into_idx",
+        "district_code",
+        "merged_into",
+        postgresql_where=text("merged_into IS NOT NULL"),
+    ),
+    Index("reports_location_idx", "location", postgresql_using="gist"),
+    # What is still to be done is a small part of what was ever reported.
+    Index(
+        "reports_open_idx",
+        "received_at",
+        "id",
+        postgresql_where=text("ended_at IS NULL"),
+    ),
+    Index(
+        "reports_open_location_idx",
+        "location",
+        postgresql_using="gist",
+        postgresql_where=text("ended_at IS NULL"),
+    ),
+    Index(
+        "reports_words_idx",
+        func.gridmap_words(Column("description", Text)),
+        postgresql_using="gin",
+    ),
+)
+
+# Residents' names and phones, apart from all else, for those who handle the report.
+reporters = Table(
+    "reporters",
+    metadata,
+    Column("district_code", CODE, nullable=False),
+    Column("report_id", Uuid, nullable=False),
+    # Who was signed in as they sent it.
+    Column("subject", Text),
+    Column("name", Text),
+    Column("phone", Text),
+    PrimaryKeyConstraint("district_code", "report_id"),
+    ForeignKeyConstraint(["district_code", "report_id"], ["reports.district_code", "reports.id"]),
+)
+
+# What happened to a report, and who did it. Nothing in it is ever changed or deleted: a trigger
+# refuses.
+report_events = Table(
+    "report_events",
+    metadata,
+    Column("district_code", CODE, nullable=False),
+    Column("report_id", Uuid, nullable=False),
+    # The report's version that it made.
+    Column("version", Integer, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("actor_role", Text, nullable=False),
+    Column("actor_subject", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    # What the action was given and what it changed, by action.
+    Column("details", JSONB, nullable=False),
+    # By which those who follow know what they have not seen: see `gridmap.store.report_changes`.
+    Column(
+        "transaction",
+        TransactionId,
+        nullable=False,
+        server_default=text("pg_current_xact_id()"),
+    ),
+    PrimaryKeyConstraint("district_code", "report_id", "version"),
+    ForeignKeyConstraint(["district_code", "report_id"], ["reports.district_code", "reports.id"]),
+    CheckConstraint(_one_of("state", STATES), name="state"),
+    Index("report_events_transaction_idx", "transaction"),
+)
+
+# Uploaded before the report is, so that no district is known yet.
+photos = Table(
+    "photos",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    # Of the bytes that were sent, by which the same upload is known again.
+    Column("digest", LargeBinary, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("bytes", Integer, nullable=False),
+    Column("uploaded_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Index(None, "uploaded_at"),
+)
+
+report_photos = Table(
+    "report_photos",
+    metadata,
+    Column("district_code", CODE, nullable=False),
+    Column("report_id", Uuid, nullable=False),
+    # With which event it was sent.
+    Column("version", Integer, nullable=False),
+    Column("place", SmallInteger, nullable=False),
+    Column("photo_id", Uuid, ForeignKey("photos.id"), nullable=False),
+    PrimaryKeyConstraint("district_code", "report_id", "version", "place"),
+    ForeignKeyConstraint(
+        ["district_code", "report_id", "version"],
+        ["report_events.district_code", "report_events.report_id", "report_events.version"],
+    ),
+    Index(None, "photo_id"),
 )
 
 imports = Table(
