@@ -7,12 +7,12 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, FromClause, and_, or_
 
-_CHINA = ZoneInfo("Asia/Shanghai")
+CHINA = ZoneInfo("Asia/Shanghai")
 
 
 def now() -> datetime.datetime:
     """What time it is where the districts are, whatever the server's clock is set to."""
-    return datetime.datetime.now(_CHINA)
+    return datetime.datetime.now(CHINA)
 
 
 def today() -> datetime.date:
