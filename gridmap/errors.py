@@ -9,13 +9,17 @@ from __future__ import annotations
 
 
 class GridmapError(Exception):
-    """Base of every error that is meant for the person who asked."""
+    """Base of every error that is meant for the person who asked.
+
+    `details`: what a program may want to know beside the message, as JSON has it.
+    """
 
     code = "INTERNAL"
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, **details: object) -> None:
         super().__init__(message)
         self.message = message
+        self.details = details
 
 
 class Invalid(GridmapError):

@@ -85,7 +85,9 @@ def _located(error: GraphQLError, message: str, code: str) -> dict[str, object]:
         located["locations"] = [location.formatted for location in error.locations]
     if error.path is not None:
         located["path"] = error.path
-    return {**located, "extensions": {**(error.extensions or {}), "code": code}}
+    cause = _cause(error)
+    details = cause.details if isinstance(cause, GridmapError) else {}
+    return {**located, "extensions": {**(error.extensions or {}), **details, "code": code}}
 
 
 def _told(message: str, code: str) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""What every resolver of one request shares: the database, what is in memory, and the loaders."""
+"""What every resolver of one request shares: who asks, the database, what is in memory, loaders."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ import datetime
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
+from uuid import UUID
 
 import strawberry
 from sqlalchemy.ext.asyncio import AsyncConnection
 from strawberry.dataloader import DataLoader
 
 from gridmap.store.database import Database
-from gridmap.store.dates import today
+from gridmap.store.dates import now
 from gridmap.store.follower import Follower
+from gridmap.store.report_rules import KeptRules, ReportRules
 from gridmap.store.snapshot import Snapshot
+from gridmap.store.viewers import ANONYMOUS, Viewer
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -34,12 +37,21 @@ class Context:
         database: Database,
         building_reach_metres: float,
         follower: Follower | None = None,
+        viewer: Viewer = ANONYMOUS,
+        kept_rules: KeptRules | None = None,
+        announce_reports: Callable[[], None] = lambda: None,
+        receipt: Callable[[str, UUID], str | None] = lambda _, __: None,
     ) -> None:
         self.database = database
+        self.viewer = viewer
         self.building_reach_metres = building_reach_metres
         self._follower = follower
+        self.announce_reports = announce_reports
+        self.receipt = receipt
+        self._kept_rules = kept_rules or KeptRules(database)
         self._snapshot: Snapshot | None = None
-        self.today: datetime.date = today()
+        self.now: datetime.datetime = now()
+        self.today: datetime.date = self.now.date()
         self._loaders: dict[object, DataLoader[Any, Any]] = {}
 
     def load(
@@ -83,6 +95,10 @@ class Context:
         else:
             async with self._follower.snapshot_of(on):
                 yield self.snapshot(on)
+
+    async def report_rules(self) -> ReportRules:
+        """Categories, deadlines, and what regions say of their reports."""
+        return await self._kept_rules.rules()
 
     async def run(
         self,

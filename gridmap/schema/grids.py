@@ -23,6 +23,7 @@ from gridmap.store import workers as store_workers
 
 if TYPE_CHECKING:
     from gridmap.schema.buildings import Building
+    from gridmap.schema.reports import ReportConnection, ReportFilter
 
 
 @strawberry.type(description="How many of a grid's buildings a sponsor answers for.")
@@ -91,6 +92,18 @@ class Grid(Node):
             lambda row: building(row, self.on),
             lambda: load(store_buildings.count_buildings_of_grids, self.code, self.on),
         )
+
+    @strawberry.field(description="What was reported in the grid, newest first.")
+    async def reports(
+        self,
+        info: Info,
+        filter: Annotated[ReportFilter, strawberry.lazy("gridmap.schema.reports")] | None = None,
+        first: First = None,
+        after: After = None,
+    ) -> Annotated[ReportConnection, strawberry.lazy("gridmap.schema.reports")]:
+        from gridmap.schema.reports import reports_of_grid
+
+        return await reports_of_grid(info.context, self.code, filter, page_slice(first, after))
 
     @strawberry.field
     async def workers(self, info: Info) -> list[GridWorker]:

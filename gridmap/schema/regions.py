@@ -133,7 +133,7 @@ async def regions_below(context: Context, code: str | None) -> list[str] | None:
     """
     if code is None:
         return None
-    codes = await context.run(store.regions_below, code)
+    codes = await context.load(store.regions_below, code)
     if not codes:
         raise NotFound(f"There is no region {code!r}.")
     return codes

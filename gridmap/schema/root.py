@@ -20,12 +20,24 @@ from gridmap.schema.locations import Location, locate, locate_many
 from gridmap.schema.nodes import GlobalId, Node
 from gridmap.schema.points import BoundsInput, PointInput, bounds_of
 from gridmap.schema.regions import Region, region, regions_below
+from gridmap.schema.report_mutations import Mutation
+from gridmap.schema.reports import (
+    Report,
+    ReportCategory,
+    ReportConnection,
+    ReportFilter,
+    report,
+    report_category,
+    report_key,
+    reports_page,
+)
 from gridmap.schema.scalars import SCALARS
 from gridmap.schema.sponsors import Sponsor, sponsor
 from gridmap.schema.workers import GridWorker, grid_worker
 from gridmap.store import buildings as store_buildings
 from gridmap.store import grids as store_grids
 from gridmap.store import regions as store_regions
+from gridmap.store import reports as store_reports
 from gridmap.store import sponsors as store_sponsors
 from gridmap.store import workers as store_workers
 from gridmap.store.paging import Key
@@ -137,6 +149,26 @@ class Query:
             lambda: context.run(store_sponsors.count_sponsors, regions, day),
         )
 
+    @strawberry.field(description="By its id.")
+    async def report(self, info: Info, id: strawberry.ID) -> Report | None:
+        row = await info.context.load(store_reports.reports_by_key, report_key(id))
+        return report(row) if row else None
+
+    @strawberry.field(description="Newest first.")
+    async def reports(
+        self,
+        info: Info,
+        filter: ReportFilter | None = None,
+        first: First = None,
+        after: After = None,
+    ) -> ReportConnection:
+        return await reports_page(info.context, filter, page_slice(first, after))
+
+    @strawberry.field(description="The main categories of reports, by code.")
+    async def report_categories(self, info: Info) -> list[ReportCategory]:
+        rules = await info.context.report_rules()
+        return [report_category(row) for row in rules.main_categories]
+
 
 async def _region_node(context: Context, wanted: GlobalId) -> Node | None:
     row = await context.load(store_regions.regions_by_code, wanted.code)
@@ -174,12 +206,18 @@ async def _worker_node(context: Context, wanted: GlobalId) -> Node | None:
     return grid_worker(row) if row else None
 
 
+async def _report_node(context: Context, wanted: GlobalId) -> Node | None:
+    row = await context.load(store_reports.reports_by_key, report_key(wanted.encoded()))
+    return report(row) if row else None
+
+
 _NODES: dict[str, Callable[[Context, GlobalId], Awaitable[Node | None]]] = {
     "Region": _region_node,
     "Grid": _grid_node,
     "Building": _building_node,
     "Sponsor": _sponsor_node,
     "GridWorker": _worker_node,
+    "Report": _report_node,
 }
 
 
@@ -193,6 +231,7 @@ class _QuietSchema(strawberry.Schema):
 
 schema = _QuietSchema(
     query=Query,
-    types=[Region, Grid, Building, Sponsor, GridWorker],
+    mutation=Mutation,
+    types=[Region, Grid, Building, Sponsor, GridWorker, Report],
     config=StrawberryConfig(scalar_map=SCALARS),
 )

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import psycopg
 from sqlalchemy import Engine, create_engine, event, exc, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from gridmap.errors import Invalid, Unavailable
+from gridmap.errors import Conflict, Invalid, Unavailable
 
 
 def database_url(url: str) -> URL:
@@ -69,30 +69,48 @@ class Database:
         return self._engine
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[AsyncConnection]:
-        """A connection for reading.
+    async def connection(self, *, commits: bool = False) -> AsyncIterator[AsyncConnection]:
+        """A connection for reading; or where it `commits`, for statements that each do so.
 
         Raises Unavailable when PostgreSQL cannot be reached, no connection comes free in time, or
         the statement took longer than it may.
         """
-        try:
+        with _explained():
             async with self._engine.connect() as connection:
+                if commits:
+                    connection = await connection.execution_options(isolation_level="AUTOCOMMIT")
                 yield connection
-        except exc.TimeoutError as error:
-            raise Unavailable("The database is busy; ask again in a moment.") from error
-        except exc.DBAPIError as error:
-            if isinstance(error.orig, psycopg.errors.QueryCanceled):
-                raise Unavailable(
-                    "This took longer than the server allows; "
-                    "ask for a smaller area or fewer points."
-                ) from error
-            if isinstance(error.orig, psycopg.OperationalError):
-                raise Unavailable(
-                    "The database cannot be reached; ask again in a moment."
-                ) from error
-            if isinstance(error.orig, psycopg.DataError):
-                raise Invalid(f"A value cannot be looked up: {error.orig}.") from error
-            raise
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """A connection in a transaction, which is committed at the end of the block.
+
+        Raises what `connection` raises, and Conflict where another transaction is in the way.
+        """
+        with _explained():
+            async with self._engine.begin() as connection:
+                yield connection
 
     async def close(self) -> None:
         await self._engine.dispose()
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Tells in our own errors what kept the database from answering."""
+    try:
+        yield
+    except exc.TimeoutError as error:
+        raise Unavailable("The database is busy; ask again in a moment.") from error
+    except exc.DBAPIError as error:
+        if isinstance(error.orig, psycopg.errors.QueryCanceled):
+            raise Unavailable(
+                "This took longer than the server allows; ask for a smaller area or fewer points."
+            ) from error
+        if isinstance(error.orig, psycopg.errors.DeadlockDetected):
+            raise Conflict("Somebody else changes the same; look again and decide anew.") from error
+        if isinstance(error.orig, psycopg.OperationalError):
+            raise Unavailable("The database cannot be reached; ask again in a moment.") from error
+        if isinstance(error.orig, psycopg.DataError):
+            raise Invalid(f"A value cannot be looked up: {error.orig}.") from error
+        raise

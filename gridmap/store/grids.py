@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    ARRAY,
     ColumnElement,
     Date,
     FromClause,
     Select,
+    Text,
     and_,
     cast,
+    column,
     exists,
     func,
     literal,
@@ -31,6 +34,7 @@ from gridmap.store.dates import holds_on
 from gridmap.store.geometry import area_m2, as_wkb, covers, meets
 from gridmap.store.paging import Key, Slice, among, parents, rows_by_parent, sliced
 from gridmap.store.regions import region_tree
+from gridmap.store.tables import CODE
 
 _table = tables.grids
 
@@ -91,6 +95,40 @@ async def grids_by_code(
     )
     found = {row.code: Grid(*row) for row in rows}
     return [found.get(code) for code in codes]
+
+
+async def grids_on_days(
+    connection: AsyncConnection, wanted: Sequence[tuple[Key, datetime.date]]
+) -> list[Grid | None]:
+    """The version of each grid that held on a day of its own. Served by grids_pkey."""
+    given = (
+        func.unnest(
+            literal([key.code for key, _ in wanted], ARRAY(Text)),
+            literal([key.district_code for key, _ in wanted], ARRAY(Text)),
+            literal([day for _, day in wanted], ARRAY(Date)),
+        )
+        .table_valued(
+            column("code", CODE),
+            column("district_code", CODE),
+            column("day", Date),
+            with_ordinality="ordinal",
+            name="given",
+        )
+        .render_derived()
+    )
+    rows = await connection.execute(
+        select(given.c.ordinal, *_COLUMNS).join(
+            _table,
+            and_(
+                _table.c.district_code == given.c.district_code,
+                _table.c.code == given.c.code,
+                _table.c.valid_from <= given.c.day,
+                or_(_table.c.valid_to.is_(None), _table.c.valid_to > given.c.day),
+            ),
+        )
+    )
+    found = {row[0]: Grid(*row[1:]) for row in rows}
+    return [found.get(ordinal) for ordinal in range(1, len(wanted) + 1)]
 
 
 async def grids_by_version(

@@ -245,6 +245,15 @@ async def locate_points(
     return [_located(tuple(row)) for row in rows]
 
 
+async def grids_at(
+    connection: AsyncConnection, positions: Sequence[tuple[float, float]], on: datetime.date
+) -> list[Grid | None]:
+    """The grid that holds each position (longitude, latitude, WGS 84 degrees) on a day."""
+    points = np.array(positions, dtype=np.float64).reshape(-1, 2)
+    found = await locate_points(connection, points, [None] * len(positions), on, 0.0)
+    return [located.grid for located in found]
+
+
 def _located(row: tuple[Any, ...]) -> _Found:
     home, sponsor = row[:6], row[12:]
     distance, within, candidates, code, district_code, version = row[6:12]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import CTE, select
+from sqlalchemy import CTE, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap.store import tables
@@ -58,10 +58,36 @@ async def region_boundaries(
     return [found.get(code) for code in codes]
 
 
-async def regions_below(connection: AsyncConnection, code: str) -> list[str]:
-    """The codes of the region itself and all below it; none when there is no such region."""
-    tree = region_tree([code])
-    return list(await connection.scalars(select(tree.c.code)))
+async def regions_below(connection: AsyncConnection, codes: Sequence[str]) -> list[list[str]]:
+    """For each region its code and those of all below it; none when there is no such region."""
+    tree = region_tree(codes)
+    found: dict[str, list[str]] = {code: [] for code in codes}
+    for root, code in await connection.execute(select(tree.c.root, tree.c.code)):
+        found[root].append(code)
+    return [found[code] for code in codes]
+
+
+async def regions_around(connection: AsyncConnection, codes: Sequence[str]) -> list[list[str]]:
+    """For each region its code and those of all that it lies in, from within outwards.
+
+    Served by regions_pkey.
+    """
+    step = literal(0).label("step")
+    line = (
+        select(_table.c.code.label("inner"), _table.c.code, _table.c.parent_code, step)
+        .where(among(_table.c.code, codes))
+        .cte("line", recursive=True)
+    )
+    line = line.union_all(
+        select(line.c.inner, _table.c.code, _table.c.parent_code, line.c.step + 1).join(
+            line, _table.c.code == line.c.parent_code
+        )
+    )
+    found: dict[str, list[str]] = {code: [] for code in codes}
+    rows = await connection.execute(select(line.c.inner, line.c.code).order_by(line.c.step))
+    for inner, code in rows:
+        found[inner].append(code)
+    return [found[code] for code in codes]
 
 
 def region_tree(roots: Sequence[str]) -> CTE:

@@ -433,6 +433,7 @@ reports = Table(
     # Newest first, of all or of one of these.
     Index("reports_received_idx", "received_at", "id"),
     Index("reports_id_idx", "id"),
+    Index("reports_serial_idx", "serial"),
     Index("reports_grid_idx", "grid_code", "received_at", "id"),
     Index("reports_sponsor_idx", "sponsor_code", "received_at", "id"),
     Index("reports_region_idx", "region_code", "received_at", "id"),

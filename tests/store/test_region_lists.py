@@ -171,7 +171,7 @@ def test_sponsors_of_a_region_are_those_who_belong_or_answer_there(
             expected.add(row.sponsor_code)
 
     async def question(connection: AsyncConnection) -> tuple[list[str], int]:
-        below = await regions.regions_below(connection, region)
+        [below] = await regions.regions_below(connection, [region])
         page = await sponsors.page_of_sponsors(connection, below, DAY, Slice(100))
         return [each.code for each in page], await sponsors.count_sponsors(connection, below, DAY)
 

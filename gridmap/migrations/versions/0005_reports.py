@@ -251,6 +251,7 @@ def upgrade() -> None:
     op.create_index("reports_due_idx", "reports", ["due_at"], unique=False)
     op.create_index("reports_grid_idx", "reports", ["grid_code", "received_at", "id"], unique=False)
     op.create_index("reports_id_idx", "reports", ["id"], unique=False)
+    op.create_index("reports_serial_idx", "reports", ["serial"], unique=False)
     op.create_geospatial_index(
         "reports_location_idx",
         "reports",
@@ -465,6 +466,7 @@ def downgrade() -> None:
         postgresql_using="gist",
         column_name="location",
     )
+    op.drop_index("reports_serial_idx", table_name="reports")
     op.drop_index("reports_id_idx", table_name="reports")
     op.drop_index("reports_grid_idx", table_name="reports")
     op.drop_index("reports_due_idx", table_name="reports")

@@ -1,0 +1,605 @@
+"""What is done to reports: one mutation for each action, each with an input and a payload."""
+
+from __future__ import annotations
+
+import datetime
+from typing import TypeVar
+from uuid import UUID
+
+import numpy as np
+import strawberry
+
+from gridmap.errors import Conflict, Invalid, TooLarge
+from gridmap.schema.context import Context, Info
+from gridmap.schema.grids import Grid
+from gridmap.schema.locations import GridCandidate
+from gridmap.schema.points import PointInput, wgs84_position
+from gridmap.schema.report_types import HandlerKind, ReportSource, Urgency
+from gridmap.schema.reports import (
+    Report,
+    ReportEvent,
+    grid_as_it_was,
+    report,
+    report_event,
+    report_key,
+)
+from gridmap.schema.sponsors import Sponsor, sponsor
+from gridmap.schema.workers import GridWorker, grid_worker
+from gridmap.store import actions as store_actions
+from gridmap.store import grids as store_grids
+from gridmap.store import locations as store_locations
+from gridmap.store import reports as store
+from gridmap.store import sponsors as store_sponsors
+from gridmap.store import submissions
+from gridmap.store import workers as store_workers
+from gridmap.store.actions import Deed, Move
+from gridmap.store.dates import CHINA, now
+from gridmap.store.locations import Located
+from gridmap.store.loop import Action
+from gridmap.store.paging import Key
+
+MOST_PHOTOS = 6
+LONGEST_DESCRIPTION = 2_000
+LONGEST_CONTACT = 100
+
+# A phone's clock may be a little fast; and what waited for a network was not seen years ago.
+_FAST_CLOCK = datetime.timedelta(minutes=10)
+_LONGEST_WAY = datetime.timedelta(days=365)
+
+
+@strawberry.input(description="How to reach whoever reports. Kept apart, for those who handle it.")
+class ReporterInput:
+    name: str | None = None
+    phone: str | None = None
+
+
+@strawberry.input
+class SubmitReportInput:
+    id: UUID = strawberry.field(
+        description="Made by the client, a UUIDv7 by preference. Send the report again with the "
+        "same id until it is answered: it is taken once."
+    )
+    point: PointInput
+    captured_at: datetime.datetime = strawberry.field(description="When it was seen.")
+    category: str = strawberry.field(description="The code of a category.")
+    description: str
+    urgency: Urgency = Urgency.ROUTINE
+    source: ReportSource = ReportSource.PHONE
+    grid: str | None = strawberry.field(
+        default=None,
+        description="The code of the grid, where whoever reports knows it; one that the accuracy "
+        "circle touches.",
+    )
+    photos: list[UUID] = strawberry.field(
+        default_factory=list, description=f"Ids of uploaded photos; at most {MOST_PHOTOS}."
+    )
+    reporter: ReporterInput | None = None
+
+
+@strawberry.type(
+    description="随手拍·即时回. The same submission gets the same reply, however often it is sent."
+)
+class SubmitReportPayload:
+    report: Report
+    number: str
+    deadline: datetime.datetime | None = strawberry.field(description="By when it is to be closed.")
+    receipt: str | None = strawberry.field(
+        description="A token by which whoever reported may act on this report later: rate it, "
+        "reopen it, join it to another. Null where the server issues none."
+    )
+    is_default_handler: bool = strawberry.field(
+        description="Whether the sponsor answers because nobody else does: 全域兜底."
+    )
+    event: strawberry.Private[store.Event]
+
+    @strawberry.field(description="Null where there is none, and where candidates leave a choice.")
+    async def grid(self, info: Info) -> Grid | None:
+        code = self.event.details["grid"]
+        return await self._grid(info.context, code) if code else None
+
+    @strawberry.field(
+        description="The grids it may lie in, where the position does not say which; largest share "
+        "first. Choose one with chooseReportGrid."
+    )
+    async def candidates(self, info: Info) -> list[GridCandidate]:
+        found = []
+        for said in self.event.details["candidates"]:
+            grid = await self._grid(info.context, said["grid"])
+            if grid is not None:
+                found.append(
+                    GridCandidate(grid=grid, share=said["share"], distance=said["distance"])
+                )
+        return found
+
+    @strawberry.field(description="Who walks the grid.")
+    async def workers(self, info: Info) -> list[GridWorker]:
+        found = []
+        for code in self.event.details["workers"]:
+            key = Key(code, self.event.district_code)
+            row = await info.context.load(store_workers.workers_by_key, key)
+            if row is not None:
+                found.append(grid_worker(row))
+        return found
+
+    @strawberry.field(description="Who answers.")
+    async def sponsor(self, info: Info) -> Sponsor | None:
+        code = self.event.details["sponsor"]
+        row = await info.context.load(store_sponsors.sponsors_by_code, code) if code else None
+        return sponsor(row, info.context.today) if row else None
+
+    @strawberry.field(
+        description="Up to three reports of the same category that are open, within 50 m and 14 "
+        "days, nearest first: the same thing, perhaps. Join one with mergeReport (并单)."
+    )
+    async def duplicates(self, info: Info) -> list[Report]:
+        keys = [
+            store.ReportKey(self.event.district_code, UUID(id_))
+            for id_ in self.event.details["duplicates"]
+        ]
+        rows = await info.context.run(store.reports_by_key, keys) if keys else []
+        return [report(row) for row in rows if row is not None]
+
+    async def _grid(self, context: Context, code: str) -> Grid | None:
+        key = Key(code, self.event.district_code)
+        day = self.report.row.captured_at.astimezone(CHINA).date()
+        row = await context.load(store_grids.grids_on_days, (key, day))
+        return grid_as_it_was(row, context.today) if row else None
+
+
+@strawberry.interface(description="What an action has made of a report.")
+class ReportActionPayload:
+    report: Report = strawberry.field(description="As it stands now.")
+    event: ReportEvent = strawberry.field(description="The action's own.")
+
+
+Payload = TypeVar("Payload", bound=ReportActionPayload)
+
+
+@strawberry.type
+class RegisterReportPayload(ReportActionPayload): ...
+
+
+@strawberry.type
+class RejectReportPayload(ReportActionPayload): ...
+
+
+@strawberry.type
+class MergeReportPayload(ReportActionPayload): ...
+
+
+@strawberry.type
+class ChooseReportGridPayload(ReportActionPayload): ...
+
+
+@strawberry.type
+class MoveReportPayload(ReportActionPayload): ...
+
+
+@strawberry.type
+class DispatchReportPayload(ReportActionPayload): ...
+
+
+@strawberry.type
+class ReturnReportPayload(ReportActionPayload): ...
+
+
+@strawberry.type
+class AcceptReportPayload(ReportActionPayload): ...
+
+
+@strawberry.type
+class StartReportPayload(ReportActionPayload): ...
+
+
+@strawberry.type
+class SuspendReportPayload(ReportActionPayload): ...
+
+
+@strawberry.type
+class ExtendReportPayload(ReportActionPayload): ...
+
+
+@strawberry.type
+class DoneReportPayload(ReportActionPayload): ...
+
+
+@strawberry.type
+class VerifyReportPayload(ReportActionPayload): ...
+
+
+@strawberry.type
+class ReworkReportPayload(ReportActionPayload): ...
+
+
+@strawberry.type
+class CloseReportPayload(ReportActionPayload): ...
+
+
+@strawberry.type
+class RateReportPayload(ReportActionPayload): ...
+
+
+@strawberry.type
+class ReopenReportPayload(ReportActionPayload): ...
+
+
+@strawberry.type
+class EscalateReportPayload(ReportActionPayload): ...
+
+
+@strawberry.input
+class ReportActionInput:
+    id: strawberry.ID
+    version: int = strawberry.field(description="The report's, as you saw it.")
+    note: str = ""
+    photos: list[UUID] = strawberry.field(
+        default_factory=list, description=f"Ids of uploaded photos; at most {MOST_PHOTOS}."
+    )
+
+
+@strawberry.input
+class RegisterReportInput(ReportActionInput): ...
+
+
+@strawberry.input(description="The note says why.")
+class RejectReportInput(ReportActionInput): ...
+
+
+@strawberry.input
+class MergeReportInput(ReportActionInput):
+    into: strawberry.ID = strawberry.field(description="The id of the report to join it to.")
+
+
+@strawberry.input
+class ChooseReportGridInput(ReportActionInput):
+    grid: str = strawberry.field(description="The code of one of the candidates.")
+
+
+@strawberry.input
+class MoveReportInput(ReportActionInput):
+    point: PointInput
+    grid: str | None = strawberry.field(
+        default=None, description="The code of the grid, where the position leaves a choice."
+    )
+
+
+@strawberry.input
+class HandlerInput:
+    kind: HandlerKind
+    code: str
+
+
+@strawberry.input
+class DispatchReportInput(ReportActionInput):
+    to: HandlerInput | None = strawberry.field(
+        default=None, description="The sponsor who answers, unless it is said."
+    )
+
+
+@strawberry.input(description="The note says why.")
+class ReturnReportInput(ReportActionInput): ...
+
+
+@strawberry.input
+class AcceptReportInput(ReportActionInput): ...
+
+
+@strawberry.input
+class StartReportInput(ReportActionInput): ...
+
+
+@strawberry.input(description="The note says why. The time until it goes on counts for nobody.")
+class SuspendReportInput(ReportActionInput):
+    until: datetime.date = strawberry.field(description="The last day of the suspension.")
+
+
+@strawberry.input(description="The note says why.")
+class ExtendReportInput(ReportActionInput):
+    deadline: datetime.datetime = strawberry.field(description="By when it is to be closed.")
+
+
+@strawberry.input
+class DoneReportInput(ReportActionInput): ...
+
+
+@strawberry.input
+class VerifyReportInput(ReportActionInput): ...
+
+
+@strawberry.input(description="The note says why.")
+class ReworkReportInput(ReportActionInput): ...
+
+
+@strawberry.input
+class CloseReportInput(ReportActionInput): ...
+
+
+@strawberry.input
+class RateReportInput(ReportActionInput):
+    rating: int = strawberry.field(description="1 to 5.")
+
+
+@strawberry.input(description="The note says why.")
+class ReopenReportInput(ReportActionInput): ...
+
+
+@strawberry.input(description="The note says why.")
+class EscalateReportInput(ReportActionInput): ...
+
+
+@strawberry.type
+class Mutation:
+    @strawberry.mutation(description="点单: report something. Answered at once.")
+    async def submit_report(self, info: Info, input: SubmitReportInput) -> SubmitReportPayload:
+        return await _submit(info.context, input)
+
+    @strawberry.mutation(description="受理: take it up.")
+    async def register_report(
+        self, info: Info, input: RegisterReportInput
+    ) -> RegisterReportPayload:
+        return await _act(info, input, Action.REGISTER, RegisterReportPayload)
+
+    @strawberry.mutation(description="不予受理")
+    async def reject_report(self, info: Info, input: RejectReportInput) -> RejectReportPayload:
+        return await _act(info, input, Action.REJECT, RejectReportPayload)
+
+    @strawberry.mutation(description="并单: join it to another report of the same thing.")
+    async def merge_report(self, info: Info, input: MergeReportInput) -> MergeReportPayload:
+        key, into = report_key(input.id), report_key(input.into)
+        if into.district_code != key.district_code:
+            raise Invalid("The reports are of two districts; they cannot be merged.")
+        return await _act(info, input, Action.MERGE, MergeReportPayload, into=into.id)
+
+    @strawberry.mutation(description="Say in which of the candidates it lies.")
+    async def choose_report_grid(
+        self, info: Info, input: ChooseReportGridInput
+    ) -> ChooseReportGridPayload:
+        row = await _kept(info.context, input.id)
+        if row.grid_code is not None and row.version == input.version:
+            raise Conflict(
+                f"Report {row.number} is in grid {row.grid_code} already; to put it elsewhere, "
+                "move it.",
+                state=row.state,
+                version=row.version,
+            )
+        move = await _move(
+            info.context,
+            row,
+            (row.longitude, row.latitude),
+            row.accuracy,
+            (row.source_datum, row.source_longitude, row.source_latitude),
+            input.grid,
+        )
+        return await _act(info, input, Action.CHOOSE_GRID, ChooseReportGridPayload, move=move)
+
+    @strawberry.mutation(
+        description="Move the pin. Where somebody else answers there, it is dispatched anew."
+    )
+    async def move_report(self, info: Info, input: MoveReportInput) -> MoveReportPayload:
+        row, point = await _kept(info.context, input.id), input.point
+        move = await _move(
+            info.context,
+            row,
+            wgs84_position(point),
+            point.accuracy,
+            (point.datum, point.longitude, point.latitude),
+            input.grid,
+        )
+        return await _act(info, input, Action.MOVE, MoveReportPayload, move=move)
+
+    @strawberry.mutation(description="派单, 改派: give it to who is to handle it.")
+    async def dispatch_report(
+        self, info: Info, input: DispatchReportInput
+    ) -> DispatchReportPayload:
+        to = input.to
+        handler = store_actions.Handler(str(to.kind.value), to.code) if to else None
+        return await _act(info, input, Action.DISPATCH, DispatchReportPayload, handler=handler)
+
+    @strawberry.mutation(description="退单: give it back.")
+    async def return_report(self, info: Info, input: ReturnReportInput) -> ReturnReportPayload:
+        return await _act(info, input, Action.RETURN, ReturnReportPayload)
+
+    @strawberry.mutation(description="接单: take it on.")
+    async def accept_report(self, info: Info, input: AcceptReportInput) -> AcceptReportPayload:
+        return await _act(info, input, Action.ACCEPT, AcceptReportPayload)
+
+    @strawberry.mutation(description="处置: begin, or go on after a suspension.")
+    async def start_report(self, info: Info, input: StartReportInput) -> StartReportPayload:
+        return await _act(info, input, Action.START, StartReportPayload)
+
+    @strawberry.mutation(description="挂账: let it rest until a day.")
+    async def suspend_report(self, info: Info, input: SuspendReportInput) -> SuspendReportPayload:
+        end = datetime.datetime.combine(input.until, datetime.time(), CHINA)
+        end += datetime.timedelta(days=1)
+        return await _act(info, input, Action.SUSPEND, SuspendReportPayload, until=end)
+
+    @strawberry.mutation(description="延时: set a later deadline.")
+    async def extend_report(self, info: Info, input: ExtendReportInput) -> ExtendReportPayload:
+        until = _aware("deadline", input.deadline)
+        return await _act(info, input, Action.EXTEND, ExtendReportPayload, until=until)
+
+    @strawberry.mutation(description="反馈: it is done.")
+    async def done_report(self, info: Info, input: DoneReportInput) -> DoneReportPayload:
+        return await _act(info, input, Action.DONE, DoneReportPayload)
+
+    @strawberry.mutation(description="核查: it is done indeed.")
+    async def verify_report(self, info: Info, input: VerifyReportInput) -> VerifyReportPayload:
+        return await _act(info, input, Action.VERIFY, VerifyReportPayload)
+
+    @strawberry.mutation(description="返工: it is not done yet.")
+    async def rework_report(self, info: Info, input: ReworkReportInput) -> ReworkReportPayload:
+        return await _act(info, input, Action.REWORK, ReworkReportPayload)
+
+    @strawberry.mutation(description="结案")
+    async def close_report(self, info: Info, input: CloseReportInput) -> CloseReportPayload:
+        return await _act(info, input, Action.CLOSE, CloseReportPayload)
+
+    @strawberry.mutation(description="评单: how well it was done, 1 to 5.")
+    async def rate_report(self, info: Info, input: RateReportInput) -> RateReportPayload:
+        return await _act(info, input, Action.RATE, RateReportPayload, rating=input.rating)
+
+    @strawberry.mutation(description="Take it up again.")
+    async def reopen_report(self, info: Info, input: ReopenReportInput) -> ReopenReportPayload:
+        return await _act(info, input, Action.REOPEN, ReopenReportPayload)
+
+    @strawberry.mutation(description="上报: to the next level, from building to district.")
+    async def escalate_report(
+        self, info: Info, input: EscalateReportInput
+    ) -> EscalateReportPayload:
+        return await _act(info, input, Action.ESCALATE, EscalateReportPayload)
+
+
+async def _submit(context: Context, given: SubmitReportInput) -> SubmitReportPayload:
+    moment, rules = now(), await context.report_rules()
+    position = wgs84_position(given.point)
+    reporter = given.reporter
+    submission = submissions.Submission(
+        id=given.id,
+        longitude=position[0],
+        latitude=position[1],
+        source_datum=given.point.datum,
+        source_longitude=given.point.longitude,
+        source_latitude=given.point.latitude,
+        accuracy=given.point.accuracy,
+        captured_at=_captured(given.captured_at, moment),
+        category=rules.category(given.category).code,
+        urgency=str(given.urgency.value),
+        source=str(given.source.value),
+        description=_words("description", given.description, LONGEST_DESCRIPTION),
+        grid=given.grid,
+        photos=_photos(given.photos),
+        reporter=_reporter(reporter) if reporter else None,
+    )
+    day = submission.captured_at.astimezone(CHINA).date()
+    located = await _located(context, position, submission.accuracy, day)
+    async with context.database.connection(commits=True) as connection:
+        placement = await submissions.place(
+            connection, located, position, submission.grid, day, rules
+        )
+        submitted, is_new = await submissions.submit(
+            connection, submission, placement, moment, context.viewer, rules
+        )
+    if is_new:
+        context.announce_reports()
+    row, event = submitted
+    due_at = event.details["due_at"]
+    return SubmitReportPayload(
+        report=report(row),
+        number=row.number,
+        deadline=datetime.datetime.fromisoformat(due_at) if due_at else None,
+        receipt=context.receipt(row.district_code, row.id),
+        is_default_handler=event.details["is_default"],
+        event=event,
+    )
+
+
+async def _act(
+    info: Info,
+    given: ReportActionInput,
+    action: Action,
+    payload: type[Payload],
+    **particulars: object,
+) -> Payload:
+    context = info.context
+    deed = Deed(
+        action,
+        given.version,
+        note=given.note.strip(),
+        photos=_photos(given.photos),
+        **particulars,  # type: ignore[arg-type]
+    )
+    key, rules = report_key(given.id), await context.report_rules()
+    async with context.database.transaction() as connection:
+        outcome = await store_actions.act(connection, key, deed, context.viewer, now(), rules)
+    context.announce_reports()
+    return payload(report=report(outcome.report), event=report_event(outcome.event))
+
+
+async def _kept(context: Context, given: strawberry.ID) -> store.Report:
+    key = report_key(given)
+    [row] = await context.run(store.reports_by_key, [key])
+    if row is None:
+        raise store_actions.no_such(key)
+    return row
+
+
+async def _move(
+    context: Context,
+    row: store.Report,
+    position: tuple[float, float],
+    accuracy: float | None,
+    source: tuple[str, float, float],
+    grid: str | None,
+) -> Move:
+    """Where a report is moved to, as of its capture."""
+    rules, day = await context.report_rules(), row.captured_at.astimezone(CHINA).date()
+    located = await _located(context, position, accuracy, day)
+    async with context.database.connection() as connection:
+        placement = await submissions.place(connection, located, position, grid, day, rules)
+    datum, longitude, latitude = source
+    return Move(*position, datum, longitude, latitude, accuracy, placement)
+
+
+async def _located(
+    context: Context, position: tuple[float, float], accuracy: float | None, on: datetime.date
+) -> Located:
+    """What is known of a position on a day: from memory where that shows the day."""
+    async with context.snapshot_of(on) as snapshot:
+        if snapshot is not None:
+            return snapshot.locate(*position, accuracy)
+        [located] = await context.run(
+            store_locations.locate_points,
+            np.array([position]),
+            [accuracy],
+            on,
+            context.building_reach_metres,
+        )
+        return located
+
+
+def _captured(captured_at: datetime.datetime, moment: datetime.datetime) -> datetime.datetime:
+    """Raises Invalid for a time that the report cannot have been seen at."""
+    captured_at = _aware("capturedAt", captured_at)
+    if captured_at > moment + _FAST_CLOCK:
+        raise Invalid(
+            f"capturedAt is {captured_at.isoformat()}, which is still to come; here it is "
+            f"{moment.isoformat(timespec='seconds')}. Is the device's clock right?"
+        )
+    if captured_at < moment - _LONGEST_WAY:
+        raise Invalid(
+            f"capturedAt is {captured_at.isoformat()}, more than a year ago. Is the device's clock "
+            "right?"
+        )
+    return captured_at
+
+
+def _aware(name: str, moment: datetime.datetime) -> datetime.datetime:
+    if moment.tzinfo is None:
+        raise Invalid(f"{name} is {moment.isoformat()}; say its time zone, as in +08:00.")
+    return moment
+
+
+def _words(name: str, given: str, most: int) -> str:
+    words = given.strip()
+    if not words:
+        raise Invalid(f"{name} is empty; say what there is.")
+    if len(words) > most:
+        raise TooLarge(f"{name} has {len(words)} characters; at most {most} are kept.")
+    if "\0" in words:
+        raise Invalid(f"{name} has a null character, which cannot be kept.")
+    return words
+
+
+def _photos(given: list[UUID]) -> tuple[UUID, ...]:
+    photos = tuple(dict.fromkeys(given))
+    if len(photos) > MOST_PHOTOS:
+        raise TooLarge(f"There are {len(photos)} photos; at most {MOST_PHOTOS} are taken at once.")
+    return photos
+
+
+def _reporter(given: ReporterInput) -> store.Reporter:
+    name, phone = (
+        _words(f"reporter.{what}", said, LONGEST_CONTACT) if said and said.strip() else None
+        for what, said in (("name", given.name), ("phone", given.phone))
+    )
+    return store.Reporter(name, phone)

@@ -1,0 +1,397 @@
+"""Reports as clients see them, and which of them a client asks for."""
+
+from __future__ import annotations
+
+import datetime
+from uuid import UUID
+
+import strawberry
+from graphql.pyutils import AwaitableOrValue
+from strawberry.scalars import JSON
+
+from gridmap.errors import Invalid, TooLarge
+from gridmap.geo.datums import Datum
+from gridmap.schema.buildings import Building, building
+from gridmap.schema.connections import Connection, Edge, PageInfo
+from gridmap.schema.connections import connection as page_of
+from gridmap.schema.context import Context, Info
+from gridmap.schema.grids import Grid, grid
+from gridmap.schema.nodes import GlobalId, Node
+from gridmap.schema.points import BoundsInput, Point, bounds_of, point_in
+from gridmap.schema.regions import Region, region_of, regions_below
+from gridmap.schema.report_types import HandlerKind, ReportSource, Urgency
+from gridmap.schema.scalars import Cursor, GeoJSON
+from gridmap.schema.sponsors import Sponsor, sponsor
+from gridmap.store import actions as store_actions
+from gridmap.store import buildings as store_buildings
+from gridmap.store import grids as store_grids
+from gridmap.store import reports as store
+from gridmap.store import sponsors as store_sponsors
+from gridmap.store.dates import CHINA
+from gridmap.store.locations import grids_at
+from gridmap.store.loop import Action, Level, State
+from gridmap.store.paging import Key, Slice
+from gridmap.store.report_rules import Category
+
+_LONGEST_TEXT = 100
+
+
+@strawberry.type(description="What a report is about; two levels, which districts set.")
+class ReportCategory:
+    code: str
+    name: str
+    row: strawberry.Private[Category]
+
+    @strawberry.field(description="The main category that it belongs to, if it is none itself.")
+    async def parent(self, info: Info) -> ReportCategory | None:
+        if self.row.parent_code is None:
+            return None
+        rules = await info.context.report_rules()
+        return report_category(rules.category(self.row.parent_code))
+
+    @strawberry.field
+    async def children(self, info: Info) -> list[ReportCategory]:
+        rules = await info.context.report_rules()
+        return [report_category(row) for row in rules.categories_below(self.code)]
+
+
+def report_category(row: Category) -> ReportCategory:
+    return ReportCategory(code=row.code, name=row.name, row=row)
+
+
+@strawberry.type(description="To whom a report is dispatched.")
+class Handler:
+    kind: HandlerKind
+    code: str
+
+
+@strawberry.type(description="Who sent a report. Told to those who handle it, and to nobody else.")
+class Reporter:
+    name: str | None
+    phone: str | None
+
+
+@strawberry.type(description="Something that was done to a report. Never changed or deleted.")
+class ReportEvent:
+    version: int = strawberry.field(description="The report's version that it made.")
+    action: Action
+    state: State = strawberry.field(description="In which it left the report.")
+    at: datetime.datetime
+    actor_role: str
+    note: str
+    details: JSON = strawberry.field(
+        description="What the action was given, and what the report said before, by action."
+    )
+
+
+def report_event(row: store.Event) -> ReportEvent:
+    return ReportEvent(
+        version=row.version,
+        action=Action(row.action),
+        state=State(row.state),
+        at=row.at,
+        actor_role=row.actor_role,
+        note=row.note,
+        details=JSON(row.details),
+    )
+
+
+@strawberry.type(description="Something at a place that a resident or a grid worker reported.")
+class Report(Node):
+    number: str = strawberry.field(description="What it is called on the phone.")
+    version: int = strawberry.field(description="To be given back with an action.")
+    state: State
+    urgency: Urgency
+    source: ReportSource
+    description: str
+    accuracy: float | None = strawberry.field(description="Metres, as the device said.")
+    captured_at: datetime.datetime
+    received_at: datetime.datetime
+    level: Level
+    deadline: datetime.datetime | None = strawberry.field(description="By when it is to be closed.")
+    step_deadline: datetime.datetime | None = strawberry.field(
+        description="By when its next step is to be done; of a suspended one, when that ends."
+    )
+    state_since: datetime.datetime
+    replied_at: datetime.datetime | None = strawberry.field(
+        description="The first action of somebody else than the reporter."
+    )
+    closed_at: datetime.datetime | None
+    rating: int | None = strawberry.field(description="1 to 5.")
+    row: strawberry.Private[store.Report]
+
+    def global_id(self) -> GlobalId:
+        return GlobalId("Report", self.row.district_code, str(self.row.id))
+
+    @strawberry.field
+    async def category(self, info: Info) -> ReportCategory:
+        rules = await info.context.report_rules()
+        return report_category(rules.category(self.row.category_code))
+
+    @strawberry.field(description="The position as it was given, in its own datum.")
+    def point(self) -> Point:
+        row = self.row
+        return Point(
+            longitude=row.source_longitude,
+            latitude=row.source_latitude,
+            datum=Datum(row.source_datum),
+        )
+
+    @strawberry.field(description="Where it is; datum is that of the answer.")
+    def location(self, datum: Datum = Datum.WGS84) -> GeoJSON:
+        point = point_in(datum, self.row.longitude, self.row.latitude)
+        return GeoJSON({"type": "Point", "coordinates": [point.longitude, point.latitude]})
+
+    @strawberry.field(description="Whether it is open and past a deadline.")
+    def is_overdue(self, info: Info) -> bool:
+        moment, row = info.context.now, self.row
+        late = (due is not None and due < moment for due in (row.due_at, row.step_due_at))
+        return row.ended_at is None and any(late)
+
+    @strawberry.field(
+        graphql_type=Region,
+        description="The community; where there is no grid, the region around.",
+    )
+    def region(self, info: Info) -> AwaitableOrValue[Region]:
+        return region_of(info.context, self.row.region_code, info.context.today)
+
+    @strawberry.field(description="The grid that lies there now.")
+    async def grid(self, info: Info) -> Grid | None:
+        context = info.context
+        position = self.row.longitude, self.row.latitude
+        if snapshot := context.snapshot(context.today):
+            row = snapshot.locate(*position).grid
+        else:
+            row = await context.load(grids_at, position, context.today)
+        return grid(row, context.today) if row else None
+
+    @strawberry.field(
+        description="The grid that it was reported in, as it was when it was captured; null where "
+        "there was none, and while one is to be chosen."
+    )
+    async def captured_grid(self, info: Info) -> Grid | None:
+        if self.row.grid_code is None:
+            return None
+        key = Key(self.row.grid_code, self.row.district_code)
+        day = self.row.captured_at.astimezone(CHINA).date()
+        row = await info.context.load(store_grids.grids_on_days, (key, day))
+        return grid_as_it_was(row, info.context.today) if row else None
+
+    @strawberry.field(description="The building that it was reported at.")
+    async def building(self, info: Info) -> Building | None:
+        if self.row.building_code is None:
+            return None
+        key, today = Key(self.row.building_code, self.row.district_code), info.context.today
+        row = await info.context.load(store_buildings.buildings_by_key, key, today)
+        return building(row, today) if row else None
+
+    @strawberry.field(
+        description="Who answers: the sponsor of the building, else of the grid, else the one that "
+        "answers for all that nobody does (全域兜底). As of capture."
+    )
+    async def sponsor(self, info: Info) -> Sponsor | None:
+        if self.row.sponsor_code is None:
+            return None
+        row = await info.context.load(store_sponsors.sponsors_by_code, self.row.sponsor_code)
+        return sponsor(row, info.context.today) if row else None
+
+    @strawberry.field
+    def handler(self) -> Handler | None:
+        kind, code = self.row.handler_kind, self.row.handler_code
+        return Handler(kind=HandlerKind(kind), code=code) if kind and code else None
+
+    @strawberry.field(description="The report that it was merged into.")
+    async def merged_into(self, info: Info) -> Report | None:
+        if self.row.merged_into is None:
+            return None
+        key = store.ReportKey(self.row.district_code, self.row.merged_into)
+        row = await info.context.load(store.reports_by_key, key)
+        return report(row) if row else None
+
+    @strawberry.field(description="The reports that were merged into it.")
+    async def merged(self, info: Info) -> list[Report]:
+        rows = await info.context.load(store.reports_merged_into, self.row.report_key)
+        return [report(row) for row in rows]
+
+    @strawberry.field(description="All that happened to it, from the first on.")
+    async def events(self, info: Info) -> list[ReportEvent]:
+        rows = await info.context.load(store.events_of_reports, self.row.report_key)
+        return [report_event(row) for row in rows]
+
+    @strawberry.field(description="What the viewer may do with it as it stands.")
+    async def actions(self, info: Info) -> list[Action]:
+        viewer = info.context.viewer
+        parties = await info.context.load(store_actions.parties_of_reports, self.row, viewer)
+        return store_actions.possible(State(self.row.state), parties, viewer)
+
+    @strawberry.field(description="Null to those who do not handle the report.")
+    async def reporter(self, info: Info) -> Reporter | None:
+        viewer = info.context.viewer
+        row = await info.context.load(store_actions.reporters_of_reports, self.row, viewer)
+        return Reporter(name=row.name, phone=row.phone) if row else None
+
+
+def report(row: store.Report) -> Report:
+    """The row as a node."""
+    return Report(
+        number=row.number,
+        version=row.version,
+        state=State(row.state),
+        urgency=Urgency(row.urgency),
+        source=ReportSource(row.source),
+        description=row.description,
+        accuracy=row.accuracy,
+        captured_at=row.captured_at,
+        received_at=row.received_at,
+        level=Level(row.level),
+        deadline=row.due_at,
+        step_deadline=row.step_due_at,
+        state_since=row.state_since,
+        replied_at=row.replied_at,
+        closed_at=row.closed_at,
+        rating=row.rating,
+        row=row,
+    )
+
+
+def grid_as_it_was(row: store_grids.Grid, today: datetime.date) -> Grid:
+    """A version of a grid: as it is today, or if it has ended as on its first day."""
+    ended = row.valid_to is not None and row.valid_to <= today
+    return grid(row, row.valid_from if ended else today)
+
+
+@strawberry.input(description="Which reports; what is said must all hold.")
+class ReportFilter:
+    number: str | None = None
+    region: str | None = strawberry.field(
+        default=None, description="The region's code; all below it are meant."
+    )
+    grid: str | None = strawberry.field(
+        default=None, description="The code of the grid that it was reported in."
+    )
+    sponsor: str | None = strawberry.field(default=None, description="The code of who answers.")
+    handler: str | None = strawberry.field(
+        default=None, description="The code of the one that it is dispatched to."
+    )
+    states: list[State] | None = None
+    open: bool | None = strawberry.field(
+        default=None, description="Whether something is left to do."
+    )
+    category: str | None = strawberry.field(
+        default=None, description="Its code; a main category means all of its own."
+    )
+    urgency: Urgency | None = None
+    source: ReportSource | None = None
+    since: datetime.datetime | None = strawberry.field(
+        default=None, description="Received then or later."
+    )
+    until: datetime.datetime | None = strawberry.field(default=None, description="Received before.")
+    bounds: BoundsInput | None = None
+    overdue: bool | None = None
+    text: str | None = strawberry.field(
+        default=None, description="Stands in the description, whatever its case."
+    )
+
+
+@strawberry.type
+class ReportConnection:
+    edges: list[Edge[Report]]
+    page_info: PageInfo
+    as_of: Cursor = strawberry.field(
+        description="The state of the data that this page shows. Subscribe with it as `after`, and "
+        "no change is lost between the page and the stream."
+    )
+    page: strawberry.Private[Connection[Report]]
+
+    @strawberry.field(description="The nodes of the edges, for those who need no cursors.")
+    def nodes(self) -> list[Report]:
+        return [edge.node for edge in self.edges]
+
+    @strawberry.field(description="How many there are in all; counted when asked for.")
+    async def total_count(self) -> int:
+        return await self.page.count()
+
+
+async def reports_page(
+    context: Context, given: ReportFilter | None, cut: Slice
+) -> ReportConnection:
+    """A page of reports, newest first."""
+    wanted = await filter_of(context, given)
+    rows, as_of = await context.run(store.page_of_reports, wanted, cut)
+    page = page_of(rows, cut, report, lambda: context.run(store.count_reports, wanted))
+    return ReportConnection(
+        edges=page.edges, page_info=page.page_info, as_of=Cursor(as_of), page=page
+    )
+
+
+async def reports_of_grid(
+    context: Context, code: str, given: ReportFilter | None, cut: Slice
+) -> ReportConnection:
+    """A page of the reports of a grid; pages of many grids at once take one statement."""
+    wanted = await filter_of(context, given)
+    rows, as_of = await context.load(store.reports_of_grids, code, wanted, cut)
+    page = page_of(
+        rows, cut, report, lambda: context.load(store.count_reports_of_grids, code, wanted)
+    )
+    return ReportConnection(
+        edges=page.edges, page_info=page.page_info, as_of=Cursor(as_of), page=page
+    )
+
+
+async def filter_of(context: Context, given: ReportFilter | None) -> store.ReportFilter:
+    """What a client asks for, checked. Raises Invalid for what there is not."""
+    given = given or ReportFilter()
+    rules = await context.report_rules()
+    categories = None
+    if given.category is not None:
+        main = rules.category(given.category)
+        categories = (main.code, *(each.code for each in rules.categories_below(main.code)))
+    text = given.text.strip() if given.text is not None else None
+    if text == "":
+        raise Invalid("text is empty; leave it out to have all reports.")
+    if text is not None and len(text) > _LONGEST_TEXT:
+        raise TooLarge(f"text has {len(text)} characters; at most {_LONGEST_TEXT} are looked for.")
+    for name in ("since", "until"):
+        moment = getattr(given, name)
+        if moment is not None and moment.tzinfo is None:
+            raise Invalid(f"{name} is {moment.isoformat()}; say its time zone, as in +08:00.")
+    regions = await regions_below(context, given.region)
+    return store.ReportFilter(
+        context.now,
+        serial=_serial(given.number),
+        regions=tuple(regions) if regions is not None else None,
+        grid=given.grid,
+        sponsor=given.sponsor,
+        handler=given.handler,
+        states=tuple(given.states) if given.states is not None else None,
+        is_open=given.open,
+        categories=categories,
+        urgencies=(str(given.urgency.value),) if given.urgency else None,
+        sources=(str(given.source.value),) if given.source else None,
+        since=given.since,
+        until=given.until,
+        bounds=bounds_of(given.bounds),
+        is_overdue=given.overdue,
+        text=text,
+    )
+
+
+def _serial(number: str | None) -> tuple[str, int] | None:
+    """District and serial of a number as it is said on the phone."""
+    if number is None:
+        return None
+    district_code, _, serial = number.strip().rpartition("-")
+    if not (district_code and serial.isascii() and serial.isdigit() and len(serial) < 19):
+        raise Invalid(f"{number!r} is no number of a report; one looks like 230402-1042.")
+    return district_code, int(serial)
+
+
+def report_key(given: strawberry.ID) -> store.ReportKey:
+    """The report that a global id names. Raises Invalid where it names none."""
+    wanted = GlobalId.decoded(given)
+    try:
+        if wanted.type == "Report" and not wanted.version:
+            return store.ReportKey(wanted.district_code, UUID(wanted.code))
+    except ValueError:
+        pass
+    raise Invalid(f"{given!r} is not the id of a report; give one back as it came.")

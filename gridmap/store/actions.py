@@ -1,0 +1,577 @@
+"""What people do with a report: each action in one transaction, with its event.
+
+The report's row is locked, so that of two who act at the same moment one comes first; the other
+meets a version that it has not seen and is told how the report stands. The action that was sent
+again because its answer was lost gets that answer.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import orjson
+from sqlalchemy import exc, exists, insert, or_, select, text, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gridmap.errors import Conflict, Forbidden, Invalid, NotFound
+from gridmap.store import tables
+from gridmap.store.dates import CHINA
+from gridmap.store.loop import (
+    ENDED,
+    STEPS,
+    TRANSITIONS,
+    Action,
+    Level,
+    Party,
+    State,
+    Step,
+    transition,
+)
+from gridmap.store.regions import regions_around
+from gridmap.store.report_rules import ReportRules
+from gridmap.store.reports import (
+    EVENT_COLUMNS,
+    REPORT_COLUMNS,
+    Event,
+    Report,
+    Reporter,
+    ReportKey,
+    unnested,
+)
+from gridmap.store.submissions import Placement, signed
+from gridmap.store.viewers import Role, Viewer
+
+_table = tables.reports
+_event = tables.report_events
+
+LONGEST_NOTE = 2_000
+
+
+class Handler(NamedTuple):
+    """To whom a report is dispatched: `kind` is one of `tables.HANDLER_KINDS`."""
+
+    kind: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Where a report is moved to: in WGS 84 degrees, as it was given, and what is there."""
+
+    longitude: float
+    latitude: float
+    source_datum: str
+    source_longitude: float
+    source_latitude: float
+    accuracy: float | None
+    placement: Placement
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """An action as somebody wants it. `version` is the report's that they saw.
+
+    `into`: the report to merge into. `handler`: to whom to dispatch, None for who answers.
+    `until`: when a suspension ends, or the new deadline. `rating`: 1 to 5. `move`: of MOVE and
+    CHOOSE_GRID.
+    """
+
+    action: Action
+    version: int
+    note: str = ""
+    photos: Sequence[UUID] = ()
+    into: UUID | None = None
+    handler: Handler | None = None
+    until: datetime.datetime | None = None
+    rating: int | None = None
+    move: Move | None = None
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What was said, by which the same action is known again."""
+        said: dict[str, Any] = {
+            "photos": [str(photo) for photo in self.photos],
+            "into": str(self.into) if self.into else None,
+            "handler": list(self.handler) if self.handler else None,
+            "until": self.until.isoformat() if self.until else None,
+            "rating": self.rating,
+        }
+        if self.move is not None:
+            said["datum"] = self.move.source_datum
+            said["longitude"] = self.move.source_longitude
+            said["latitude"] = self.move.source_latitude
+            said["grid"] = self.move.placement.grid_code
+        return {name: value for name, value in said.items() if value}
+
+
+class Outcome(NamedTuple):
+    """The report as it stands after an action, and the action's event."""
+
+    report: Report
+    event: Event
+
+
+@dataclass(slots=True)
+class _Under:
+    """A report that is locked, and what an action makes of it."""
+
+    connection: AsyncConnection
+    report: Report
+    parties: frozenset[Party]
+    regions: list[str]
+    viewer: Viewer
+    now: datetime.datetime
+    rules: ReportRules
+    changes: dict[str, Any] = field(default_factory=dict)
+
+    def due(self, step: Step) -> datetime.datetime | None:
+        report = self.report
+        return self.rules.due(
+            self.now, report.district_code, report.category_code, report.urgency, step
+        )
+
+
+async def act(
+    connection: AsyncConnection,
+    key: ReportKey,
+    deed: Deed,
+    viewer: Viewer,
+    now: datetime.datetime,
+    rules: ReportRules,
+) -> Outcome:
+    """What the action makes of the report. `connection` is in a transaction of its own.
+
+    Raises NotFound where there is no such report, Forbidden where the viewer may not do this,
+    Conflict where the report is in another state or version than the viewer saw, and Invalid for
+    what makes no sense.
+    """
+    report = await _locked(connection, key, deed)
+    if (repeated := await _repeated(connection, report, deed, viewer)) is not None:
+        return repeated
+    if deed.version != report.version:
+        raise Conflict(
+            f"Report {report.number} is at version {report.version} by now, and {report.state}; "
+            f"you saw version {deed.version}. Look at it again and decide anew.",
+            state=report.state,
+            version=report.version,
+        )
+    [regions] = await regions_around(connection, [report.region_code])
+    [parties] = await parties_of_reports(connection, [report], viewer)
+    under = _Under(connection, report, parties, regions, viewer, now, rules)
+    action = _really(under, deed)
+    step = transition(State(report.state), action)
+    if viewer.role is not Role.ADMINISTRATOR and not parties & step.parties:
+        who = ", ".join(party for party in Party if party in step.parties)
+        have = ", ".join(party for party in Party if party in parties) or "nothing to do with it"
+        raise Forbidden(
+            f"{action} of a report that is {report.state} is for its {who}; to report "
+            f"{report.number} you are {have}."
+        )
+    if step.needs_note and not deed.note.strip():
+        raise Invalid(f"{action} needs a note that says why.")
+    if len(deed.note) > LONGEST_NOTE:
+        raise Invalid(f"The note has {len(deed.note)} characters; at most {LONGEST_NOTE} are kept.")
+    _go(under, step.to)
+    await _apply(under, action, deed)
+    return await _written(under, action, step.to, deed)
+
+
+def _really(under: _Under, deed: Deed) -> Action:
+    """MOVE is REASSIGN where it takes the report out of its handler's hands."""
+    report, move = under.report, deed.move
+    if deed.action is not Action.MOVE or move is None or report.handler_kind is None:
+        return deed.action
+    here = report.district_code, report.grid_code, report.sponsor_code
+    there = move.placement.district_code, move.placement.grid_code, move.placement.sponsor_code
+    return Action.MOVE if here == there else Action.REASSIGN
+
+
+def _go(under: _Under, to: State) -> None:
+    """Sets what the new state says by itself."""
+    report, now, changes = under.report, under.now, under.changes
+    if Party.REPORTER not in under.parties and report.replied_at is None:
+        changes["replied_at"] = now
+    if to == report.state:
+        return
+    changes |= {"state": to, "state_since": now}
+    step = STEPS[to]
+    if step is None:
+        changes["step_due_at"] = None
+    elif step is not STEPS[State(report.state)]:
+        changes["step_due_at"] = under.due(step)
+    if to in ENDED:
+        changes["ended_at"] = report.ended_at or now
+    if to is State.REGISTERED:
+        changes |= {"handler_kind": None, "handler_code": None}
+
+
+async def _apply(under: _Under, action: Action, deed: Deed) -> None:
+    """What is particular to an action."""
+    report, changes = under.report, under.changes
+    match action:
+        case Action.MERGE:
+            changes["merged_into"] = await _target(under, deed.into)
+        case Action.DISPATCH:
+            handler = await _handler(under, deed.handler)
+            changes |= {"handler_kind": handler.kind, "handler_code": handler.code}
+        case Action.SUSPEND:
+            changes["step_due_at"] = _later(under, deed.until, "the suspension ends")
+        case Action.EXTEND:
+            until = _later(under, deed.until, "it is to be closed")
+            if report.due_at is not None and until <= report.due_at:
+                raise Invalid(
+                    f"The deadline is {_said(report.due_at)} already; extend it to a later time."
+                )
+            changes |= {"due_at": until, "step_due_at": until}
+        case Action.START if report.state == State.SUSPENDED:
+            # The time that it was suspended counts for nobody.
+            pause = under.now - report.state_since
+            held = await _before_suspension(under)
+            changes["step_due_at"] = held + pause if held else None
+            changes["due_at"] = report.due_at + pause if report.due_at else None
+        case Action.CLOSE:
+            changes["closed_at"] = under.now
+        case Action.RATE:
+            if not under.rules.is_rated(under.regions):
+                raise Conflict("Reports are not rated in this district.")
+            if deed.rating is None or not 1 <= deed.rating <= 5:
+                raise Invalid(f"The rating is {deed.rating}; it goes from 1 to 5.")
+            changes["rating"] = deed.rating
+        case Action.REOPEN:
+            changes |= dict.fromkeys(("closed_at", "ended_at", "rating", "merged_into"))
+            changes["due_at"] = under.due(Step.WHOLE)
+        case Action.ESCALATE:
+            above = Level(report.level).above
+            if above is None:
+                raise Conflict("The report is with the district, and nothing is above it here.")
+            changes["level"] = above
+            changes["step_due_at"] = under.due(Step.DISPATCH)
+        case Action.MOVE | Action.REASSIGN | Action.CHOOSE_GRID:
+            _move(under, deed.move)
+
+
+def _move(under: _Under, move: Move | None) -> None:
+    if move is None:
+        raise Invalid("Say where the report is moved to.")
+    to = move.placement
+    if to.district_code != under.report.district_code:
+        raise Conflict(
+            f"That place is in district {to.district_code}, and the report is kept in "
+            f"{under.report.district_code}. Reject it here with a note, and report it there."
+        )
+    if to.candidates:
+        raise Invalid(
+            "The position leaves a choice between "
+            f"{', '.join(each.grid.code for each in to.candidates)}; say which grid it is."
+        )
+    level = Level(under.report.level)
+    is_escalated = level.rank > max(Level.GRID.rank, to.level.rank)
+    under.changes |= {
+        "location": f"SRID={tables.LONGITUDE_LATITUDE};POINT({move.longitude!r} {move.latitude!r})",
+        "source_datum": move.source_datum,
+        "source_longitude": move.source_longitude,
+        "source_latitude": move.source_latitude,
+        "accuracy": move.accuracy,
+        "region_code": to.region_code,
+        "grid_code": to.grid_code,
+        "building_code": to.building_code,
+        "sponsor_code": to.sponsor_code,
+        # Up the ladder it was taken on purpose.
+        "level": level if is_escalated else to.level,
+    }
+
+
+async def _target(under: _Under, into: UUID | None) -> UUID:
+    report = under.report
+    if into is None:
+        raise Invalid("Say which report it is merged into.")
+    if into == report.id:
+        raise Invalid("A report cannot be merged into itself.")
+    # Locked with the report.
+    found = (
+        await under.connection.execute(
+            select(_table.c.state, _table.c.serial).where(
+                _table.c.district_code == report.district_code, _table.c.id == into
+            )
+        )
+    ).first()
+    if found is None:
+        raise Invalid(
+            f"There is no report {into} in district {report.district_code} to merge this one into."
+        )
+    if found.state in (State.MERGED, State.REJECTED):
+        raise Conflict(
+            f"Report {report.district_code}-{found.serial} is {found.state} itself; merge into "
+            "one that is not."
+        )
+    held = await under.connection.scalar(
+        select(
+            exists().where(
+                _table.c.district_code == report.district_code, _table.c.merged_into == report.id
+            )
+        )
+    )
+    if held:
+        raise Conflict(
+            f"Other reports were merged into report {report.number}; merge the other one into it."
+        )
+    return into
+
+
+async def _handler(under: _Under, wanted: Handler | None) -> Handler:
+    report = under.report
+    if wanted is None:
+        if report.sponsor_code is None:
+            raise Invalid("Nobody answers for this place by itself; say to whom to dispatch.")
+        return Handler("SPONSOR", report.sponsor_code)
+    statement = {
+        "SPONSOR": "SELECT EXISTS (SELECT FROM sponsors WHERE code = :code)",
+        "GRID_WORKER": """
+            SELECT EXISTS (SELECT FROM workers WHERE district_code = :district AND code = :code)
+            """,
+        "REGION": """
+            SELECT EXISTS (SELECT FROM regions WHERE district_code = :district AND code = :code)
+            """,
+        # Nobody keeps a list of them.
+        "BUILDING_MEMBER": "SELECT :code <> ''",
+    }[wanted.kind]
+    parameters = {"district": report.district_code, "code": wanted.code}
+    if not await under.connection.scalar(text(statement), parameters):
+        raise Invalid(
+            f"There is no {wanted.kind} {wanted.code!r} in district {report.district_code}."
+        )
+    return wanted
+
+
+def _later(under: _Under, until: datetime.datetime | None, what: str) -> datetime.datetime:
+    if until is None:
+        raise Invalid(f"Say until when: the time at which {what}.")
+    if until <= under.now:
+        raise Invalid(f"{_said(until)} is past; say a later time.")
+    return until
+
+
+def _said(moment: datetime.datetime) -> str:
+    return moment.astimezone(CHINA).isoformat(sep=" ", timespec="minutes")
+
+
+async def _before_suspension(under: _Under) -> datetime.datetime | None:
+    """The deadline of the step as it was when the report was suspended."""
+    report = under.report
+    written = await under.connection.scalar(
+        select(_event.c.details["held"].astext)
+        .where(
+            _event.c.district_code == report.district_code,
+            _event.c.report_id == report.id,
+            _event.c.action == Action.SUSPEND,
+        )
+        .order_by(_event.c.version.desc())
+        .limit(1)
+    )
+    return datetime.datetime.fromisoformat(written) if written else None
+
+
+async def parties_of_reports(
+    connection: AsyncConnection, reports: Sequence[Report], viewer: Viewer
+) -> list[frozenset[Party]]:
+    """What the viewer has to do with each report."""
+    if viewer.role is Role.ANONYMOUS:
+        return [frozenset()] * len(reports)
+    regions = await regions_around(connection, [report.region_code for report in reports])
+    reporters = await _reporters(connection, [report.report_key for report in reports])
+    return [
+        frozenset(_parties(report, around, signature, viewer))
+        for report, around, (signature, _) in zip(reports, regions, reporters, strict=True)
+    ]
+
+
+async def reporters_of_reports(
+    connection: AsyncConnection, reports: Sequence[Report], viewer: Viewer
+) -> list[Reporter | None]:
+    """Who sent each report, where the viewer has to do with it; else None."""
+    if viewer.role is Role.ANONYMOUS:
+        return [None] * len(reports)
+    parties = await parties_of_reports(connection, reports, viewer)
+    reporters = await _reporters(connection, [report.report_key for report in reports])
+    is_told = viewer.role in (Role.ADMINISTRATOR, Role.AUDITOR)
+    return [
+        reporter if is_told or party else None
+        for party, (_, reporter) in zip(parties, reporters, strict=True)
+    ]
+
+
+def possible(state: State, parties: frozenset[Party], viewer: Viewer) -> list[Action]:
+    """What the viewer may do with a report in that state. REASSIGN is a MOVE to whoever moves."""
+    return [
+        action
+        for (at, action), found in TRANSITIONS.items()
+        if at is state
+        and action is not Action.REASSIGN
+        and (viewer.role is Role.ADMINISTRATOR or parties & found.parties)
+    ]
+
+
+async def _reporters(
+    connection: AsyncConnection, keys: Sequence[ReportKey]
+) -> list[tuple[str | None, Reporter | None]]:
+    """By what each reporter is known again, and what is known of them. Served by reporters_pkey."""
+    table = tables.reporters
+    rows = await connection.execute(
+        select(table).where(tuple_(table.c.district_code, table.c.report_id).in_(unnested(keys)))
+    )
+    found = {
+        ReportKey(row.district_code, row.report_id): (row.subject, Reporter(row.name, row.phone))
+        for row in rows
+    }
+    return [found.get(key, (None, None)) for key in keys]
+
+
+def _parties(
+    report: Report, regions: Sequence[str], signature: str | None, viewer: Viewer
+) -> Iterator[Party]:
+    if viewer.report == report.report_key or (signature and signature == signed(viewer)):
+        yield Party.REPORTER
+    if viewer.role is Role.GRID_WORKER and report.grid_code in viewer.codes:
+        yield Party.WORKER
+    if _is_handler(report, viewer):
+        yield Party.HANDLER
+    if _is_office(report, regions, viewer):
+        yield Party.OFFICE
+
+
+def _is_handler(report: Report, viewer: Viewer) -> bool:
+    code = report.handler_code
+    match report.handler_kind:
+        case "SPONSOR":
+            return viewer.role is Role.SPONSOR and code in viewer.codes
+        case "GRID_WORKER":
+            return viewer.role is Role.GRID_WORKER and code == viewer.subject
+        case "BUILDING_MEMBER":
+            return viewer.role is Role.BUILDING_MEMBER and code == viewer.subject
+        case "REGION":
+            return viewer.role in _OFFICES and code in viewer.codes
+    return False
+
+
+def _is_office(report: Report, regions: Sequence[str], viewer: Viewer) -> bool:
+    level = _OFFICES.get(viewer.role)
+    if level is None or level.rank < Level(report.level).rank:
+        return False
+    return any(code in viewer.codes for code in regions)
+
+
+_OFFICES = {
+    Role.COMMUNITY: Level.COMMUNITY,
+    Role.STREET: Level.STREET,
+    Role.DISTRICT: Level.DISTRICT,
+}
+
+
+async def _locked(connection: AsyncConnection, key: ReportKey, deed: Deed) -> Report:
+    """The report, locked, with the one that it is to be merged into; in one order for all."""
+    ids = [key.id] if deed.into is None else [key.id, deed.into]
+    rows = await connection.execute(
+        select(*REPORT_COLUMNS)
+        .where(
+            _table.c.district_code == key.district_code, or_(*(_table.c.id == id_ for id_ in ids))
+        )
+        .order_by(_table.c.id)
+        .with_for_update()
+    )
+    for report in (Report(*row) for row in rows):
+        if report.id == key.id:
+            return report
+    raise no_such(key)
+
+
+def no_such(key: ReportKey) -> NotFound:
+    return NotFound(f"There is no report {key.id} in district {key.district_code}.")
+
+
+async def _repeated(
+    connection: AsyncConnection, report: Report, deed: Deed, viewer: Viewer
+) -> Outcome | None:
+    """The outcome of the same action by the same person upon the same version, if it is done."""
+    if deed.version >= report.version:
+        return None
+    row = (
+        await connection.execute(
+            select(*EVENT_COLUMNS).where(
+                _event.c.district_code == report.district_code,
+                _event.c.report_id == report.id,
+                _event.c.version == deed.version + 1,
+            )
+        )
+    ).first()
+    if row is None:
+        return None
+    event = Event(*row)
+    action = Action.MOVE if event.action == Action.REASSIGN else event.action
+    done = action, event.note, event.details["given"], event.actor_role, event.actor_subject
+    wanted = deed.action, deed.note, deed.given, viewer.role, viewer.subject
+    return Outcome(report, event) if done == wanted else None
+
+
+async def _written(under: _Under, action: Action, to: State, deed: Deed) -> Outcome:
+    report, viewer = under.report, under.viewer
+    version = report.version + 1
+    details: dict[str, Any] = {"given": deed.given, "changed": _changed(under)}
+    if action is Action.SUSPEND:
+        details["held"] = report.step_due_at
+    event = (
+        await under.connection.execute(
+            insert(_event)
+            .values(
+                district_code=report.district_code,
+                report_id=report.id,
+                version=version,
+                action=action,
+                state=to,
+                at=under.now,
+                actor_role=viewer.role,
+                actor_subject=viewer.subject,
+                note=deed.note,
+                details=orjson.loads(orjson.dumps(details)),
+            )
+            .returning(*EVENT_COLUMNS)
+        )
+    ).one()
+    try:
+        if deed.photos:
+            await under.connection.execute(
+                insert(tables.report_photos),
+                [
+                    {
+                        "district_code": report.district_code,
+                        "report_id": report.id,
+                        "version": version,
+                        "place": place,
+                        "photo_id": photo,
+                    }
+                    for place, photo in enumerate(deed.photos, start=1)
+                ],
+            )
+    except exc.IntegrityError as error:
+        raise Invalid("A photo is not here, or no more; upload it and send this again.") from error
+    row = (
+        await under.connection.execute(
+            update(_table)
+            .where(_table.c.district_code == report.district_code, _table.c.id == report.id)
+            .values(version=version, **under.changes)
+            .returning(*REPORT_COLUMNS)
+        )
+    ).one()
+    return Outcome(Report(*row), Event(*event))
+
+
+def _changed(under: _Under) -> dict[str, Any]:
+    """What the report said before, of all that is other now."""
+    report = under.report._asdict()
+    before = {name: report[name] for name in under.changes if name in report}
+    if "location" in under.changes:
+        before |= {"longitude": report["longitude"], "latitude": report["latitude"]}
+    return {name: value for name, value in before.items() if value != under.changes.get(name, ...)}

@@ -1,0 +1,361 @@
+"""Reports: what residents and grid workers saw, where, and how far it has been dealt with.
+
+A report is written by `submissions` and changed by `actions` alone; here it is read.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Text,
+    and_,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    tuple_,
+)
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gridmap.errors import Invalid
+from gridmap.geo.bounds import Bounds
+from gridmap.store import tables
+from gridmap.store.geometry import meets
+from gridmap.store.paging import Key, Slice, among, parents, rows_by_parent
+
+_table = tables.reports
+_event = tables.report_events
+
+
+class ReportKey(NamedTuple):
+    """Names one report for ever."""
+
+    district_code: str
+    id: UUID
+
+
+class Report(NamedTuple):
+    """A report as it stands. `longitude` and `latitude` are WGS 84; `source_…` is what was sent."""
+
+    district_code: str
+    id: UUID
+    serial: int
+    version: int
+    state: str
+    category_code: str
+    urgency: str
+    source: str
+    description: str
+    longitude: float
+    latitude: float
+    source_datum: str
+    source_longitude: float
+    source_latitude: float
+    accuracy: float | None
+    captured_at: datetime.datetime
+    received_at: datetime.datetime
+    region_code: str
+    grid_code: str | None
+    building_code: str | None
+    sponsor_code: str | None
+    level: str
+    handler_kind: str | None
+    handler_code: str | None
+    due_at: datetime.datetime | None
+    step_due_at: datetime.datetime | None
+    state_since: datetime.datetime
+    replied_at: datetime.datetime | None
+    closed_at: datetime.datetime | None
+    ended_at: datetime.datetime | None
+    rating: int | None
+    merged_into: UUID | None
+
+    @property
+    def report_key(self) -> ReportKey:
+        return ReportKey(self.district_code, self.id)
+
+    @property
+    def key(self) -> Key:
+        """Its place in a list, newest first."""
+        return Key(f"{self.received_at.isoformat()} {self.id}", self.district_code)
+
+    @property
+    def number(self) -> str:
+        """What it is called on the phone."""
+        return f"{self.district_code}-{self.serial}"
+
+
+class Event(NamedTuple):
+    """What happened to a report, and who did it. `details` depend on the action."""
+
+    district_code: str
+    report_id: UUID
+    version: int
+    action: str
+    state: str
+    at: datetime.datetime
+    actor_role: str
+    actor_subject: str
+    note: str
+    details: dict[str, Any]
+
+
+class Reporter(NamedTuple):
+    """Who sent a report: personal data."""
+
+    name: str | None
+    phone: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFilter:
+    """Which reports. None is any; what is said must all hold.
+
+    `serial`: district and serial. `regions`: see `regions_below`. `grid`: as of capture. `sponsor`:
+    who answers. `handler`: to whom it is dispatched. `categories`: codes. `since`, `until`: when it
+    was received, `until` itself not. `is_overdue`: at `now`. `text`: what stands somewhere in the
+    description, whatever its case.
+    """
+
+    now: datetime.datetime
+    serial: tuple[str, int] | None = None
+    regions: tuple[str, ...] | None = None
+    grid: str | None = None
+    sponsor: str | None = None
+    handler: str | None = None
+    states: tuple[str, ...] | None = None
+    is_open: bool | None = None
+    categories: tuple[str, ...] | None = None
+    urgencies: tuple[str, ...] | None = None
+    sources: tuple[str, ...] | None = None
+    since: datetime.datetime | None = None
+    until: datetime.datetime | None = None
+    bounds: Bounds | None = None
+    is_overdue: bool | None = None
+    text: str | None = None
+
+
+_POSITION = {
+    "longitude": "ST_X(location) AS longitude",
+    "latitude": "ST_Y(location) AS latitude",
+}
+
+REPORT_AS_TEXT = ", ".join(_POSITION.get(name, name) for name in Report._fields)
+"""The columns of a `Report`, for a statement that is written as text."""
+
+
+def _column(name: str) -> ColumnElement[Any]:
+    if name == "longitude":
+        return func.ST_X(_table.c.location).label(name)
+    if name == "latitude":
+        return func.ST_Y(_table.c.location).label(name)
+    return _table.c[name]
+
+
+REPORT_COLUMNS = tuple(_column(name) for name in Report._fields)
+EVENT_COLUMNS = tuple(_event.c[name] for name in Event._fields)
+
+
+async def reports_by_key(
+    connection: AsyncConnection, keys: Sequence[ReportKey]
+) -> list[Report | None]:
+    """One for each key, in their order. Served by reports_pkey."""
+    wanted = unnested(keys)
+    rows = await connection.execute(
+        select(*REPORT_COLUMNS).where(tuple_(_table.c.district_code, _table.c.id).in_(wanted))
+    )
+    found = {(report := Report(*row)).report_key: report for row in rows}
+    return [found.get(key) for key in keys]
+
+
+async def page_of_reports(
+    connection: AsyncConnection, wanted: ReportFilter, cut: Slice
+) -> tuple[list[Report], str]:
+    """Newest first, and the state of the data that this is true of: see `report_changes`.
+
+    Served by the index of what is asked for, else by reports_received_idx.
+    """
+    page = _page(matching(select(*REPORT_COLUMNS), wanted), cut).subquery("page")
+    state = select(cast(func.pg_current_snapshot(), Text).label("as_of")).subquery("state")
+    statement = (
+        select(state.c.as_of, *page.c)
+        .select_from(state.outerjoin(page, true()))
+        .order_by(page.c.received_at.desc(), page.c.id.desc(), page.c.district_code.desc())
+    )
+    rows = (await connection.execute(statement)).all()
+    return [Report(*row[1:]) for row in rows if row.id is not None], rows[0].as_of
+
+
+async def count_reports(connection: AsyncConnection, wanted: ReportFilter) -> int:
+    """How many reports match."""
+    statement = matching(select(func.count()).select_from(_table), wanted)
+    count: int = (await connection.execute(statement)).scalar_one()
+    return count
+
+
+async def reports_of_grids(
+    connection: AsyncConnection, grids: Sequence[str], wanted: ReportFilter, cut: Slice
+) -> list[tuple[list[Report], str]]:
+    """For each grid a page of its reports, newest first, and the state that all are true of.
+
+    The pages may show later changes too. Served by reports_grid_idx.
+    """
+    as_of = await connection.scalar(select(cast(func.pg_current_snapshot(), Text)))
+    parent = parents(code=grids)
+    rows = matching(select(*REPORT_COLUMNS), wanted).where(_table.c.grid_code == parent.c.code)
+    found = await rows_by_parent(connection, parent, _page(rows, cut), len(grids))
+    return [([Report(*row) for row in reports], str(as_of)) for reports in found]
+
+
+async def count_reports_of_grids(
+    connection: AsyncConnection, grids: Sequence[str], wanted: ReportFilter
+) -> list[int]:
+    """How many reports of each grid match."""
+    parent = parents(code=grids)
+    rows = matching(select(func.count()).select_from(_table), wanted).where(
+        _table.c.grid_code == parent.c.code
+    )
+    return [count for [(count,)] in await rows_by_parent(connection, parent, rows, len(grids))]
+
+
+async def events_of_reports(
+    connection: AsyncConnection, keys: Sequence[ReportKey]
+) -> list[list[Event]]:
+    """All that happened to each report, from the first on. Served by report_events_pkey."""
+    wanted = unnested(keys)
+    rows = await connection.execute(
+        select(*EVENT_COLUMNS)
+        .where(tuple_(_event.c.district_code, _event.c.report_id).in_(wanted))
+        .order_by(_event.c.version)
+    )
+    found: dict[ReportKey, list[Event]] = {key: [] for key in keys}
+    for row in rows:
+        found[ReportKey(row.district_code, row.report_id)].append(Event(*row))
+    return [found[key] for key in keys]
+
+
+async def reports_merged_into(
+    connection: AsyncConnection, keys: Sequence[ReportKey]
+) -> list[list[Report]]:
+    """The reports that were merged into each. Served by reports_merged_into_idx."""
+    wanted = unnested(keys)
+    rows = await connection.execute(
+        select(*REPORT_COLUMNS)
+        .where(tuple_(_table.c.district_code, _table.c.merged_into).in_(wanted))
+        .order_by(_table.c.received_at, _table.c.id)
+    )
+    found: dict[ReportKey, list[Report]] = {key: [] for key in keys}
+    for row in rows:
+        report = Report(*row)
+        if report.merged_into is not None:
+            found[ReportKey(report.district_code, report.merged_into)].append(report)
+    return [found[key] for key in keys]
+
+
+async def photos_of_reports(
+    connection: AsyncConnection, keys: Sequence[ReportKey]
+) -> list[list[tuple[int, UUID]]]:
+    """The photos of each report: the version that they came with, and their ids, in order."""
+    wanted, photo = unnested(keys), tables.report_photos
+    rows = await connection.execute(
+        select(photo.c.district_code, photo.c.report_id, photo.c.version, photo.c.photo_id)
+        .where(tuple_(photo.c.district_code, photo.c.report_id).in_(wanted))
+        .order_by(photo.c.version, photo.c.place)
+    )
+    found: dict[ReportKey, list[tuple[int, UUID]]] = {key: [] for key in keys}
+    for district_code, report_id, version, photo_id in rows:
+        found[ReportKey(district_code, report_id)].append((version, photo_id))
+    return [found[key] for key in keys]
+
+
+def unnested(keys: Sequence[ReportKey]) -> Select[Any]:
+    """The keys as rows, sent as two arrays however many they are."""
+    codes = literal([key.district_code for key in keys], postgresql.ARRAY(Text))
+    ids = literal([key.id for key in keys], postgresql.ARRAY(postgresql.UUID))
+    return select(func.unnest(codes, type_=tables.CODE), func.unnest(ids, type_=postgresql.UUID))
+
+
+def matching(statement: Select[Any], wanted: ReportFilter) -> Select[Any]:
+    """The rows of a statement on reports that the filter lets through."""
+    return statement.where(*_conditions(wanted))
+
+
+def _conditions(wanted: ReportFilter) -> list[ColumnElement[bool]]:
+    c = _table.c
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.serial is not None:
+        district_code, serial = wanted.serial
+        conditions += [c.district_code == district_code, c.serial == serial]
+    for column, values in (
+        (c.region_code, wanted.regions),
+        (c.state, wanted.states),
+        (c.category_code, wanted.categories),
+        (c.urgency, wanted.urgencies),
+        (c.source, wanted.sources),
+    ):
+        if values is not None:
+            conditions.append(among(column, values))
+    for column, value in (
+        (c.grid_code, wanted.grid),
+        (c.sponsor_code, wanted.sponsor),
+        (c.handler_code, wanted.handler),
+    ):
+        if value is not None:
+            conditions.append(column == value)
+    if wanted.is_open is not None:
+        conditions.append(c.ended_at.is_(None) if wanted.is_open else c.ended_at.is_not(None))
+    if wanted.since is not None:
+        conditions.append(c.received_at >= wanted.since)
+    if wanted.until is not None:
+        conditions.append(c.received_at < wanted.until)
+    if wanted.bounds is not None:
+        conditions.append(meets(c.location, wanted.bounds))
+    if wanted.is_overdue is not None:
+        conditions.append(is_overdue(wanted.now, wanted.is_overdue))
+    if wanted.text is not None:
+        said = literal(wanted.text, Text)
+        # Served by reports_words_idx; the pairs may stand apart, so that the text is looked at.
+        conditions.append(func.gridmap_words(c.description).op("@>")(func.gridmap_words(said)))
+        conditions.append(func.strpos(func.lower(c.description), func.lower(said)) > 0)
+    return conditions
+
+
+def is_overdue(now: datetime.datetime, wanted: bool = True) -> ColumnElement[bool]:
+    """Whether a report that is open has passed a deadline, its own or that of its step."""
+    c = _table.c
+    late = and_(c.ended_at.is_(None), or_(c.due_at < now, c.step_due_at < now))
+    return late if wanted else func.coalesce(late, False).is_(False)
+
+
+def _page(statement: Select[Any], cut: Slice) -> Select[Any]:
+    c = _table.c
+    if cut.after is not None:
+        received_at, report_id = _place(cut.after)
+        statement = statement.where(
+            tuple_(c.received_at, c.id, c.district_code)
+            < tuple_(literal(received_at), literal(report_id), literal(cut.after.district_code))
+        )
+    return statement.order_by(c.received_at.desc(), c.id.desc(), c.district_code.desc()).limit(
+        cut.limit
+    )
+
+
+def _place(after: Key) -> tuple[datetime.datetime, UUID]:
+    received_at, _, report_id = after.code.partition(" ")
+    try:
+        at, of = datetime.datetime.fromisoformat(received_at), UUID(report_id)
+    except ValueError:
+        at = datetime.datetime.min
+    if at.tzinfo is None:
+        raise Invalid("The cursor is of another list; give back one of this list as it came.")
+    return at, of
