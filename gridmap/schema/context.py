@@ -15,6 +15,7 @@ from strawberry.dataloader import DataLoader
 from gridmap.store.database import Database
 from gridmap.store.dates import now
 from gridmap.store.follower import Follower
+from gridmap.store.report_changes import ReportNews
 from gridmap.store.report_rules import KeptRules, ReportRules
 from gridmap.store.snapshot import Snapshot
 from gridmap.store.viewers import ANONYMOUS, Viewer
@@ -39,14 +40,14 @@ class Context:
         follower: Follower | None = None,
         viewer: Viewer = ANONYMOUS,
         kept_rules: KeptRules | None = None,
-        announce_reports: Callable[[], None] = lambda: None,
+        news: ReportNews | None = None,
         receipt: Callable[[str, UUID], str | None] = lambda _, __: None,
     ) -> None:
         self.database = database
         self.viewer = viewer
         self.building_reach_metres = building_reach_metres
         self._follower = follower
-        self.announce_reports = announce_reports
+        self.news = news
         self.receipt = receipt
         self._kept_rules = kept_rules or KeptRules(database)
         self._snapshot: Snapshot | None = None
@@ -99,6 +100,11 @@ class Context:
     async def report_rules(self) -> ReportRules:
         """Categories, deadlines, and what regions say of their reports."""
         return await self._kept_rules.rules()
+
+    def announce_reports(self) -> None:
+        """Reports were changed: tells whoever listens."""
+        if self.news is not None:
+            self.news.announce()
 
     async def run(
         self,

@@ -21,6 +21,7 @@ from gridmap.schema.nodes import GlobalId, Node
 from gridmap.schema.points import BoundsInput, PointInput, bounds_of
 from gridmap.schema.regions import Region, region, regions_below
 from gridmap.schema.report_mutations import Mutation
+from gridmap.schema.report_subscription import Subscription
 from gridmap.schema.reports import (
     Report,
     ReportCategory,
@@ -232,6 +233,7 @@ class _QuietSchema(strawberry.Schema):
 schema = _QuietSchema(
     query=Query,
     mutation=Mutation,
+    subscription=Subscription,
     types=[Region, Grid, Building, Sponsor, GridWorker, Report],
     config=StrawberryConfig(scalar_map=SCALARS),
 )
