@@ -46,6 +46,12 @@ class Conflict(GridmapError):
     code = "CONFLICT"
 
 
+class Unauthenticated(GridmapError):
+    """Who the viewer claims to be is not proved: the token is not valid."""
+
+    code = "UNAUTHENTICATED"
+
+
 class Forbidden(GridmapError):
     """The viewer may not do this."""
 

@@ -128,6 +128,15 @@ def test_nothing_starts_without_a_password_of_ones_own(text: str, compose: dict[
     assert all(value.startswith("${POSTGRES_PASSWORD:?") for _, value in settings)
 
 
+def test_the_secret_that_signs_tokens_is_ones_own_or_none(compose: dict[str, Any]) -> None:
+    given = {
+        name: service["environment"]["GRIDMAP_SECRET"]
+        for name, service in compose["services"].items()
+        if "GRIDMAP_SECRET" in service["environment"]
+    }
+    assert given == {"server": None}  # which Compose takes for what the shell or .env has
+
+
 @pytest.mark.parametrize("name", [".gitignore", ".dockerignore"])
 def test_the_file_with_the_password_is_neither_committed_nor_sent(name: str) -> None:
     ignored = GitIgnoreSpec.from_lines((ROOT / name).read_text().splitlines())

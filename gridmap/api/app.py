@@ -15,6 +15,7 @@ from starlette.routing import Route
 from gridmap import migrations
 from gridmap.api import graphiql
 from gridmap.api.graphql import GraphQLEndpoint
+from gridmap.api.identity import Tokens
 from gridmap.api.settings import Settings
 from gridmap.errors import GridmapError
 from gridmap.schema.context import Context
@@ -33,8 +34,11 @@ def application(settings: Settings, database_url: str) -> Starlette:
 
     follower = Follower(database_url, settings.building_reach_metres)
 
-    def context(_: Request) -> Context:
-        return Context(database, settings.building_reach_metres, follower)
+    tokens = Tokens(settings.secret)
+
+    def context(request: Request) -> Context:
+        viewer = tokens.viewer(request.headers.get("authorization"))
+        return Context(database, settings.building_reach_metres, follower, viewer)
 
     async def readyz(_: Request) -> Response:
         try:

@@ -25,6 +25,7 @@ from sqlalchemy import Engine, exc
 from gridmap import migrations
 from gridmap.api.app import application
 from gridmap.api.demo import EXAMPLE, load_demo
+from gridmap.api.identity import LONGEST_VALIDITY, Tokens, with_secret
 from gridmap.api.memory import share_one_heap
 from gridmap.api.settings import Settings, settings_from_environment
 from gridmap.api.terminal import (
@@ -44,6 +45,7 @@ from gridmap.store.cluster import private_cluster
 from gridmap.store.database import Database, tool_engine
 from gridmap.store.imports import CodeScheme, ImportOptions, Noun
 from gridmap.store.imports.columns import FIELDS
+from gridmap.store.viewers import CODES, Role, Viewer
 
 _LOCATE = """
 query Locate($point: PointInput!, $on: Date) {
@@ -251,6 +253,32 @@ def locate(
         print_location(console, _ask(settings, url, point=point, on=day))
 
 
+def _codes() -> str:
+    """What `--code` is, a line a role."""
+    lines = ["CODE is, given as often as there are:"]
+    lines += [f"{role:<16} {codes.meaning}" for role, codes in CODES.items()]
+    return "\n".join([*lines, "The other roles take none."])
+
+
+@app.command(epilog=_codes())
+def token(
+    role: Annotated[Role, typer.Argument(help="What the person is.", case_sensitive=False)],
+    subject: Annotated[
+        str, typer.Option(help="Who it is: the code of a grid worker, the name of anybody else.")
+    ],
+    code: Annotated[
+        list[str] | None, typer.Option(help="What the person answers for; see below.")
+    ] = None,
+    days: Annotated[
+        int, typer.Option(min=1, max=LONGEST_VALIDITY.days, help="For how long the token is valid.")
+    ] = 30,
+) -> None:
+    """Print a token, which says to the server who sends it."""
+    settings = with_secret(settings_from_environment())
+    viewer = Viewer(role, subject, frozenset(code or []))
+    print(Tokens(settings.secret).issue(viewer, datetime.timedelta(days=days)))
+
+
 @app.command()
 def schema() -> None:
     """Print the GraphQL schema."""
@@ -371,7 +399,7 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
 
 def _serve(settings: Settings, url: str, listening: socket.socket) -> None:
     config = uvicorn.Config(
-        application(settings, url),
+        application(with_secret(settings), url),
         loop="uvloop",
         http="httptools",
         lifespan="on",

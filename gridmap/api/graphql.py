@@ -103,7 +103,7 @@ class GraphQLEndpoint:
         accepted = preferred(", ".join(request.headers.getlist("accept")) or "*/*", offered)
         if accepted == HTML and self._page:
             return self._page(request)
-        headers = {"vary": "accept"}
+        headers = {"vary": "accept, authorization"}
         try:
             if accepted is None:
                 raise _Refused(406, Invalid(f"This answers with {GRAPHQL} or {JSON}; accept one."))
@@ -126,6 +126,8 @@ class GraphQLEndpoint:
         except GridmapError as error:
             status = _STATUSES.get(error.code, 400)
             answer = orjson.dumps({"errors": [told(error)]})
+            if status == 401:
+                headers["www-authenticate"] = "Bearer"
         except Exception as error:  # noqa: BLE001, logged as it is masked
             status, answer = 500, orjson.dumps({"errors": [masked(error)]})
         return Response(answer, status, headers, f"{accepted or JSON}; charset=utf-8")
@@ -319,7 +321,13 @@ class _Asked:
 _is_awaitable = cast("Callable[[Any], TypeGuard[Awaitable[Any]]]", optimized_is_awaitable)
 
 _ENTITY_TAGS = re.compile(r'(?:W/)?("[^"]*")')
-_STATUSES = {"NOT_FOUND": 404, "CONFLICT": 409, "FORBIDDEN": 403, "UNAVAILABLE": 503}
+_STATUSES = {
+    "UNAUTHENTICATED": 401,
+    "FORBIDDEN": 403,
+    "NOT_FOUND": 404,
+    "CONFLICT": 409,
+    "UNAVAILABLE": 503,
+}
 _JSON_NAMES = {dict: "an object", list: "an array", str: "a string", bool: "a truth value"}
 
 

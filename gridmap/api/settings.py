@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gridmap.errors import Invalid
 from gridmap.store.cluster import default_folder
+
+SHORTEST_SECRET = 32
+"""Characters. HS256 wants 256 bits, which 32 random bytes have."""
 
 
 class Settings(BaseSettings):
@@ -21,6 +24,9 @@ class Settings(BaseSettings):
 
     data: Path = Field(default_factory=default_folder, alias="GRIDMAP_DATA")
     """The folder of the private cluster."""
+
+    secret: SecretStr | None = Field(None, alias="GRIDMAP_SECRET")
+    """What signs tokens; without it, none are issued or taken."""
 
     host: str = Field("127.0.0.1", alias="HOST")
     port: int = Field(8000, alias="PORT", ge=0, le=65535)
@@ -36,6 +42,17 @@ class Settings(BaseSettings):
 
     building_reach_metres: float = Field(30, alias="GRIDMAP_BUILDING_REACH", ge=0, le=1000)
     """How far from a point a building of its grid is still "the building here"."""
+
+    @field_validator("secret", mode="before")
+    @classmethod
+    def _is_long_enough(cls, given: object) -> object:
+        if isinstance(given, str) and len(given) < SHORTEST_SECRET:
+            # Not a ValueError, which would be told with the secret itself.
+            raise Invalid(
+                f"The environment's GRIDMAP_SECRET has {len(given)} characters, and needs at least "
+                f"{SHORTEST_SECRET}; make one with `openssl rand -hex 32`."
+            )
+        return given
 
 
 def settings_from_environment() -> Settings:

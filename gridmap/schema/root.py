@@ -34,6 +34,7 @@ from gridmap.schema.reports import (
 )
 from gridmap.schema.scalars import SCALARS
 from gridmap.schema.sponsors import Sponsor, sponsor
+from gridmap.schema.viewers import Viewer, viewer
 from gridmap.schema.workers import GridWorker, grid_worker
 from gridmap.store import buildings as store_buildings
 from gridmap.store import grids as store_grids
@@ -169,6 +170,10 @@ class Query:
     async def report_categories(self, info: Info) -> list[ReportCategory]:
         rules = await info.context.report_rules()
         return [report_category(row) for row in rules.main_categories]
+
+    @strawberry.field(description="Who asks, by the token that came with the request.")
+    def viewer(self, info: Info) -> Viewer:
+        return viewer(info.context.viewer)
 
 
 async def _region_node(context: Context, wanted: GlobalId) -> Node | None:

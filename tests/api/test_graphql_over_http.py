@@ -261,7 +261,7 @@ def test_the_answer_is_of_the_type_asked_for(
 ) -> None:
     response = client.post("/graphql", json={"query": "{hello}"}, headers={"accept": accept})
     assert response.headers["content-type"] == f"{expected}; charset=utf-8"
-    assert response.headers["vary"] == "accept"
+    assert response.headers["vary"] == "accept, authorization"
     assert response.json() == {"data": {"hello": "Hello, world!"}}
 
 
@@ -664,7 +664,7 @@ def test_the_same_question_by_get_has_one_tag_by_which_it_is_not_sent_again(
         again = client.get("/graphql", params=query, headers={"if-none-match": known})
         assert (again.status_code, again.content) == (304, b"")
         assert again.headers["etag"] == tag
-        assert again.headers["vary"] == "accept"
+        assert again.headers["vary"] == "accept, authorization"
     for unknown in ('"other"', tag.strip('"'), ""):
         again = client.get("/graphql", params=query, headers={"if-none-match": unknown})
         assert (again.status_code, again.content) == (200, first.content)
