@@ -22,6 +22,8 @@ from gridmap.schema.context import Context
 from gridmap.schema.root import schema
 from gridmap.store.database import Database
 from gridmap.store.follower import Follower
+from gridmap.store.report_changes import ReportNews
+from gridmap.store.report_rules import KeptRules
 
 
 def application(settings: Settings, database_url: str) -> Starlette:
@@ -35,10 +37,20 @@ def application(settings: Settings, database_url: str) -> Starlette:
     follower = Follower(database_url, settings.building_reach_metres)
 
     tokens = Tokens(settings.secret)
+    rules, news = KeptRules(database), ReportNews(database)
+    follower.feed.listeners += [rules.hear, news.hear]
 
     def context(request: Request) -> Context:
         viewer = tokens.viewer(request.headers.get("authorization"))
-        return Context(database, settings.building_reach_metres, follower, viewer)
+        return Context(
+            database,
+            settings.building_reach_metres,
+            follower,
+            viewer,
+            rules,
+            news,
+            tokens.receipt if tokens.can_sign else None,
+        )
 
     async def readyz(_: Request) -> Response:
         try:
@@ -54,10 +66,11 @@ def application(settings: Settings, database_url: str) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        following = asyncio.create_task(follower.run())
+        tasks = [asyncio.create_task(each.run()) for each in (follower, news)]
         yield
-        following.cancel()
-        await asyncio.wait([following])
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
         await database.close()
 
     def version(context: Context) -> str | None:

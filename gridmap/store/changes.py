@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -130,13 +130,15 @@ def announce_staged(connection: Connection, table: str) -> None:
 class ChangeFeed:
     """Listens on a connection of its own, for as long as it takes.
 
-    `is_listening` is False while there is no connection, and so no word of changes.
+    `is_listening` is False while there is no connection, and so no word of changes. `listeners` are
+    told of each batch before it is given.
     """
 
     def __init__(self, url: str) -> None:
         address = database_url(url)
         _, self._parameters = address.get_dialect()().create_connect_args(address)
         self.is_listening = False
+        self.listeners: list[Callable[[Changes], None]] = []
 
     async def batches(self) -> AsyncGenerator[Changes]:
         """All changes from now on, those that come together as one.
@@ -156,10 +158,13 @@ class ChangeFeed:
                 async with await self._connect() as connection:
                     is_silent = False
                     self.is_listening = True
-                    yield EVERYTHING
+                    changes = EVERYTHING
                     while True:
-                        if changes := await _next(connection):
+                        if changes:
+                            for listener in self.listeners:
+                                listener(changes)
                             yield changes
+                        changes = await _next(connection)
             except (psycopg.Error, Unavailable) as error:
                 if not is_silent:  # one line for each loss, not for each attempt
                     reason = str(error).strip().partition("\n")[0]

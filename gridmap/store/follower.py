@@ -47,7 +47,7 @@ Made = TypeVar("Made")
 class Follower:
     """One for a process; `run` is to be a task of it for as long as it serves.
 
-    `clock`: what time it is where the districts are.
+    `clock`: what time it is where the districts are. `feed` tells others of all changes too.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Follower:
         clock: Callable[[], datetime.datetime] = now,
     ) -> None:
         self._engine = tool_engine(url)
-        self._feed = ChangeFeed(url)
+        self.feed = ChangeFeed(url)
         self._now = clock
         self._heard: asyncio.Queue[Changes] = asyncio.Queue()
         self._snapshot: Snapshot | None = None
@@ -72,7 +72,7 @@ class Follower:
     def snapshot(self, on: datetime.date) -> Snapshot | None:
         """What is in memory of the day, if it can be trusted now."""
         snapshot = self._snapshot
-        if snapshot is None or snapshot.day != on or not self._feed.is_listening:
+        if snapshot is None or snapshot.day != on or not self.feed.is_listening:
             return None
         return snapshot
 
@@ -109,7 +109,7 @@ class Follower:
             await asyncio.to_thread(self._thread.shutdown)
 
     async def _listen(self) -> None:
-        async with aclosing(self._feed.batches()) as batches:
+        async with aclosing(self.feed.batches()) as batches:
             async for changes in batches:
                 followed = _followed(changes)
                 if not _is_small(followed):
