@@ -23,6 +23,7 @@ from gridmap.schema.root import schema
 from gridmap.store.database import Database
 from gridmap.store.follower import Follower
 from gridmap.store.report_changes import ReportNews
+from gridmap.store.report_points import ReportPoints
 from gridmap.store.report_rules import KeptRules
 
 
@@ -38,6 +39,7 @@ def application(settings: Settings, database_url: str) -> Starlette:
 
     tokens = Tokens(settings.secret)
     rules, news = KeptRules(database), ReportNews(database)
+    points = ReportPoints(database, database_url)
     follower.feed.listeners += [rules.hear, news.hear]
 
     def context(request: Request) -> Context:
@@ -49,6 +51,7 @@ def application(settings: Settings, database_url: str) -> Starlette:
             viewer,
             rules,
             news,
+            points,
             tokens.receipt if tokens.can_sign else None,
         )
 
@@ -71,6 +74,7 @@ def application(settings: Settings, database_url: str) -> Starlette:
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
+        await points.close()
         await database.close()
 
     def version(context: Context) -> str | None:

@@ -16,6 +16,7 @@ from gridmap.store.database import Database
 from gridmap.store.dates import now
 from gridmap.store.follower import Follower
 from gridmap.store.report_changes import ReportNews
+from gridmap.store.report_points import ReportPoints
 from gridmap.store.report_rules import KeptRules, ReportRules
 from gridmap.store.snapshot import Snapshot
 from gridmap.store.viewers import ANONYMOUS, Viewer
@@ -41,6 +42,7 @@ class Context:
         viewer: Viewer = ANONYMOUS,
         kept_rules: KeptRules | None = None,
         news: ReportNews | None = None,
+        points: ReportPoints | None = None,
         receipt: Callable[[str, UUID], str] | None = None,
     ) -> None:
         self.database = database
@@ -48,6 +50,7 @@ class Context:
         self.building_reach_metres = building_reach_metres
         self._follower = follower
         self.news = news
+        self.points = points
         self._receipt = receipt
         self._kept_rules = kept_rules or KeptRules(database)
         self._snapshot: Snapshot | None = None

@@ -20,6 +20,7 @@ from gridmap.schema.locations import Location, locate, locate_many
 from gridmap.schema.nodes import GlobalId, Node
 from gridmap.schema.points import BoundsInput, PointInput, bounds_of
 from gridmap.schema.regions import Region, region, regions_below
+from gridmap.schema.report_maps import Hotspot, ReportCluster, hotspots, report_clusters
 from gridmap.schema.report_mutations import Mutation
 from gridmap.schema.report_subscription import Subscription
 from gridmap.schema.reports import (
@@ -165,6 +166,29 @@ class Query:
         after: After = None,
     ) -> ReportConnection:
         return await reports_page(info.context, filter, page_slice(first, after))
+
+    @strawberry.field(
+        description="Reports merged for a map at a zoom level (of 512-pixel tiles); the counts add "
+        "up to the matching reports in the bounds."
+    )
+    async def report_clusters(
+        self, info: Info, bounds: BoundsInput, zoom: int, filter: ReportFilter | None = None
+    ) -> list[ReportCluster]:
+        return await report_clusters(info.context, bounds, zoom, filter)
+
+    @strawberry.field(
+        description="Places where reports are denser than around them (DBSCAN, radius in metres), "
+        "those of most reports first."
+    )
+    async def hotspots(
+        self,
+        info: Info,
+        region: str,
+        filter: ReportFilter | None = None,
+        radius: float = 80,
+        min_reports: int = 5,
+    ) -> list[Hotspot]:
+        return await hotspots(info.context, region, filter, radius, min_reports)
 
     @strawberry.field(description="The main categories of reports, by code.")
     async def report_categories(self, info: Info) -> list[ReportCategory]:

@@ -188,6 +188,9 @@ class ReportNews:
             except GridmapError as error:
                 _log.warning("Changes of reports are not told for now: %s", error)
                 await asyncio.sleep(_POLL_SECONDS)
+            except Exception:  # noqa: BLE001 - whatever it was, it is tried again
+                _log.exception("Changes of reports are not told for now.")
+                await asyncio.sleep(_POLL_SECONDS)
 
     async def changes(
         self, interest: Interest, after: str | None = None
@@ -249,8 +252,6 @@ def _told(
     ]
 
 
-_ANNOUNCE = text(
-    f"""
-    SELECT pg_notify('{CHANNEL}', '{{"table":"reports","district":"","codes":null}}')
-    """
+_ANNOUNCE = text(f"SELECT pg_notify('{CHANNEL}', :payload)").bindparams(
+    payload='{"table":"reports","district":"","codes":null}'
 )
