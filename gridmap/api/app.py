@@ -1,4 +1,4 @@
-"""The HTTP application: GraphQL, its page, and the two answers that a supervisor asks for."""
+"""What is served: GraphQL, its page, and the two answers that a supervisor asks for."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 
 from sqlalchemy import exc
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 
 from gridmap import migrations
 from gridmap.api import graphiql
@@ -28,7 +28,10 @@ from gridmap.store.report_rules import KeptRules
 
 
 def application(settings: Settings, database_url: str) -> Starlette:
-    """The server's application on a database that is migrated."""
+    """The server's application on a database that is migrated.
+
+    Its `state.streams` are for the server to stop.
+    """
     database = Database(
         database_url,
         pool_size=settings.pool_size,
@@ -42,8 +45,8 @@ def application(settings: Settings, database_url: str) -> Starlette:
     points = ReportPoints(database, database_url)
     follower.feed.listeners += [rules.hear, news.hear]
 
-    def context(request: Request) -> Context:
-        viewer = tokens.viewer(request.headers.get("authorization"))
+    def context(connection: HTTPConnection) -> Context:
+        viewer = tokens.viewer(connection.headers.get("authorization"))
         return Context(
             database,
             settings.building_reach_metres,
@@ -83,16 +86,19 @@ def application(settings: Settings, database_url: str) -> Starlette:
     endpoint = GraphQLEndpoint(
         schema, context, body_limit=settings.body_limit_bytes, version=version
     )
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/", lambda _: RedirectResponse("graphql")),
             Route("/healthz", lambda _: JSONResponse({"status": "alive"})),
             Route("/readyz", readyz),
             Route("/graphql", endpoint),
+            WebSocketRoute("/graphql", endpoint),
             *graphiql.routes,
         ],
         lifespan=lifespan,
     )
+    app.state.streams = endpoint.streams
+    return app
 
 
 def _not_ready(reason: str) -> Response:

@@ -19,7 +19,6 @@ from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 import typer
-import uvicorn
 from sqlalchemy import Engine, exc
 
 from gridmap import migrations
@@ -27,6 +26,7 @@ from gridmap.api.app import application
 from gridmap.api.demo import EXAMPLE, load_demo
 from gridmap.api.identity import LONGEST_VALIDITY, Tokens, with_secret
 from gridmap.api.memory import share_one_heap
+from gridmap.api.server import Server
 from gridmap.api.settings import Settings, settings_from_environment
 from gridmap.api.terminal import (
     plain_console,
@@ -398,19 +398,20 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
 
 
 def _serve(settings: Settings, url: str, listening: socket.socket) -> None:
-    config = uvicorn.Config(
-        application(with_secret(settings), url),
+    app = application(with_secret(settings), url)
+    server = Server(
+        app,
+        app.state.streams,
+        ws_max_size=settings.body_limit_bytes,
         loop="uvloop",
         http="httptools",
         lifespan="on",
         log_level="warning",
-        access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=5,
     )
-    listening.listen(config.backlog)  # so that whoever reads the next line can connect
+    listening.listen(server.config.backlog)  # so that whoever reads the next line can connect
     host, port = listening.getsockname()[:2]
     console.print(f"\nServing on http://{host}:{port} – try a query at /graphql. Ctrl-C stops.")
     with suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[listening])
+        server.run(sockets=[listening])
     console.print("Stopped.")

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from graphql import GraphQLError, ValueNode, VariableNode
 from strawberry.exceptions import StrawberryInputCoercionError
@@ -16,6 +17,20 @@ from strawberry.exceptions import StrawberryInputCoercionError
 from gridmap.errors import GridmapError, Invalid
 
 _log = logging.getLogger("gridmap")
+
+_STATUSES = {
+    "UNAUTHENTICATED": 401,
+    "FORBIDDEN": 403,
+    "NOT_FOUND": 404,
+    "CONFLICT": 409,
+    "UNAVAILABLE": 503,
+    "INTERNAL": 500,
+}
+
+
+def http_status(errors: Sequence[Mapping[str, Any]]) -> int:
+    """The status of an answer that is nothing but these errors; the first one decides."""
+    return _STATUSES.get(errors[0]["extensions"]["code"], 400)
 
 
 def told(error: GridmapError) -> dict[str, object]:

@@ -12,11 +12,7 @@ def preferred(accept: str, offered: tuple[str, ...]) -> str | None:
     Of equals, the one that is named wins over one that a wildcard covers. Where several are named
     the last of `offered` wins, and where a wildcard covers them, the first.
     """
-    ranges: dict[str, float] = {}
-    for part in accept.split(","):
-        media_range, parameters = media_type(part)
-        if is_utf8(parameters):
-            ranges[media_range] = _quality(parameters.get("q", "1"))
+    ranges = _ranges(accept)
     best, rank = None, (0.0, 0, 0)
     for place, name in enumerate(offered):
         family = name.partition("/")[0]
@@ -27,6 +23,11 @@ def preferred(accept: str, offered: tuple[str, ...]) -> str | None:
                     best, rank = name, here
                 break
     return best
+
+
+def names(accept: str, name: str) -> bool:
+    """Whether one is asked for by its name; a wildcard covers none that a client must know."""
+    return _ranges(accept).get(name, 0.0) > 0
 
 
 def media_type(text: str) -> tuple[str, dict[str, str]]:
@@ -41,6 +42,15 @@ def media_type(text: str) -> tuple[str, dict[str, str]]:
 def is_utf8(parameters: dict[str, str]) -> bool:
     """Whether the parameters name UTF-8, or no charset, which means it here."""
     return parameters.get("charset", "utf-8") in ("utf-8", "utf8")
+
+
+def _ranges(accept: str) -> dict[str, float]:
+    ranges: dict[str, float] = {}
+    for part in accept.split(","):
+        media_range, parameters = media_type(part)
+        if is_utf8(parameters):
+            ranges[media_range] = _quality(parameters.get("q", "1"))
+    return ranges
 
 
 def _quality(text: str) -> float:

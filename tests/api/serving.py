@@ -8,18 +8,20 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import uvicorn
 from starlette.types import ASGIApp
+
+from gridmap.api.server import Server
+from gridmap.api.streams import StreamLimits, Streams
 
 
 @contextmanager
-def served(app: ASGIApp) -> Iterator[str]:
-    """Serves the application over HTTP until the block ends; gives its address, as in
-    http://127.0.0.1:49152.
+def served(app: ASGIApp, streams: Streams | None = None) -> Iterator[str]:
+    """Serves the application until the block ends, and then stops the streams that are open; gives
+    its address, as in http://127.0.0.1:49152.
     """
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, ws="none", lifespan="off", log_config=None, access_log=False)
-    server = uvicorn.Server(config)
+    streams = streams or Streams(StreamLimits())
+    server = Server(app, streams, lifespan="off", log_config=None)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:

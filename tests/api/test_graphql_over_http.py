@@ -18,13 +18,14 @@ import pytest
 import strawberry
 from graphql import GraphQLError, get_introspection_query
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 from starlette.routing import Route
 from strawberry.dataloader import DataLoader
 from strawberry.extensions import DisableIntrospection
 from strawberry.schema.config import StrawberryConfig
 
-from gridmap.api.graphql import Documents, Failed, GraphQLEndpoint
+from gridmap.api.graphql import GraphQLEndpoint
+from gridmap.api.operations import Documents, Failed
 from gridmap.errors import Forbidden, NotFound, TooLarge, Unavailable
 from gridmap.schema.limits import Limits
 from tests.api.node_packages import install, run
@@ -192,8 +193,8 @@ schema = strawberry.Schema(
 )
 
 
-def context(request: Request) -> Context:
-    match request.headers.get("x-as"):
+def context(connection: HTTPConnection) -> Context:
+    match connection.headers.get("x-as"):
         case "stranger":
             raise Forbidden("You may not ask here.")
         case "bug":
@@ -330,10 +331,14 @@ def test_a_request_that_cannot_run_says_why_and_has_no_data(
         assert set(codes(response.json())) == {code}
 
 
-def test_a_subscription_is_refused_over_http(client: httpx.Client) -> None:
+def test_a_subscription_that_is_not_asked_for_as_events_names_both_ways(
+    client: httpx.Client,
+) -> None:
     response = client.post("/graphql", json={"query": "subscription { ticks }"})
     assert (response.status_code, codes(response.json())) == (400, ["INVALID"])
-    assert "WebSocket" in response.json()["errors"][0]["message"]
+    message = response.json()["errors"][0]["message"]
+    assert "text/event-stream" in message
+    assert "WebSocket of the protocol graphql-transport-ws" in message
 
 
 def test_introspection_is_answered(client: httpx.Client) -> None:

@@ -10,9 +10,16 @@ const defaultQuery = `# Which grid and which sponsor unit answer for this point.
 }
 `;
 
+const socket = new URL(window.location.pathname, window.location.href);
+socket.protocol = socket.protocol.replace("http", "ws");
+
 ReactDOM.createRoot(document.getElementById("graphiql")).render(
   React.createElement(GraphiQL, {
     defaultQuery,
-    fetcher: GraphiQL.createFetcher({ url: window.location.pathname }),
+    // What the page's "Headers" say goes into `connection_init` as well.
+    fetcher: GraphiQL.createFetcher({
+      url: window.location.pathname,
+      subscriptionUrl: socket.href,
+    }),
   }),
 );

@@ -1,0 +1,36 @@
+"""uvicorn, with WebSockets, and with a word to those who listen before it stops."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from gridmap.api.streams import Streams
+
+
+class Server(uvicorn.Server):
+    """Serves an application; `streams` are those of its endpoint, and `settings` uvicorn's."""
+
+    def __init__(self, app: ASGIApp, streams: Streams, **settings: Any) -> None:
+        config = uvicorn.Config(
+            app,
+            ws="websockets-sansio",
+            # Messages are small, and a window of zlib for each socket is not.
+            ws_per_message_deflate=False,
+            # These close sockets whose client is gone without a word.
+            ws_ping_interval=20,
+            ws_ping_timeout=20,
+            access_log=False,
+            timeout_graceful_shutdown=5,
+            **settings,
+        )
+        super().__init__(config)
+        self._streams = streams
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # uvicorn would wait for events as for any answer, and cut sockets off with 1012.
+        await self._streams.stop()
+        await super().shutdown(sockets)

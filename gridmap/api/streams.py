@@ -1,0 +1,64 @@
+"""Answers that go on: what they may take, and how all of them end when the server stops."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class StreamLimits:
+    """What one stream may hold, and how long it is waited for."""
+
+    operations: int = 20
+    """At the same time on one socket. A busy screen needs a handful."""
+
+    init_seconds: float = 10
+    """From the opening of a socket to its `connection_init`."""
+
+    send_seconds: float = 15
+    """Until a client has read what keeps the next message from being sent. While it has not, its
+    subscriptions stand still: at most one answer of each waits in memory."""
+
+    keep_alive_seconds: float = 20
+    """Between signs of life. Proxies close what was silent for 60 seconds, most of them."""
+
+
+class Streams:
+    """The streams that are open."""
+
+    def __init__(self, limits: StreamLimits) -> None:
+        self.limits = limits
+        self._open: dict[object, Callable[[], None]] = {}
+        self._all_closed = asyncio.Event()
+        self._all_closed.set()
+        self._stopped = False
+
+    @contextmanager
+    def open(self, end: Callable[[], None]) -> Iterator[None]:
+        """A stream is open within the block. `end` is to end it soon; it is called when the server
+        stops, and at once where it has stopped.
+        """
+        self._open[end] = end
+        self._all_closed.clear()
+        if self._stopped:
+            end()
+        try:
+            yield
+        finally:
+            del self._open[end]
+            if not self._open:
+                self._all_closed.set()
+
+    async def stop(self, grace_seconds: float = 2) -> None:
+        """Ends all streams, and each that opens later. Returns when they have told their clients,
+        or after the grace: some clients do not listen.
+        """
+        self._stopped = True
+        for end in list(self._open.values()):
+            end()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace_seconds):
+                await self._all_closed.wait()
