@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import gc
 import json
-from collections.abc import Awaitable
+from collections.abc import AsyncGenerator, Awaitable
 from typing import Any
 
 import pytest
@@ -235,3 +235,25 @@ def test_a_plan_is_no_longer_than_its_text() -> None:
     text = f"{{ box(number: 1) {{ ...F14 }} }} {fragments}"
     assert validate(schema._schema, parse(text)) == []
     assert planned(text, {}) == (None, False)
+
+
+@pytest.mark.parametrize("text", ["mutation { touch }", "subscription { touches }"])
+def test_only_queries_have_plans(text: str) -> None:
+    @strawberry.type
+    class Mutation:
+        @strawberry.mutation
+        def touch(self) -> int:
+            raise AssertionError
+
+    @strawberry.type
+    class Subscription:
+        @strawberry.subscription
+        async def touches(self) -> AsyncGenerator[int, None]:
+            yield 1
+
+    writing = strawberry.Schema(query=Query, mutation=Mutation, subscription=Subscription)
+    document = parse(text)
+    operation = get_operation_ast(document)
+    assert operation is not None
+    assert validate(writing._schema, document) == []
+    assert plan(writing, document, operation) is None

@@ -15,6 +15,9 @@ from pathlib import Path
 import httpx
 import psycopg
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
 from tests.api.conftest import Server, gridmap
 from tests.api.test_cli import run
@@ -111,6 +114,33 @@ class TestTags:
         wait_until(lambda: asked(tag).status_code == 200)
         assert asked(tag).json()["data"]["locate"]["sponsor"]["name"] == "新名"
         assert asked().headers["etag"] != tag
+
+
+class TestSockets:
+    def test_a_socket_is_served_and_told_when_the_server_stops(self, demo_url: str) -> None:
+        with gridmap("serve", DATABASE_URL=demo_url, GRIDMAP_BODY_LIMIT="1000") as server:
+            address = server.address.replace("http", "ws") + "/graphql"
+            protocol = Subprotocol("graphql-transport-ws")
+            with (
+                connect(address, subprotocols=[protocol]) as socket,
+                connect(address, subprotocols=[protocol]) as other,
+            ):
+                socket.send('{"type": "connection_init"}')
+                assert socket.recv(timeout=10) == '{"type":"connection_ack"}'
+                query = '{ region(code: \\"230402\\") { name } }'
+                socket.send(
+                    f'{{"type": "subscribe", "id": "a", "payload": {{"query": "{query}"}}}}'
+                )
+                assert "向阳区" in str(socket.recv(timeout=10))
+                other.send("x" * 1001)
+                with pytest.raises(ConnectionClosed):
+                    other.recv(timeout=10)
+                assert other.close_code == 1009
+                assert '"complete"' in str(socket.recv(timeout=10))
+                server.process.send_signal(signal.SIGTERM)
+                with pytest.raises(ConnectionClosed):
+                    socket.recv(timeout=10)
+                assert socket.close_code == 1001
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
