@@ -39,8 +39,7 @@ def events(response: httpx.Response) -> Iterator[tuple[str, str]]:
         if line == "":
             if data:
                 yield name, "\n".join(data)
-            name = ""
-    data: list[str] = []
+            name, data = "", []
         elif line.startswith(":"):
             yield "", ""
         else:
