@@ -93,7 +93,7 @@ def outlines(points: Floats, groups: Numbers, radius_metres: float) -> NDArray[n
         ]
     )
     # A little at first, since it takes GEOS long to unite many rings that lie across each other.
-    for step in (1, 1, 2, -2):
+    for step in (1, 3, -2):
         shapes = shapely.buffer(shapes, step * _SQUARES / 4, quad_segs=2)
     shapes = shapely.simplify(shapes, _SQUARES / 16)
     faulty = ~shapely.is_valid(shapes) | (shapely.get_type_id(shapes) != _POLYGON)
