@@ -87,14 +87,9 @@ def outlines(points: Floats, groups: Numbers, radius_metres: float) -> NDArray[n
     squares = shapely.box(taken[:, 1], taken[:, 2], taken[:, 1] + 1, taken[:, 2] + 1)
     ends = taken[:, 0].searchsorted(np.arange(len(starts)), side="right").tolist()
     shapes = np.array(
-        [
-            shapely.coverage_union_all(squares[begin:end])
-            for begin, end in zip([0, *ends], ends, strict=False)
-        ]
+        [_widened(squares[begin:end]) for begin, end in zip([0, *ends], ends, strict=False)]
     )
-    # A little at first, since it takes GEOS long to unite many rings that lie across each other.
-    for step in (1, 3, -2):
-        shapes = shapely.buffer(shapes, step * _SQUARES / 4, quad_segs=2)
+    shapes = shapely.buffer(shapes, -_SQUARES / 2, quad_segs=2)
     shapes = shapely.simplify(shapes, _SQUARES / 16)
     faulty = ~shapely.is_valid(shapes) | (shapely.get_type_id(shapes) != _POLYGON)
     shapes[faulty] = shapely.convex_hull(shapes[faulty])
@@ -179,6 +174,16 @@ def _new(rows: Floats) -> Flags:
     new = np.ones(len(rows), dtype=np.bool_)
     new[1:] = (rows[1:] != rows[:-1]).any(axis=1)
     return new
+
+
+def _widened(squares: NDArray[np.object_]) -> Any:
+    """Squares of a lattice and all that is within the radius of them.
+
+    What touches is made one first and each piece widened by itself, since GEOS takes the square of
+    the number of pieces to widen them together.
+    """
+    pieces = shapely.get_parts(shapely.coverage_union_all(squares))
+    return shapely.union_all(shapely.buffer(pieces, _SQUARES, quad_segs=2))
 
 
 def _tame(latitudes: Floats) -> Floats:
