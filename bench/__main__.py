@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-BENCHMARKS = ("overlaps", "imports", "lookup", "clusters", "freshness", "serving")
+BENCHMARKS = ("overlaps", "imports", "lookup", "clusters", "hotspots", "freshness", "serving")
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import ARRAY, BigInteger, LargeBinary, column, func, literal, se
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap.errors import TooLarge
-from gridmap.geo.density import dense_groups, outlines
+from gridmap.geo.density import centres, dense_groups, outlines
 from gridmap.store import tables
 from gridmap.store.dates import holds_on
 from gridmap.store.grids import Grid, grid_columns
@@ -53,12 +53,12 @@ def hotspots_among(
             f"There are {len(counts)} hotspots; at most {MOST_HOTSPOTS} are told. Ask for a "
             "smaller region, or for more reports within a smaller radius."
         )
-    around = shapely.to_wkb(outlines(positions, groups, radius_metres))
-    sums = [np.bincount(groups[groups >= 0], axis[groups >= 0]) for axis in positions.T]
+    around = shapely.to_wkb(outlines(positions, groups, radius_metres)).tolist()
+    centre = centres(positions, groups).tolist()
     found = [
-        Hotspot(count, outline, longitude / count, latitude / count)
-        for count, outline, longitude, latitude in zip(
-            counts.tolist(), around, *(each.tolist() for each in sums), strict=True
+        Hotspot(count, outline, longitude, latitude)
+        for count, outline, (longitude, latitude) in zip(
+            counts.tolist(), around, centre, strict=True
         )
     ]
     return sorted(found, key=lambda each: (-each.reports, each.longitude, each.latitude))
