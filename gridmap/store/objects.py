@@ -1,0 +1,112 @@
+"""Bytes by name, in a folder or in a store that speaks S3, behind one address."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import logging
+import os
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from gridmap.errors import Unavailable
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+_log = logging.getLogger("gridmap")
+
+
+class Objects:
+    """What is at `address`: file:///folder or s3://bucket/prefix.
+
+    An S3 store is further described by the usual variables of the environment, such as
+    AWS_ACCESS_KEY_ID and AWS_ENDPOINT_URL. It is opened, and the folder made, when it is first
+    needed. Every method raises Unavailable when that cannot be done.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    async def put(self, name: str, data: bytes) -> None:
+        """Keeps the bytes under the name: all of them, for good, or none."""
+        from obstore import put_async
+
+        with self._explained():
+            await put_async(self._store, name, data, use_multipart=False)
+            if self._folder is not None:
+                await asyncio.to_thread(_settle, self._folder / name)
+
+    async def get(self, name: str) -> bytes | None:
+        """The bytes, None where there are none of this name."""
+        from obstore import get_async
+
+        with self._explained():
+            try:
+                found = await get_async(self._store, name)
+                return bytes(await found.bytes_async())
+            except FileNotFoundError:
+                return None
+
+    async def delete(self, names: Sequence[str]) -> None:
+        """Removes what is there of these names."""
+        from obstore import delete_async
+
+        with self._explained():
+            for name in names:
+                try:
+                    await delete_async(self._store, name)
+                except FileNotFoundError:
+                    continue
+
+    async def names(self) -> AsyncIterator[list[str]]:
+        """All names there are, some hundreds at a time, in no order."""
+        from obstore import list as list_objects
+
+        with self._explained():
+            async for some in list_objects(self._store, chunk_size=500):
+                yield [found["path"] for found in some]
+
+    @property
+    def _folder(self) -> Path | None:
+        parts = urlsplit(self.address)
+        return Path(unquote(parts.path)) if parts.scheme == "file" else None
+
+    @cached_property
+    def _store(self) -> ObjectStore:
+        from obstore.store import LocalStore, from_url
+
+        if self._folder is not None:
+            self._folder.parent.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            return LocalStore(self._folder)
+        # No more options of its own here: with any, it does not heed AWS_ALLOW_HTTP.
+        patience = datetime.timedelta(seconds=20)
+        return from_url(self.address, retry_config={"max_retries": 2, "retry_timeout": patience})
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        from obstore.exceptions import BaseError
+
+        try:
+            yield
+        except (BaseError, OSError) as error:
+            # Whoever asked cannot mend it, and is not told where things are kept.
+            _log.error("%s cannot be used: %s", self.address, str(error).partition("\n")[0])
+            raise Unavailable("Photos cannot be had or kept now; ask again in a moment.") from error
+
+
+def _settle(file: Path) -> None:
+    """Makes the file, in its folder of the folder, its owner's alone and safe from a power cut."""
+    file.chmod(0o600)
+    file.parent.chmod(0o700)
+    for each in (file, file.parent, file.parent.parent):
+        handle = os.open(each, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
