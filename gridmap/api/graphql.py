@@ -6,7 +6,6 @@ codes, takes bodies of any size for any time, and costs several times what the e
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncGenerator, Callable
 from functools import partial
 from hashlib import blake2b
@@ -21,6 +20,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from gridmap.api import graphiql
+from gridmap.api.errors import Refused
+from gridmap.api.etags import is_known
 from gridmap.api.graphql_errors import http_status, told
 from gridmap.api.graphql_sse import EVENTS, EventStream
 from gridmap.api.graphql_ws import PROTOCOL, Socket
@@ -35,7 +36,7 @@ from gridmap.api.operations import (
     errors_of,
 )
 from gridmap.api.streams import StreamLimits, Streams
-from gridmap.errors import GridmapError, Invalid, TooLarge
+from gridmap.errors import Invalid, TooLarge
 from gridmap.schema.limits import Limits
 
 GRAPHQL = "application/graphql-response+json"
@@ -115,7 +116,7 @@ class GraphQLEndpoint:
             if accepted is None:
                 if not names(accept, EVENTS):
                     message = f"This answers with {GRAPHQL} or {JSON}; accept one."
-                    raise _Refused(406, Invalid(message))
+                    raise Refused(406, Invalid(message))
                 accepted = EVENTS
             operation = self._operations.prepared(await self._read(request))
             if operation.kind is OperationType.SUBSCRIPTION:
@@ -133,10 +134,10 @@ class GraphQLEndpoint:
             if request.method != "POST" and "errors" not in content:
                 headers |= {"cache-control": "private, no-cache"}
                 headers["etag"] = etag = _etag(self._version(context), accepted, answer)
-                if _is_known(etag, request.headers.getlist("if-none-match")):
+                if is_known(etag, request.headers.getlist("if-none-match")):
                     return Response(None, 304, headers)
-        except _Refused as refused:
-            status, answer = refused.status, orjson.dumps({"errors": [refused.error]})
+        except Refused as refused:
+            status, answer = refused.status, orjson.dumps({"errors": [told(refused.error)]})
             headers |= refused.headers
         except Failed as failed:
             # In plain JSON a status other than 200 may be a proxy's, so it says nothing.
@@ -161,14 +162,14 @@ class GraphQLEndpoint:
                 given[name] = _json(given[name], f"The parameter '{name}'")
             return asked(given)
         if request.method != "POST":
-            raise _Refused(
+            raise Refused(
                 405,
                 Invalid(f"{request.method} is not understood here; send GET or POST."),
                 {"allow": "GET, HEAD, POST"},
             )
         sent, parameters = media_type(request.headers.get("content-type", ""))
         if sent != JSON or not is_utf8(parameters):
-            raise _Refused(
+            raise Refused(
                 415,
                 Invalid(
                     f"The Content-Type is {request.headers.get('content-type')!r}; send {JSON} in "
@@ -177,7 +178,7 @@ class GraphQLEndpoint:
             )
         coding = request.headers.get("content-encoding", "identity")
         if coding.lower() != "identity":
-            raise _Refused(415, Invalid(f"The body is sent as {coding!r}; send it as it is."))
+            raise Refused(415, Invalid(f"The body is sent as {coding!r}; send it as it is."))
         return asked(_json(await self._body(request), "The body"))
 
     async def _body(self, request: Request) -> bytearray:
@@ -191,22 +192,9 @@ class GraphQLEndpoint:
                     break
             else:
                 return body
-        raise _Refused(
+        raise Refused(
             413, TooLarge(f"The body is larger than {self._body_limit} bytes; send less at once.")
         )
-
-
-class _Refused(Exception):
-    """The request is not one that GraphQL over HTTP knows; its status says so to anybody."""
-
-    def __init__(self, status: int, error: GridmapError, headers: dict[str, str] | None = None):
-        super().__init__(error.message)
-        self.status = status
-        self.error = told(error)
-        self.headers = headers or {}
-
-
-_ENTITY_TAGS = re.compile(r'(?:W/)?("[^"]*")')
 
 
 async def _only(answer: Answer) -> AsyncGenerator[Answer, None]:
@@ -219,26 +207,20 @@ def _require_stream(method: str, accept: str) -> None:
             f"A subscription is answered in events: accept {EVENTS}, or ask over a WebSocket of "
             f"the protocol {PROTOCOL}."
         )
-        raise _Refused(400, Invalid(message))
+        raise Refused(400, Invalid(message))
     _require_method(method, "subscription", ("GET", "POST"))
 
 
 def _require_method(method: str, kind: str, allowed: tuple[str, ...]) -> None:
     if method not in allowed:
         message = f"A {kind} is not sent by {method}; send it by {' or '.join(allowed)}."
-        raise _Refused(405, Invalid(message), {"allow": ", ".join(allowed)})
+        raise Refused(405, Invalid(message), {"allow": ", ".join(allowed)})
 
 
 def _etag(version: str | None, accepted: str, answer: bytes) -> str:
     """A strong one: answers that have it are the same byte for byte, and of the same type."""
     digest = blake2b(accepted.encode() + answer, digest_size=12).hexdigest()
     return f'"{version}-{digest}"' if version else f'"{digest}"'
-
-
-def _is_known(etag: str, if_none_match: list[str]) -> bool:
-    """Whether the client has this answer, by RFC 9110, 13.1.2; comparison is weak there."""
-    said = ",".join(if_none_match).strip()
-    return said == "*" or etag in _ENTITY_TAGS.findall(said)
 
 
 def _json(text: str | bytearray, what: str) -> Any:

@@ -23,6 +23,7 @@ _STATUSES = {
     "FORBIDDEN": 403,
     "NOT_FOUND": 404,
     "CONFLICT": 409,
+    "TOO_LARGE": 413,
     "UNAVAILABLE": 503,
     "INTERNAL": 500,
 }
