@@ -1,4 +1,4 @@
-"""What is served: GraphQL, its page, and the two answers that a supervisor asks for."""
+"""What is served: GraphQL, its page, photos, and two answers for supervisors."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ from gridmap import migrations
 from gridmap.api import graphiql
 from gridmap.api.graphql import GraphQLEndpoint
 from gridmap.api.identity import Tokens
+from gridmap.api.photos import photo_routes
 from gridmap.api.settings import Settings
 from gridmap.errors import GridmapError
 from gridmap.schema.context import Context
 from gridmap.schema.root import schema
 from gridmap.store.database import Database
 from gridmap.store.follower import Follower
+from gridmap.store.objects import Objects
+from gridmap.store.photos import Photos
 from gridmap.store.report_changes import ReportNews
 from gridmap.store.report_points import ReportPoints
 from gridmap.store.report_rules import KeptRules
@@ -94,6 +97,7 @@ def application(settings: Settings, database_url: str) -> Starlette:
             Route("/graphql", endpoint),
             WebSocketRoute("/graphql", endpoint),
             *graphiql.routes,
+            *photo_routes(Photos(database, Objects(settings.photos_address))),
         ],
         lifespan=lifespan,
     )

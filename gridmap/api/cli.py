@@ -45,6 +45,8 @@ from gridmap.store.cluster import private_cluster
 from gridmap.store.database import Database, tool_engine
 from gridmap.store.imports import CodeScheme, ImportOptions, Noun
 from gridmap.store.imports.columns import FIELDS
+from gridmap.store.objects import Objects
+from gridmap.store.photos import Photos, Purged
 from gridmap.store.viewers import CODES, Role, Viewer
 
 _LOCATE = """
@@ -68,6 +70,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+photos_app = typer.Typer(help="What is kept of photos.", no_args_is_help=True)
+app.add_typer(photos_app, name="photos")
 console = plain_console()
 complaints = plain_console(stderr=True)
 
@@ -277,6 +281,23 @@ def token(
     settings = with_secret(settings_from_environment())
     viewer = Viewer(role, subject, frozenset(code or []))
     print(Tokens(settings.secret).issue(viewer, datetime.timedelta(days=days)))
+
+
+@photos_app.command()
+def purge() -> None:
+    """Remove photos that no report took within 24 hours. Best done every day."""
+    settings = settings_from_environment()
+
+    async def purged(url: str) -> Purged:
+        database = Database(url, statement_timeout_seconds=300)
+        try:
+            return await Photos(database, Objects(settings.photos_address)).purge()
+        finally:
+            await database.close()
+
+    with _engine() as engine:
+        gone = asyncio.run(purged(engine.url.render_as_string(hide_password=False)))
+    console.print(f"{gone.photos} photos removed, and {gone.files} files that belonged to none.")
 
 
 @app.command()

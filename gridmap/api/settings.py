@@ -23,7 +23,15 @@ class Settings(BaseSettings):
     """A PostGIS database that exists; without it, a private cluster is kept in `data`."""
 
     data: Path = Field(default_factory=default_folder, alias="GRIDMAP_DATA")
-    """The folder of the private cluster."""
+    """The folder of the private cluster, and of photos unless `photos` is another place."""
+
+    photos: str | None = Field(None, alias="GRIDMAP_PHOTOS", pattern=r"^(file:///|s3://)[^/]")
+    """Where photos are kept: file:///folder or s3://bucket/prefix."""
+
+    @property
+    def photos_address(self) -> str:
+        """Where photos are kept; without a setting, a folder of `data`."""
+        return self.photos or (self.data.absolute() / "photos").as_uri()
 
     secret: SecretStr | None = Field(None, alias="GRIDMAP_SECRET")
     """What signs tokens; without it, none are issued or taken."""
