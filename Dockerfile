@@ -11,13 +11,15 @@ COPY gridmap gridmap
 RUN /opt/gridmap/bin/pip install --no-cache-dir --no-index --no-deps --no-build-isolation .
 
 FROM python:3.12-slim-bookworm
-RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin gridmap
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin gridmap \
+    && install --directory --owner=10001 --group=10001 --mode=0700 /photos
 COPY --from=build /opt/gridmap /opt/gridmap
 ENV PATH=/opt/gridmap/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     HOST=0.0.0.0 \
-    PORT=8000
+    PORT=8000 \
+    GRIDMAP_PHOTOS=file:///photos
 USER 10001
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \

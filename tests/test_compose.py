@@ -167,7 +167,19 @@ def test_what_runs_gridmap_may_do_nothing_else(compose: dict[str, Any], name: st
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
-    assert not service.keys() & {"privileged", "cap_add", "user", "volumes", "network_mode"}
+    assert not service.keys() & {"privileged", "cap_add", "user", "network_mode"}
+    assert service.get("volumes", []) == (["photos:/photos"] if name == "server" else [])
+
+
+def test_photos_are_kept_in_a_named_volume_that_the_server_may_write_to(
+    compose: dict[str, Any], image: list[Instruction]
+) -> None:
+    assert "photos" in compose["volumes"]
+    assert _environment(image)["GRIDMAP_PHOTOS"] == "file:///photos"
+    # A new volume is given to whom the folder in the image belongs to.
+    user = [rest for word, rest in image if word == "USER"][-1]
+    [made] = [rest for word, rest in image if word == "RUN" and "install" in rest]
+    assert f"install --directory --owner={user} --group={user} --mode=0700 /photos" in made
 
 
 def test_the_server_is_published_to_this_machine_only(

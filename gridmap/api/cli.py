@@ -297,7 +297,7 @@ def purge() -> None:
 
     with _engine() as engine:
         gone = asyncio.run(purged(engine.url.render_as_string(hide_password=False)))
-    console.print(f"{gone.photos} photos removed, and {gone.files} files that belonged to none.")
+    console.print(f"Photos removed: {gone.photos}. Files of none removed: {gone.files}.")
 
 
 @app.command()

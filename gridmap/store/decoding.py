@@ -29,7 +29,7 @@ from gridmap.store.images import (
 # Of the process. An image of MOST_PIXELS takes up to 900 MB and 3 s (WebP with transparency), a
 # photo of a phone 120 MB and 0.4 s.
 _MOST_MEMORY_BYTES = 1_500_000_000
-_MOST_CPU_SECONDS = 15
+_MOST_CPU_SECONDS = 10
 
 # What turns the pixels upright, by the EXIF orientation.
 _UPRIGHT = {

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from itertools import repeat
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -24,6 +25,7 @@ from gridmap.errors import Invalid
 from tests.api.conftest import Server, gridmap
 from tests.api.s3 import BUCKET, s3_store
 from tests.api.test_cli import run
+from tests.api.test_server import wait_until
 from tests.pictures import (
     QUARTERS,
     SECRET,
@@ -237,6 +239,19 @@ class TestRefusals:
                 wire.sendall(b"%x\r\n%b\r\n" % (len(piece), piece))
             assert wire.recv(1000).startswith(b"HTTP/1.1 413 ")
 
+    def test_more_uploads_at_once_than_memory_is_for_are_asked_to_come_later(
+        self, folder_server: Server
+    ) -> None:
+        with ExitStack() as stack:
+            for _ in range(32):
+                wire = stack.enter_context(_connection(folder_server))
+                wire.sendall(_head(uuid4(), "Content-Length: 1000\r\nExpect: 100-continue"))
+                assert wire.recv(1000).startswith(b"HTTP/1.1 100 ")
+            refused = put(folder_server, uuid4(), photograph())
+            assert told(refused) == (503, "UNAVAILABLE")
+            assert refused.headers["retry-after"] == "5"
+        wait_until(lambda: put(folder_server, uuid4(), photograph()).status_code == 201)
+
     def test_an_upload_that_breaks_off_leaves_nothing(
         self, folder_server: Server, database_url: str
     ) -> None:
@@ -339,7 +354,7 @@ class TestPurge:
             )
         done = run("photos", "purge", **environment)
         assert done.returncode == 0, done.stderr
-        assert done.stdout.startswith("1 photo")
+        assert done.stdout == "Photos removed: 1. Files of none removed: 0.\n"
         assert told(get(server, f"/photos/{old}")) == (404, "NOT_FOUND")
         assert get(server, f"/photos/{new}").status_code == 200
         assert put(server, old, photograph()).status_code == 201
