@@ -8,6 +8,7 @@ whatever is uploaded or purged at the same time; bytes without a row are harmles
 from __future__ import annotations
 
 import datetime
+import logging
 import re
 from collections.abc import Sequence
 from hashlib import sha256
@@ -18,7 +19,7 @@ from sqlalchemy import delete, exists, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gridmap.errors import Conflict, NotFound
+from gridmap.errors import Conflict, NotFound, Unavailable
 from gridmap.store import tables
 from gridmap.store.darkroom import Darkroom
 from gridmap.store.database import Database
@@ -29,6 +30,7 @@ WAIT = datetime.timedelta(hours=24)
 
 _PURGED_AT_ONCE = 500
 
+_log = logging.getLogger("gridmap")
 _table = tables.photos
 
 
@@ -103,15 +105,23 @@ class Photos:
         async with self._database.connection() as connection:
             [photo] = await photos_by_id(connection, [id])
         if photo is None:
-            raise _not_found(id)
+            hours = WAIT // datetime.timedelta(hours=1)
+            raise NotFound(
+                f"There is no photo {id}. One that no report takes is removed after {hours} hours; "
+                "upload it again."
+            )
         return photo
 
     async def file(self, photo: Photo, *, is_thumbnail: bool) -> bytes:
         """The JPEG. Raises NotFound where the photo was purged meanwhile."""
         file = await self._objects.get(photo.names[is_thumbnail])
-        if file is None:
-            raise _not_found(photo.id)
-        return file
+        if file is not None:
+            return file
+        now = await self.photo(photo.id)
+        if now != photo:
+            return await self.file(now, is_thumbnail=is_thumbnail)
+        _log.error("The bytes of photo %s are not in %s.", photo.id, self._objects.address)
+        raise Unavailable(f"The bytes of photo {photo.id} cannot be found now; tell who runs this.")
 
     async def purge(
         self, wait: datetime.timedelta = WAIT, longest_upload: datetime.timedelta = WAIT
@@ -185,11 +195,3 @@ async def existing_photos(connection: AsyncConnection, ids: Sequence[UUID]) -> s
     held = select(_table.c.id).where(_table.c.id.in_(ids)).order_by(_table.c.id)
     rows = await connection.execute(held.with_for_update(read=True, key_share=True))
     return set(rows.scalars())
-
-
-def _not_found(id: UUID) -> NotFound:
-    hours = WAIT // datetime.timedelta(hours=1)
-    return NotFound(
-        f"There is no photo {id}. One that no report takes is removed after {hours} hours; "
-        "upload it again."
-    )

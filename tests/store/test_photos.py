@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from gridmap.errors import Conflict, Invalid, NotFound, TooLarge
+from gridmap.errors import Conflict, Invalid, NotFound, TooLarge, Unavailable
 from gridmap.schema.photos import photo as shown
 from gridmap.store.darkroom import Darkroom
 from gridmap.store.database import Database
@@ -261,6 +261,33 @@ class TestKeep:
             assert await photos.keep(id, b"1") == (first, False)
             with pytest.raises(Conflict, match=str(id)):
                 await photos.keep(id, b"2")
+
+        within(reported_url, folder, work)
+
+    def test_bytes_that_were_lost_are_told_apart_from_a_photo_that_never_was(
+        self, reported_url: str, folder: Path
+    ) -> None:
+        async def work(photos: Photos, _: Database) -> None:
+            photo, _new = await photos.keep(uuid4(), b"1")
+            for file in folder.rglob("*.jpg"):
+                file.unlink()
+            with pytest.raises(Unavailable, match=str(photo.id)):
+                await photos.file(photo, is_thumbnail=False)
+
+        within(reported_url, folder, work)
+
+    def test_a_photo_that_was_purged_and_sent_again_meanwhile_is_had(
+        self, reported_url: str, folder: Path
+    ) -> None:
+        id = uuid4()
+
+        async def work(photos: Photos, _: Database) -> None:
+            before, _new = await photos.keep(id, b"1")
+            assert await photos.purge(NOW) == Purged(1, 0)
+            with pytest.raises(NotFound):
+                await photos.file(before, is_thumbnail=False)
+            await photos.keep(id, b"1")
+            assert await photos.file(before, is_thumbnail=False) == b"1"
 
         within(reported_url, folder, work)
 
