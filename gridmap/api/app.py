@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
 from gridmap import migrations
-from gridmap.api import graphiql
+from gridmap.api import graphiql, report_files
 from gridmap.api.graphql import GraphQLEndpoint
 from gridmap.api.identity import Tokens
 from gridmap.api.photos import photo_routes
@@ -96,6 +96,7 @@ def application(settings: Settings, database_url: str) -> Starlette:
             Route("/readyz", readyz),
             Route("/graphql", endpoint),
             WebSocketRoute("/graphql", endpoint),
+            *report_files.routes(context),
             *graphiql.routes,
             *photo_routes(Photos(database, Objects(settings.photos_address))),
         ],
