@@ -50,8 +50,8 @@ def routes(context: Callable[[Request], Context]) -> list[Route]:
     """`/reports.csv` and `/reports.xlsx`; `context` is called once for each request."""
     places = asyncio.Semaphore(MOST_AT_ONCE)
     return [
-        Route("/reports.csv", ReportFile(_send_csv, context, places)),
-        Route("/reports.xlsx", ReportFile(_send_xlsx, context, places)),
+        Route("/reports.csv", ReportFile(send_csv, context, places)),
+        Route("/reports.xlsx", ReportFile(send_xlsx, context, places)),
     ]
 
 
@@ -178,9 +178,10 @@ class Sending:
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _send_csv(
+async def send_csv(
     database: Database, wanted: store.ReportFilter, language: Language, sending: Sending
 ) -> None:
+    """Reads and sends at the same time."""
     async with report_rows(database, wanted) as batches:
         await sending.begin("text/csv; charset=utf-8", ".csv")
         await sending.bytes(csv_heading(language))
@@ -189,9 +190,10 @@ async def _send_csv(
     await sending.end()
 
 
-async def _send_xlsx(
+async def send_xlsx(
     database: Database, wanted: store.ReportFilter, language: Language, sending: Sending
 ) -> None:
+    """Makes the file, and then sends it."""
     with tempfile.TemporaryDirectory(prefix="gridmap-") as folder:
         path = Path(folder) / "reports.xlsx"
         book = Workbook(path, language)

@@ -112,10 +112,13 @@ async def report_rows(
         )
         # Until the transaction ends; a limit would hold for each batch, and the first may be long.
         await connection.execute(text("SET LOCAL statement_timeout = 0"))
-        async with connection.stream(
+        result = await connection.stream(
             _statement(wanted), execution_options={"yield_per": _FETCHED}
-        ) as result:
+        )
+        try:
             yield result.partitions()
+        finally:
+            await result.close()
 
 
 # Some 200 kB as text: little to hold, and few enough statements to count for nothing.

@@ -10,13 +10,16 @@ from __future__ import annotations
 import csv
 import datetime
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import xlsxwriter
+from xlsxwriter.exceptions import FileCreateError
 
+from gridmap.errors import Unavailable
 from gridmap.store.report_exports import COLUMNS, Column, Kind, Rows
 
 ROWS_OF_A_SHEET = 1_048_575
@@ -48,7 +51,7 @@ class Workbook:
     """An XLSX that grows row by row; memory holds one row, and `path`'s folder the rest.
 
     Rows that no sheet has room for go on in another. Whoever does not `close` it has no file, only
-    the unfinished ones in the folder.
+    the unfinished ones in the folder. Raises Unavailable where the folder's disk is full.
     """
 
     def __init__(
@@ -77,24 +80,27 @@ class Workbook:
 
     def write(self, rows: Rows) -> None:
         """Adds rows."""
-        for cells in _cells(rows, _AS_XLSX, self._words):
-            if self._row == self._rows_of_a_sheet:
-                self._end_sheet()
-                self._add_sheet()
-            self._row += 1
-            for place, cell in enumerate(cells):
-                if cell is not None:
-                    self._writers[place](self._row, place, cell)
+        with _room():
+            for cells in _cells(rows, _AS_XLSX, self._words):
+                if self._row == self._rows_of_a_sheet:
+                    self._end_sheet()
+                    self._add_sheet()
+                self._row += 1
+                for place, cell in enumerate(cells):
+                    if cell is not None:
+                        self._writers[place](self._row, place, cell)
 
     def close(self) -> None:
         """Makes the file."""
         self._end_sheet()
-        self._book.close()
+        with _room():
+            self._book.close()
 
     def abandon(self) -> None:
-        """Lets go of the unfinished files."""
+        """Lets go of the unfinished files; after `close` of none."""
         for sheet in self._book.worksheets():
-            sheet._opt_close()
+            with suppress(OSError):  # what is not written yet need not be
+                sheet._opt_close()
 
     def _add_sheet(self) -> None:
         number = len(self._book.worksheets()) + 1
@@ -160,6 +166,17 @@ _EXCEL_DAY_0 = datetime.datetime(1899, 12, 30)
 _DAY = datetime.timedelta(days=1)
 
 _Cells = Callable[[Sequence[Any]], Sequence[Any]]
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, FileCreateError) as error:
+        raise Unavailable(
+            "There is no room for this XLSX where the server keeps temporary files. Ask for less, "
+            "or for a CSV, which needs none."
+        ) from error
 
 
 def _headings(language: Language) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import resource
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from python_calamine import CalamineWorkbook
 
+from gridmap.errors import Unavailable
 from gridmap.store.report_exports import COLUMNS
 from gridmap.store.report_sheets import Language, Workbook, csv_heading, csv_lines
 
@@ -83,6 +85,18 @@ def test_a_workbook_that_is_abandoned_leaves_no_file(tmp_path: Path) -> None:
     book.write([row(number="230402-1")])
     book.abandon()
     assert not (tmp_path / "reports.xlsx").exists()
+
+
+def test_a_disk_that_is_full_is_told_of(tmp_path: Path) -> None:
+    book = Workbook(tmp_path / "reports.xlsx", Language.CHINESE)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(Unavailable, match="no room"):
+            book.write([row(number="230402-1", description="长" * 500)] * 1000)
+        book.abandon()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_a_csv_ends_its_lines_and_quotes_as_rfc_4180_says() -> None:
