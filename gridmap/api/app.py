@@ -55,10 +55,10 @@ def application(settings: Settings, database_url: str) -> Starlette:
             settings.building_reach_metres,
             follower,
             viewer,
-            rules,
-            news,
-            points,
-            tokens.receipt if tokens.can_sign else None,
+            kept_rules=rules,
+            news=news,
+            points=points,
+            receipt=tokens.receipt if tokens.can_sign else None,
         )
 
     async def readyz(_: Request) -> Response:

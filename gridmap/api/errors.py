@@ -37,20 +37,27 @@ def telling_errors(endpoint: Endpoint) -> Endpoint:
     async def answer(request: Request) -> Response:
         try:
             return await endpoint(request)
-        except Refused as refused:
-            return _response(refused.status, told(refused.error), refused.headers)
-        except GridmapError as error:
-            status = status_of(error)
-            return _response(status, told(error), {"retry-after": "5"} if status == 503 else {})
-        except Exception as error:  # noqa: BLE001, logged as it is masked
-            return _response(500, masked(error), {})
+        except Exception as error:  # noqa: BLE001, logged where it is masked
+            return answer_of(error)
 
     return answer
 
 
-def _response(status: int, error: dict[str, object], headers: Mapping[str, str]) -> Response:
+def answer_of(error: Exception) -> Response:
+    """What the client is told of an error, in the shape that GraphQL's errors have."""
+    headers: Mapping[str, str] = {}
+    if isinstance(error, Refused):
+        status, headers, said = error.status, error.headers, told(error.error)
+    elif isinstance(error, GridmapError):
+        status, said = status_of(error), told(error)
+        if status == 503:
+            headers = {"retry-after": "5"}
+        elif status == 401:
+            headers = {"www-authenticate": "Bearer"}
+    else:
+        status, said = 500, masked(error)
     return Response(
-        orjson.dumps({"errors": [error]}),
+        orjson.dumps({"errors": [said]}),
         status,
         {"cache-control": "no-store", "x-content-type-options": "nosniff", **headers},
         "application/json",

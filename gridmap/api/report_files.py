@@ -16,13 +16,12 @@ from urllib.parse import quote
 import orjson
 from graphql import GraphQLError, GraphQLInputType, coerce_input_value, validate_input_value
 from starlette.requests import Request
-from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 from strawberry.types.arguments import convert_argument
 
-from gridmap.api.graphql_errors import masked, told
-from gridmap.errors import GridmapError, Invalid, Unavailable
+from gridmap.api.errors import Refused, answer_of
+from gridmap.errors import Invalid, Unavailable
 from gridmap.schema.context import Context
 from gridmap.schema.reports import ReportFilter, filter_of
 from gridmap.schema.root import schema
@@ -82,11 +81,12 @@ class ReportFile:
             # end of the answer, by which the client knows.
             if sending.is_begun:
                 raise
-            await _refusal(error)(scope, receive, send)
+            await answer_of(error)(scope, receive, send)
 
     async def _answer(self, request: Request, sending: Sending) -> None:
         if request.method != "GET":
-            raise _Refused(405, f"{request.method} is not understood here; send GET.", allow="GET")
+            message = f"{request.method} is not understood here; send GET."
+            raise Refused(405, Invalid(message), {"allow": "GET"})
         given = request.query_params
         for name in given:
             if name not in _PARAMETERS:
@@ -96,12 +96,11 @@ class ReportFile:
         context = self._context(request)
         wanted = await filter_of(context, report_filter(given.get("filter", "null")))
         if self._places.locked():
-            raise _Refused(
-                503,
+            message = (
                 f"{MOST_AT_ONCE} files are being sent, and no more at once; ask again in "
-                f"{_RETRY_AFTER_SECONDS} seconds.",
-                retry_after=str(_RETRY_AFTER_SECONDS),
+                f"{_RETRY_AFTER_SECONDS} seconds."
             )
+            raise Refused(503, Unavailable(message), {"retry-after": f"{_RETRY_AFTER_SECONDS}"})
         async with self._places:
             sending.name = f"{TITLES[language]}-{context.today}"
             await self._write(context.database, wanted, language, sending)
@@ -244,30 +243,6 @@ async def _in_thread(
     finally:
         if not running.done():
             await asyncio.wait((running,))
-
-
-class _Refused(Exception):
-    """The request is not taken; its status and its headers say why to programs."""
-
-    def __init__(self, status: int, message: str, **headers: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.error = (Unavailable if status == 503 else Invalid)(message)
-        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
-
-
-_STATUSES = {"FORBIDDEN": 403, "UNAVAILABLE": 503}
-
-
-def _refusal(error: Exception) -> JSONResponse:
-    """The answer in the shape that errors have in GraphQL."""
-    status, headers = 500, {}
-    if isinstance(error, _Refused):
-        status, headers, error = error.status, error.headers, error.error
-    elif isinstance(error, GridmapError):
-        status = _STATUSES.get(error.code, 400)
-    said = told(error) if isinstance(error, GridmapError) else masked(error)
-    return JSONResponse({"errors": [said]}, status, headers)
 
 
 def _language(text: str) -> Language:

@@ -28,7 +28,7 @@ from tests.api.conftest import Server, gridmap
 from tests.districts import put_district
 from tests.reports import FIRST, put_many_reports
 
-MANY = 300_000
+MANY = 100_000
 FEWER = 60_000  # and yet more than any buffer holds
 TIME_LIMIT = 2.0  # seconds of one statement, in the server of these tests
 
