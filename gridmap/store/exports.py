@@ -41,9 +41,10 @@ def export_file(
 
     `region`: only what lies in it or below it (sponsors: which belong to it). `datum`: of the
     coordinates written. `on`: only what holds on that day, a row for each code (workers: for each
-    of their grids); by default everything, with what has ended and what is to begin.
+    of their grids); by default everything, with what has ended and what is to begin. Categories are
+    everybody's and always written whole; of deadlines a region has those that name its districts.
 
-    Sponsors, sponsorships and workers have no geometry: null in GeoJSON, a table in a GeoPackage.
+    What is no region, grid or building has no geometry: null in GeoJSON, a table in a GeoPackage.
     In a table of buildings the position is in `longitude` and `latitude`, in one of grids and
     regions the outline is WKT in `boundary`. Rows are streamed; memory holds one batch.
 
@@ -277,6 +278,44 @@ _LAYERS = {
         WHERE grid.grid_code IS NOT NULL
            OR assigned.grid_code IS NULL AND district_code IN (SELECT code FROM tree)
         ORDER BY code, district_code, grid_code, valid_from
+        """,
+    ),
+    Noun.CATEGORIES: _Layer(
+        {"code": str, "name": str, "parent": str},
+        None,
+        """
+        SELECT code, name, parent_code
+        FROM report_categories
+        ORDER BY coalesce(parent_code, code), parent_code NULLS FIRST, code
+        """,
+    ),
+    Noun.DEADLINES: _Layer(
+        {
+            "category": str,
+            "urgency": str,
+            "step": str,
+            "amount": int,
+            "unit": str,
+            "district": str,
+        },
+        None,
+        """
+        SELECT
+            nullif(category_code, ''), nullif(urgency, ''), step, amount, unit,
+            nullif(district_code, '')
+        FROM deadlines
+        WHERE CAST(:region AS text) IS NULL OR district_code IN (SELECT code FROM tree)
+        ORDER BY district_code, category_code, urgency, step
+        """,
+    ),
+    Noun.REPORT_RULES: _Layer(
+        {"region": str, "default_sponsor": str, "rated": str},
+        None,
+        """
+        SELECT region_code, default_sponsor_code, CAST(is_rated AS text)
+        FROM report_rules
+        WHERE region_code IN (SELECT code FROM tree)
+        ORDER BY region_code
         """,
     ),
 }

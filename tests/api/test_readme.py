@@ -27,7 +27,15 @@ from gridmap.geo.problems import Kind
 from gridmap.schema.limits import Limits
 from gridmap.store.imports import Noun
 from gridmap.store.imports.columns import FIELDS, Columns
-from gridmap.store.imports.values import mode_of, region_level_of, sponsor_level_of
+from gridmap.store.imports.values import (
+    mode_of,
+    region_level_of,
+    sponsor_level_of,
+    step_of,
+    truth_of,
+    unit_of,
+    urgency_of,
+)
 from gridmap.store.tables import metadata
 from tests.api.conftest import Server
 
@@ -218,21 +226,26 @@ class TestImportPage:
                     columns.read(batch)
                     assert columns.headings[field] == written, (noun, field)
 
-    def test_every_word_for_a_level_or_a_mode_is_understood(self) -> None:
+    def test_every_word_for_a_value_is_understood(self) -> None:
         readers = {
             ("regions", "level"): region_level_of,
             ("sponsors", "level"): sponsor_level_of,
             ("buildings", "management_mode"): mode_of,
+            ("deadlines", "urgency"): urgency_of,
+            ("deadlines", "step"): step_of,
+            ("deadlines", "unit"): unit_of,
+            ("report-rules", "rated"): truth_of,
         }
+        values = {"UNMANAGED": None, "TRUE": True, "FALSE": False}
         notes = {
             (noun, quoted(field)[0]): note for noun, field, *_, note in table(self.page, "noun")
         }
         for field, read in readers.items():
-            meanings = [quoted(part) for part in notes[field].split("; ")]
-            assert len(meanings) >= 4
+            meanings = [words for part in notes[field].split("; ") if (words := quoted(part))]
+            assert len(meanings) >= 2
             for constant, *words in meanings:
                 assert words
-                expected = None if constant == "UNMANAGED" else constant
+                expected = values.get(constant, constant)
                 assert {read(word) for word in (constant, *words)} == {expected}
 
     def test_every_kind_of_problem_is_explained(self) -> None:

@@ -47,6 +47,9 @@ TABLES = {
     "sponsors": "SELECT * FROM sponsors",
     "sponsorships": "SELECT district_code, sponsor_code, building_code, grid_code, valid_from, "
     "valid_to FROM sponsorships",
+    "report_categories": "SELECT * FROM report_categories",
+    "deadlines": "SELECT * FROM deadlines",
+    "report_rules": "SELECT * FROM report_rules",
 }
 SHAPES = {
     "regions": "SELECT boundary FROM regions WHERE boundary IS NOT NULL ORDER BY code",
@@ -87,7 +90,12 @@ def shapes(connection: Connection) -> dict[str, list[shapely.Geometry]]:
 
 
 def clear(connection: Connection) -> None:
-    connection.execute(text("TRUNCATE regions, grids, workers, buildings, sponsors CASCADE"))
+    connection.execute(
+        text(
+            "TRUNCATE regions, grids, workers, buildings, sponsors, report_categories, deadlines "
+            "CASCADE"
+        )
+    )
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -148,10 +156,20 @@ def test_districts_with_the_same_free_codes_come_back_apart(
     assert bring_rows(emptied, "sponsorships", tmp_path, sponsorships, **free).written
     workers = [("code", "name", "grid", "district"), *(("W", "示例", "G1", d) for d in districts)]
     assert bring_rows(emptied, "workers", tmp_path, workers, **free).written
+    categories = [("code", "name", "parent"), ("A1", "小类", "A"), ("A", "大类", "")]
+    assert bring_rows(emptied, "categories", tmp_path, categories, **free).written
+    deadlines = [
+        ("district", "category", "urgency", "step", "amount", "unit"),
+        *((name, "A1", "", "HANDLE", 3, "DAYS") for name in districts),
+        ("", "", "URGENT", "WHOLE", 1, "WORKING_DAYS"),
+    ]
+    assert bring_rows(emptied, "deadlines", tmp_path, deadlines, **free).written
+    rules = [("region", "default_sponsor", "rated"), ("east", "A", ""), ("west", "", "false")]
+    assert bring_rows(emptied, "report-rules", tmp_path, rules, **free).written
 
     sizes = come_back(emptied, tmp_path, ending, Datum.WGS84, CodeScheme.FREE)
 
-    assert [sizes[noun] for noun in Noun] == [2, 2, 4, 1, 4, 2]
+    assert [sizes[noun] for noun in Noun] == [2, 2, 4, 1, 4, 2, 2, 3, 2]
 
 
 def come_back(

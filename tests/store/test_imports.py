@@ -454,6 +454,9 @@ def test_a_file_without_rows_changes_nothing(
         "sponsors": SPONSOR,
         "sponsorships": ("sponsor", "building"),
         "workers": ("code", "name"),
+        "categories": ("code", "name"),
+        "deadlines": ("step", "amount", "unit"),
+        "report-rules": ("region",),
     }
 
     summary = bring_rows(district, noun, tmp_path, [headings[noun]])

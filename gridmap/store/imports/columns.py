@@ -1,7 +1,7 @@
 """The fields of each noun, the headings under which files bring them, and the reading of both.
 
 `FIELDS` is data: to teach the import another heading, add it to a field's aliases. The first name
-of a field is also its heading in exports.
+of a field is also its heading in exports. A noun's first field is what its rows are named by.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from gridmap.geo.batches import Batch
 from gridmap.geo.problems import Kind, Problem
 from gridmap.store.imports.options import Noun
 from gridmap.store.imports.values import (
+    amount_of,
     code_of,
     count_of,
     date_of,
@@ -26,7 +27,11 @@ from gridmap.store.imports.values import (
     mode_of,
     region_level_of,
     sponsor_level_of,
+    step_of,
     text_of,
+    truth_of,
+    unit_of,
+    urgency_of,
 )
 
 
@@ -169,6 +174,72 @@ FIELDS: Mapping[Noun, tuple[Field, ...]] = {
         Field("valid_from", date_of, ("上岗日期", *_BEGIN)),
         Field("valid_to", date_of, ("离岗日期", *_END)),
     ),
+    Noun.CATEGORIES: (
+        Field(
+            "code",
+            code_of,
+            ("类别编码", "类别代码", "分类编码", "分类代码", "category_code", *_CODE),
+            required=True,
+        ),
+        Field(
+            "name",
+            text_of,
+            ("类别名称", "分类名称", "类别", "分类", "category_name", *_NAME),
+            required=True,
+        ),
+        Field(
+            "parent",
+            code_of,
+            (
+                "上级类别编码",
+                "上级类别代码",
+                "大类编码",
+                "大类代码",
+                "上级编码",
+                "上级代码",
+                "上级类别",
+                "大类",
+                "上级",
+                "parent_code",
+            ),
+        ),
+    ),
+    Noun.DEADLINES: (
+        Field(
+            "category",
+            code_of,
+            ("类别编码", "类别代码", "分类编码", "分类代码", "category_code", "类别", "分类"),
+        ),
+        Field("urgency", urgency_of, ("紧急程度", "紧急级别", "程度")),
+        Field("step", step_of, ("环节", "步骤", "阶段"), required=True),
+        Field("amount", amount_of, ("时限", "时长", "期限", "数量", "limit")),
+        Field("unit", unit_of, ("时限单位", "时间单位", "计时单位", "单位")),
+        Field(
+            "district", code_of, ("区县代码", "区县编码", "所属区县", "区划代码", "district_code")
+        ),
+    ),
+    Noun.REPORT_RULES: (
+        Field(
+            "region",
+            code_of,
+            ("区划代码", "区划编码", "行政区划代码", "所属区划", "region_code"),
+            required=True,
+        ),
+        Field(
+            "default_sponsor",
+            code_of,
+            (
+                "兜底单位编码",
+                "兜底单位代码",
+                "兜底单位",
+                "全域兜底",
+                "包保单位编码",
+                "包保单位代码",
+                "sponsor_code",
+            ),
+        ),
+        Field("rated", truth_of, ("是否评价", "是否评单", "评价", "评单", "is_rated")),
+    ),
 }
 
 
@@ -230,8 +301,7 @@ class Columns:
             values[field.name], unread[field.name] = (
                 ([None] * size, set()) if cells is None else _read(field, heading, cells, faults)
             )
-        identity = "code" if "code" in values else "sponsor"
-        codes = values[identity]
+        codes = values[self.fields[0].name]
         problems = [
             Problem(batch.rows[i], codes[i], kind, message, remedy)
             for i, kind, message, remedy in faults

@@ -22,6 +22,9 @@ class Noun(StrEnum):
     SPONSORS = "sponsors"
     SPONSORSHIPS = "sponsorships"
     WORKERS = "workers"
+    CATEGORIES = "categories"
+    DEADLINES = "deadlines"
+    REPORT_RULES = "report-rules"
 
 
 class CodeScheme(StrEnum):

@@ -17,7 +17,9 @@ from gridmap.store import tables
 from gridmap.store.changes import announce_staged
 from gridmap.store.dates import today
 from gridmap.store.imports.buildings import BuildingImporter
+from gridmap.store.imports.categories import CategoryImporter
 from gridmap.store.imports.columns import Columns
+from gridmap.store.imports.deadlines import DeadlineImporter
 from gridmap.store.imports.grids import GridImporter
 from gridmap.store.imports.options import (
     Counts,
@@ -28,6 +30,7 @@ from gridmap.store.imports.options import (
     Summary,
 )
 from gridmap.store.imports.regions import RegionImporter
+from gridmap.store.imports.report_rules import ReportRuleImporter
 from gridmap.store.imports.run import Importer, Run
 from gridmap.store.imports.sponsors import SponsorImporter
 from gridmap.store.imports.sponsorships import SponsorshipImporter
@@ -116,6 +119,9 @@ _IMPORTERS: dict[Noun, Callable[[Run], Importer]] = {
     Noun.SPONSORS: SponsorImporter,
     Noun.SPONSORSHIPS: SponsorshipImporter,
     Noun.WORKERS: WorkerImporter,
+    Noun.CATEGORIES: CategoryImporter,
+    Noun.DEADLINES: DeadlineImporter,
+    Noun.REPORT_RULES: ReportRuleImporter,
 }
 
 

@@ -6,7 +6,13 @@ from gridmap.geo.problems import Kind, Severity
 from gridmap.store.imports.run import Run
 
 
-def refuse_repeated(run: Run, *columns: str, table: str = "staged", code: str = "code") -> None:
+def refuse_repeated(
+    run: Run,
+    *columns: str,
+    table: str = "staged",
+    code: str = "code",
+    remedy: str = "Remove one of the two rows, or give it a code of its own.",
+) -> None:
     """Refuses each row that repeats the columns' values of an earlier one, naming that one.
 
     The district is not named: rows that share a code and are refused are of one district.
@@ -28,7 +34,7 @@ def refuse_repeated(run: Run, *columns: str, table: str = "staged", code: str = 
             named,
             Kind.DUPLICATE_CODE,
             f"row {first} has the same {_plainly(columns)}",
-            "Remove one of the two rows, or give it a code of its own.",
+            remedy,
         )
 
 
@@ -41,6 +47,7 @@ def refuse_unknown(
     kind: Kind = Kind.UNKNOWN_PARENT,
     code: str = "code",
     in_file_too: bool = False,
+    remedy: str | None = None,
 ) -> None:
     """Refuses each row whose `column` names no row of `table` (nor, if asked, of the file).
 
@@ -65,7 +72,7 @@ def refuse_unknown(
             named,
             kind,
             f"{what} {missing} is not known",
-            f"Correct the code, or import {table} with it first.",
+            remedy or f"Correct the code, or import {table} with it first.",
         )
 
 

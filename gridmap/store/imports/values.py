@@ -11,9 +11,18 @@ import datetime
 import math
 import re
 import unicodedata
+from collections.abc import Mapping
 
 from gridmap.store.buildings import UNMANAGED
-from gridmap.store.tables import MANAGEMENT_MODES, REGION_LEVELS, SPONSOR_LEVELS
+from gridmap.store.tables import (
+    MANAGEMENT_MODES,
+    REGION_LEVELS,
+    SPONSOR_LEVELS,
+    STEPS,
+    TIME_UNITS,
+    URGENCIES,
+)
+from gridmap.store.working_time import LARGEST_AMOUNT
 
 
 def text_of(value: object) -> str | None:
@@ -86,6 +95,16 @@ def count_of(value: object) -> int | None:
     return int(number)
 
 
+def amount_of(value: object) -> int | None:
+    """The cell as the hours or days of a time limit."""
+    number = number_of(value)
+    if number is None:
+        return None
+    if not 1 <= number <= LARGEST_AMOUNT or number % 1:
+        raise ValueError(f"is no time limit, which is a whole number from 1 to {LARGEST_AMOUNT}")
+    return int(number)
+
+
 def date_of(value: object) -> datetime.date | None:
     """The cell as a date: a real one, or 2024-01-31, 2024/1/31, 20240131 or 2024年1月31日."""
     if isinstance(value, datetime.datetime):
@@ -116,6 +135,24 @@ def mode_of(value: object) -> str | None:
     """The management mode; None where nobody manages the building, said or left empty."""
     known = _word(value, _MODES, "no management mode", (*MANAGEMENT_MODES, UNMANAGED))
     return None if known == UNMANAGED else known
+
+
+def urgency_of(value: object) -> str | None:
+    return _word(value, _URGENCIES, "no urgency", URGENCIES)
+
+
+def step_of(value: object) -> str | None:
+    return _word(value, _STEPS, "no step of a report", STEPS)
+
+
+def unit_of(value: object) -> str | None:
+    return _word(value, _UNITS, "no unit of a time limit", TIME_UNITS)
+
+
+def truth_of(value: object) -> bool | None:
+    """The cell as yes or no: a real one, or 是, 否, true, false, 1, 0."""
+    known = _word(value, _TRUTHS, "neither yes nor no", ("TRUE", "FALSE"))
+    return None if known is None else known == "TRUE"
 
 
 # From 2**53 on, not every whole number is a float.
@@ -158,6 +195,30 @@ _MODES = {
     "SELF_MANAGED": ("self_managed", "业主自治", "业主自管"),
     UNMANAGED: ("unmanaged", "无", "无物业", "无管理", "无人管理"),
 }
+_URGENCIES = {
+    "ROUTINE": ("routine", "一般", "普通"),
+    "URGENT": ("urgent", "紧急", "加急"),
+    "EMERGENCY": ("emergency", "突发", "特急"),
+}
+_STEPS = {
+    "WHOLE": ("whole", "全程", "全流程"),
+    "REGISTER": ("register", "受理", "立案"),
+    "DISPATCH": ("dispatch", "派遣", "派单"),
+    "ACCEPT": ("accept", "接单", "签收"),
+    "HANDLE": ("handle", "处置", "办理"),
+    "VERIFY": ("verify", "核查", "核实"),
+    "CLOSE": ("close", "结案", "办结"),
+}
+_UNITS = {
+    "HOURS": ("hours", "hour", "小时", "自然小时"),
+    "DAYS": ("days", "day", "天", "日", "自然日"),
+    "WORKING_HOURS": ("working_hours", "工作小时", "工作时"),
+    "WORKING_DAYS": ("working_days", "工作日", "工作天"),
+}
+_TRUTHS = {
+    "TRUE": ("true", "是", "yes", "y", "1"),
+    "FALSE": ("false", "否", "no", "n", "0"),
+}
 
 
 def _degrees(value: object, what: str, ways: dict[str, int]) -> float | None:
@@ -177,7 +238,7 @@ def _degrees(value: object, what: str, ways: dict[str, int]) -> float | None:
 
 
 def _word(
-    value: object, words: dict[str, tuple[str, ...]], what: str, known: tuple[str, ...]
+    value: object, words: Mapping[str, tuple[str, ...]], what: str, known: tuple[str, ...]
 ) -> str | None:
     text = text_of(value)
     if text is None:
