@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import CTE, literal, select
+from sqlalchemy import CTE, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap.store import tables
@@ -72,22 +72,30 @@ async def regions_around(connection: AsyncConnection, codes: Sequence[str]) -> l
 
     Served by regions_pkey.
     """
-    step = literal(0).label("step")
-    line = (
-        select(_table.c.code.label("inner"), _table.c.code, _table.c.parent_code, step)
-        .where(among(_table.c.code, codes))
-        .cte("line", recursive=True)
-    )
-    line = line.union_all(
-        select(line.c.inner, _table.c.code, _table.c.parent_code, line.c.step + 1).join(
-            line, _table.c.code == line.c.parent_code
-        )
-    )
     found: dict[str, list[str]] = {code: [] for code in codes}
-    rows = await connection.execute(select(line.c.inner, line.c.code).order_by(line.c.step))
-    for inner, code in rows:
+    for inner, code in await connection.execute(_AROUND, {"codes": list(codes)}):
         found[inner].append(code)
     return [found[code] for code in codes]
+
+
+# Written once: every action upon a report asks this, and to put it together takes longer than to
+# answer it.
+_AROUND = text(
+    """
+    WITH RECURSIVE line AS (
+        SELECT code AS inner_code, code, parent_code, 0 AS step
+        FROM regions
+        WHERE code = ANY(CAST(:codes AS text[]))
+        UNION ALL
+        SELECT line.inner_code, regions.code, regions.parent_code, line.step + 1
+        FROM regions
+        JOIN line ON regions.code = line.parent_code
+    )
+    SELECT inner_code, code
+    FROM line
+    ORDER BY step
+    """
+)
 
 
 def region_tree(roots: Sequence[str]) -> CTE:
