@@ -144,6 +144,7 @@ def test_exactly_the_announced_files_are_written(demo: Demo) -> None:
         "sponsors",
         "sponsorships",
         "workers",
+        "report-rules",
     ]
     assert {path.name for path in demo.folder.iterdir()} == {name for _, name in DEMO_FILES}
     assert DEMO_DATUM == "WGS84"
@@ -479,7 +480,15 @@ def test_every_grid_has_one_worker(demo: Demo) -> None:
         assert (row["valid_from"], row["valid_to"]) == ("2024-01-01", "")
 
 
-@pytest.mark.parametrize("noun", ["sponsors", "sponsorships", "workers"])
+def test_xiangyang_has_a_default_sponsor_and_dongshan_does_not_rate(demo: Demo) -> None:
+    rules = {row["region"]: row for row in demo.table("report_rules")}
+    assert rules.keys() == {XIANGYANG, DONGSHAN}
+    assert rules[XIANGYANG]["default_sponsor"] in {row["code"] for row in demo.table("sponsors")}
+    assert rules[DONGSHAN]["default_sponsor"] == ""
+    assert [rules[code]["rated"] for code in (XIANGYANG, DONGSHAN)] == ["true", "false"]
+
+
+@pytest.mark.parametrize("noun", ["sponsors", "sponsorships", "workers", "report_rules"])
 def test_tables_open_in_a_spreadsheet(demo: Demo, noun: str) -> None:
     assert (demo.folder / f"{noun}.csv").read_bytes().startswith(b"\xef\xbb\xbf")
 

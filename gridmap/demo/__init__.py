@@ -3,6 +3,7 @@
 Region names and codes are those of the National Bureau of Statistics (list as of 2023-06-30).
 Grids, buildings, units and people are invented, because no public file has them. They are written
 as files, not into the database, so that the demo comes in by the same import as everyone's data.
+Reports have no file: `reports` says what people did, and it is done as people would do it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 
-from gridmap.demo.people import sponsors, sponsorships, workers
+from gridmap.demo.people import report_rules, sponsors, sponsorships, workers
 from gridmap.demo.streets import Ring, outline
 from gridmap.demo.territory import all_buildings, all_grids
 
@@ -30,6 +31,7 @@ DEMO_FILES: tuple[tuple[str, str], ...] = (
     ("sponsors", "sponsors.csv"),
     ("sponsorships", "sponsorships.csv"),
     ("workers", "workers.csv"),
+    ("report-rules", "report_rules.csv"),
 )
 """Noun and file name, in the order to import them: each refers only to what came before."""
 
@@ -50,6 +52,7 @@ def write_demo(folder: Path) -> None:
         "sponsors": _table(asdict(sponsor) for sponsor in sponsors()),
         "sponsorships": _table(asdict(sponsorship) for sponsorship in sponsorships()),
         "workers": _table({**asdict(worker), "valid_to": None} for worker in workers()),
+        "report-rules": _table(asdict(rule) for rule in report_rules()),
     }
     for noun, name in DEMO_FILES:
         (folder / name).write_bytes(content[noun])

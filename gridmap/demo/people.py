@@ -48,6 +48,15 @@ class Worker:
     valid_from: str
 
 
+@dataclass(frozen=True, slots=True)
+class ReportRule:
+    """What a district says of its reports; None is left to what holds by itself."""
+
+    region: str
+    default_sponsor: str | None
+    rated: str
+
+
 def sponsors() -> tuple[Sponsor, ...]:
     """City units, then each district's, numbered within the region they belong to."""
     listed = (
@@ -116,6 +125,14 @@ def workers() -> tuple[Worker, ...]:
             )
         )
     return tuple(staff)
+
+
+def report_rules() -> tuple[ReportRule, ...]:
+    """In 向阳区 the deputy for the city's upkeep answers by default; 东山区 rates nothing."""
+    return (
+        ReportRule(XIANGYANG.code, f"S{XIANGYANG.code}-16", "true"),
+        ReportRule(DONGSHAN.code, None, "false"),
+    )
 
 
 def _holding(sponsor: str, building: str | None = None, grid: str | None = None) -> Sponsorship:
