@@ -20,6 +20,14 @@ from gridmap.schema.locations import Location, locate, locate_many
 from gridmap.schema.nodes import GlobalId, Node
 from gridmap.schema.points import BoundsInput, PointInput, bounds_of
 from gridmap.schema.regions import Region, region, regions_below
+from gridmap.schema.report_figures import (
+    By,
+    DueSince,
+    DueUntil,
+    FirstGroups,
+    ReportFigures,
+    report_figures,
+)
 from gridmap.schema.report_maps import Hotspot, ReportCluster, hotspots, report_clusters
 from gridmap.schema.report_mutations import Mutation
 from gridmap.schema.report_subscription import Subscription
@@ -44,6 +52,7 @@ from gridmap.store import reports as store_reports
 from gridmap.store import sponsors as store_sponsors
 from gridmap.store import workers as store_workers
 from gridmap.store.paging import Key
+from gridmap.store.report_figures import Order
 
 
 @strawberry.type
@@ -194,6 +203,24 @@ class Query:
     async def report_categories(self, info: Info) -> list[ReportCategory]:
         rules = await info.context.report_rules()
         return [report_category(row) for row in rules.main_categories]
+
+    @strawberry.field(
+        description="Figures of the reports that match; where dueSince or dueUntil is given, of "
+        "those alone whose deadline lies in that time."
+    )
+    async def report_figures(
+        self,
+        info: Info,
+        filter: ReportFilter | None = None,
+        due_since: DueSince = None,
+        due_until: DueUntil = None,
+        by: By = None,
+        order: Order = Order.GROUP,
+        first: FirstGroups = None,
+    ) -> list[ReportFigures]:
+        return await report_figures(
+            info.context, filter, (due_since, due_until), by or [], order, first
+        )
 
     @strawberry.field(description="Who asks, by the token that came with the request.")
     def viewer(self, info: Info) -> Viewer:

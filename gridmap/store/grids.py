@@ -32,7 +32,16 @@ from gridmap.geo.bounds import Bounds
 from gridmap.store import tables
 from gridmap.store.dates import holds_on
 from gridmap.store.geometry import area_m2, as_wkb, covers, meets
-from gridmap.store.paging import Key, Slice, among, parents, rows_by_parent, sliced
+from gridmap.store.paging import (
+    Key,
+    Slice,
+    among,
+    is_parent,
+    parents,
+    parents_by_key,
+    rows_by_parent,
+    sliced,
+)
 from gridmap.store.regions import region_tree
 from gridmap.store.tables import CODE
 
@@ -129,6 +138,21 @@ async def grids_on_days(
     )
     found = {row[0]: Grid(*row[1:]) for row in rows}
     return [found.get(ordinal) for ordinal in range(1, len(wanted) + 1)]
+
+
+async def grids_known_on(
+    connection: AsyncConnection, keys: Sequence[Key], on: datetime.date
+) -> list[Grid | None]:
+    """The version of each that holds on the day, else the last one before. Served by grids_pkey."""
+    parent = parents_by_key(keys)
+    rows = (
+        select(*_COLUMNS)
+        .where(is_parent(_table, parent), _table.c.valid_from <= on)
+        .order_by(_table.c.valid_from.desc())
+        .limit(1)
+    )
+    found = await rows_by_parent(connection, parent, rows, len(keys))
+    return [Grid(*versions[0]) if versions else None for versions in found]
 
 
 async def grids_by_version(
