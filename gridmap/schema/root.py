@@ -31,6 +31,14 @@ from gridmap.schema.report_figures import (
 from gridmap.schema.report_maps import Hotspot, ReportCluster, hotspots, report_clusters
 from gridmap.schema.report_mutations import Mutation
 from gridmap.schema.report_subscription import Subscription
+from gridmap.schema.report_trends import (
+    Days,
+    FirstTrends,
+    GridTrend,
+    LastDay,
+    Periods,
+    report_trends,
+)
 from gridmap.schema.reports import (
     Report,
     ReportCategory,
@@ -221,6 +229,22 @@ class Query:
         return await report_figures(
             info.context, filter, (due_since, due_until), by or [], order, first
         )
+
+    @strawberry.field(
+        description="The grids of a region that have reports in these periods, the most surprising "
+        "first: by how improbable the number of the last period is beside the grid's own past."
+    )
+    async def report_trends(
+        self,
+        info: Info,
+        region: str,
+        filter: ReportFilter | None = None,
+        days: Days = 7,
+        periods: Periods = 12,
+        on: LastDay = None,
+        first: FirstTrends = 100,
+    ) -> list[GridTrend]:
+        return await report_trends(info.context, region, filter, (days, periods, on), first)
 
     @strawberry.field(description="Who asks, by the token that came with the request.")
     def viewer(self, info: Info) -> Viewer:
