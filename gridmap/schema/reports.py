@@ -17,6 +17,7 @@ from gridmap.schema.connections import connection as page_of
 from gridmap.schema.context import Context, Info
 from gridmap.schema.grids import Grid, grid
 from gridmap.schema.nodes import GlobalId, Node
+from gridmap.schema.photos import Photo, photo
 from gridmap.schema.points import BoundsInput, Point, bounds_of, point_in
 from gridmap.schema.regions import Region, region_of, regions_below
 from gridmap.schema.report_types import HandlerKind, ReportSource, Urgency
@@ -82,6 +83,13 @@ class ReportEvent:
     details: JSON = strawberry.field(
         description="What the action was given, and what the report said before, by action."
     )
+    row: strawberry.Private[store.Event]
+
+    @strawberry.field(description="Those that came with it.")
+    async def photos(self, info: Info) -> list[Photo]:
+        key = store.ReportKey(self.row.district_code, self.row.report_id)
+        rows = await info.context.load(store.photos_of_reports, key)
+        return [photo(row) for version, row in rows if version == self.version]
 
 
 def report_event(row: store.Event) -> ReportEvent:
@@ -93,6 +101,7 @@ def report_event(row: store.Event) -> ReportEvent:
         actor_role=row.actor_role,
         note=row.note,
         details=JSON(row.details),
+        row=row,
     )
 
 
@@ -212,6 +221,11 @@ class Report(Node):
     async def merged(self, info: Info) -> list[Report]:
         rows = await info.context.load(store.reports_merged_into, self.row.report_key)
         return [report(row) for row in rows]
+
+    @strawberry.field(description="Those that it came with, and then those of later events.")
+    async def photos(self, info: Info) -> list[Photo]:
+        rows = await info.context.load(store.photos_of_reports, self.row.report_key)
+        return [photo(row) for _, row in rows]
 
     @strawberry.field(description="All that happened to it, from the first on.")
     async def events(self, info: Info) -> list[ReportEvent]:

@@ -33,6 +33,7 @@ from gridmap.geo.bounds import Bounds
 from gridmap.store import tables
 from gridmap.store.geometry import meets
 from gridmap.store.paging import Key, Slice, among, parents, rows_by_parent
+from gridmap.store.photos import Photo
 
 _table = tables.reports
 _event = tables.report_events
@@ -285,17 +286,26 @@ async def reports_merged_into(
 
 async def photos_of_reports(
     connection: AsyncConnection, keys: Sequence[ReportKey]
-) -> list[list[tuple[int, UUID]]]:
-    """The photos of each report: the version that they came with, and their ids, in order."""
-    wanted, photo = unnested(keys), tables.report_photos
+) -> list[list[tuple[int, Photo]]]:
+    """The photos of each report in their order, each with the version that it came with.
+
+    Served by report_photos_pkey.
+    """
+    taken, photo = tables.report_photos, tables.photos
     rows = await connection.execute(
-        select(photo.c.district_code, photo.c.report_id, photo.c.version, photo.c.photo_id)
-        .where(tuple_(photo.c.district_code, photo.c.report_id).in_(wanted))
-        .order_by(photo.c.version, photo.c.place)
+        select(
+            taken.c.district_code,
+            taken.c.report_id,
+            taken.c.version,
+            *(photo.c[name] for name in Photo._fields),
+        )
+        .join(photo, photo.c.id == taken.c.photo_id)
+        .where(tuple_(taken.c.district_code, taken.c.report_id).in_(unnested(keys)))
+        .order_by(taken.c.version, taken.c.place)
     )
-    found: dict[ReportKey, list[tuple[int, UUID]]] = {key: [] for key in keys}
-    for district_code, report_id, version, photo_id in rows:
-        found[ReportKey(district_code, report_id)].append((version, photo_id))
+    found: dict[ReportKey, list[tuple[int, Photo]]] = {key: [] for key in keys}
+    for district_code, report_id, version, *said in rows:
+        found[ReportKey(district_code, report_id)].append((version, Photo(*said)))
     return [found[key] for key in keys]
 
 
