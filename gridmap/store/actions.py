@@ -511,7 +511,9 @@ async def _repeated(
         return None
     event = Event(*row)
     action = Action.MOVE if event.action == Action.REASSIGN else event.action
-    done = action, event.note, event.details["given"], event.actor_role, event.actor_subject
+    # The first event, SUBMIT, was given nothing of this kind.
+    given = event.details.get("given")
+    done = action, event.note, given, event.actor_role, event.actor_subject
     wanted = deed.action, deed.note, deed.given, viewer.role, viewer.subject
     return Outcome(report, event) if done == wanted else None
 
