@@ -183,7 +183,8 @@ async def act(
 def _really(under: _Under, deed: Deed) -> Action:
     """MOVE is REASSIGN where it takes the report out of its handler's hands."""
     report, move = under.report, deed.move
-    if deed.action is not Action.MOVE or move is None or report.handler_kind is None:
+    is_in_hand = (State(report.state), Action.REASSIGN) in TRANSITIONS
+    if deed.action is not Action.MOVE or move is None or not is_in_hand:
         return deed.action
     here = report.district_code, report.grid_code, report.sponsor_code
     there = move.placement.district_code, move.placement.grid_code, move.placement.sponsor_code
