@@ -252,10 +252,10 @@ async def _apply(under: _Under, action: Action, deed: Deed) -> None:
             changes["level"] = above
             changes["step_due_at"] = under.due(Step.DISPATCH)
         case Action.MOVE | Action.REASSIGN | Action.CHOOSE_GRID:
-            _move(under, deed.move)
+            await _move(under, deed.move)
 
 
-def _move(under: _Under, move: Move | None) -> None:
+async def _move(under: _Under, move: Move | None) -> None:
     if move is None:
         raise Invalid("Say where the report is moved to.")
     to = move.placement
@@ -269,8 +269,10 @@ def _move(under: _Under, move: Move | None) -> None:
             "The position leaves a choice between "
             f"{', '.join(each.grid.code for each in to.candidates)}; say which grid it is."
         )
-    level = Level(under.report.level)
-    is_escalated = level.rank > max(Level.GRID.rank, to.level.rank)
+    level = to.level
+    if await _was_escalated(under):
+        # Up the ladder it was taken on purpose.
+        level = max(level, Level(under.report.level), key=lambda each: each.rank)
     under.changes |= {
         "location": f"SRID={tables.LONGITUDE_LATITUDE};POINT({move.longitude!r} {move.latitude!r})",
         "source_datum": move.source_datum,
@@ -281,9 +283,22 @@ def _move(under: _Under, move: Move | None) -> None:
         "grid_code": to.grid_code,
         "building_code": to.building_code,
         "sponsor_code": to.sponsor_code,
-        # Up the ladder it was taken on purpose.
-        "level": level if is_escalated else to.level,
+        "level": level,
     }
+
+
+async def _was_escalated(under: _Under) -> bool:
+    return bool(
+        await under.connection.scalar(
+            select(
+                exists().where(
+                    _event.c.district_code == under.report.district_code,
+                    _event.c.report_id == under.report.id,
+                    _event.c.action == Action.ESCALATE,
+                )
+            )
+        )
+    )
 
 
 async def _target(under: _Under, into: UUID | None) -> UUID:
