@@ -44,6 +44,7 @@ from gridmap.store.reports import (
 )
 from gridmap.store.submissions import Placement, signed
 from gridmap.store.viewers import Role, Viewer
+from gridmap.store.working_time import resumed
 
 _table = tables.reports
 _event = tables.report_events
@@ -134,6 +135,12 @@ class _Under:
             self.now, report.district_code, report.category_code, report.urgency, step
         )
 
+    def resumed(self, due_at: datetime.datetime | None) -> datetime.datetime | None:
+        """The limit after a suspension: the time that it lasted counts for nobody."""
+        since = self.report.state_since
+        # The clock of the server that suspended it may be a little faster.
+        return resumed(due_at, since, max(since, self.now)) if due_at else None
+
 
 async def act(
     connection: AsyncConnection,
@@ -199,6 +206,8 @@ def _go(under: _Under, to: State) -> None:
     if to == report.state:
         return
     changes |= {"state": to, "state_since": now}
+    if report.state == State.SUSPENDED:
+        changes["due_at"] = under.resumed(report.due_at)
     step = STEPS[to]
     if step is None:
         changes["step_due_at"] = None
@@ -229,11 +238,7 @@ async def _apply(under: _Under, action: Action, deed: Deed) -> None:
                 )
             changes |= {"due_at": until, "step_due_at": until}
         case Action.START if report.state == State.SUSPENDED:
-            # The time that it was suspended counts for nobody.
-            pause = under.now - report.state_since
-            held = await _before_suspension(under)
-            changes["step_due_at"] = held + pause if held else None
-            changes["due_at"] = report.due_at + pause if report.due_at else None
+            changes["step_due_at"] = under.resumed(await _before_suspension(under))
         case Action.CLOSE:
             changes["closed_at"] = under.now
         case Action.RATE:
