@@ -409,8 +409,10 @@ class Mutation:
 
     @strawberry.mutation(description="挂账: let it rest until a day.")
     async def suspend_report(self, info: Info, input: SuspendReportInput) -> SuspendReportPayload:
-        end = datetime.datetime.combine(input.until, datetime.time(), CHINA)
-        end += datetime.timedelta(days=1)
+        one_day = datetime.timedelta(days=1)
+        # After the last of all days there is none; a day before it is refused as well.
+        last = min(input.until, datetime.date.max - one_day)
+        end = datetime.datetime.combine(last, datetime.time(), CHINA) + one_day
         return await _act(info, input, Action.SUSPEND, SuspendReportPayload, until=end)
 
     @strawberry.mutation(description="延时: set a later deadline.")

@@ -51,6 +51,9 @@ _event = tables.report_events
 
 LONGEST_NOTE = 2_000
 
+LONGEST_DELAY = datetime.timedelta(days=3 * 366)
+"""Longer than any rule asks for, and soon enough for every calendar and program to know the day."""
+
 
 class Handler(NamedTuple):
     """To whom a report is dispatched: `kind` is one of `tables.HANDLER_KINDS`."""
@@ -373,6 +376,8 @@ def _later(under: _Under, until: datetime.datetime | None, what: str) -> datetim
         raise Invalid(f"Say until when: the time at which {what}.")
     if until <= under.now:
         raise Invalid(f"{_said(until)} is past; say a later time.")
+    if until > under.now + LONGEST_DELAY:
+        raise Invalid(f"{until.date()} is more than three years away; say an earlier time.")
     return until
 
 
