@@ -361,7 +361,7 @@ async def _handler(under: _Under, wanted: Handler | None) -> Handler:
             SELECT EXISTS (SELECT FROM regions WHERE district_code = :district AND code = :code)
             """,
         # Nobody keeps a list of them.
-        "BUILDING_MEMBER": "SELECT :code <> ''",
+        "BUILDING_MEMBER": "SELECT btrim(:code) <> ''",
     }[wanted.kind]
     parameters = {"district": report.district_code, "code": wanted.code}
     if not await under.connection.scalar(text(statement), parameters):
