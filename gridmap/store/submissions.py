@@ -348,10 +348,9 @@ _SUBMIT = text(
             )
             AND reports.district_code = :district
             AND reports.category_code = :category
-            AND reports.captured_at >
+            AND reports.captured_at BETWEEN
                 CAST(:captured_at AS timestamptz) - interval '{DUPLICATE_DAYS} days'
-            AND reports.captured_at <
-                CAST(:captured_at AS timestamptz) + interval '{DUPLICATE_DAYS} days'
+                AND CAST(:captured_at AS timestamptz) + interval '{DUPLICATE_DAYS} days'
             AND reports.id <> :id
     ),
     nearest AS (
