@@ -475,12 +475,20 @@ async def _submit(context: Context, given: SubmitReportInput) -> SubmitReportPay
     day = submission.captured_at.astimezone(CHINA).date()
     located = await _located(context, position, submission.accuracy, day)
     async with context.database.connection(commits=True) as connection:
-        placement = await submissions.place(
-            connection, located, position, submission.grid, day, rules
-        )
-        submitted, is_new = await submissions.submit(
-            connection, submission, placement, moment, context.viewer, rules
-        )
+        try:
+            placement = await submissions.place(
+                connection, located, position, submission.grid, day, rules
+            )
+        except Invalid:
+            # It may have come in before the grids were drawn anew.
+            known = await submissions.submitted(connection, submission)
+            if known is None:
+                raise
+            submitted, is_new = known, False
+        else:
+            submitted, is_new = await submissions.submit(
+                connection, submission, placement, moment, context.viewer, rules
+            )
     if is_new:
         context.announce_reports()
     row, event = submitted
