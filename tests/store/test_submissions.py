@@ -278,9 +278,10 @@ class TestDuplicates:
         # None of an earlier example is left open.
         desk.sql("UPDATE reports SET state = 'REJECTED', ended_at = now() WHERE ended_at IS NULL")
         known = []
-        for _ in range(data.draw(st.integers(0, 7))):
-            bearing = data.draw(st.floats(0, 360))
-            metres = data.draw(st.one_of(st.floats(0, 80), st.sampled_from([49.9, 50.1])))
+        # No two alike to the centimetre, so that it is plain which is the nearest.
+        distances = st.one_of(st.integers(0, 8_000), st.sampled_from([4_999, 5_001]))
+        for centimetres in data.draw(st.lists(distances, unique=True, max_size=7)):
+            bearing, metres = data.draw(st.floats(0, 360)), (centimetres + 0.5) / 100
             days = data.draw(st.sampled_from([0, 1, -1, 13.99, -13.99, 14, -14, 14.01, -14.01]))
             category = data.draw(st.sampled_from([GARBAGE, GARBAGE, "0102", "01"]))
             is_open = data.draw(st.sampled_from([True, True, False]))
