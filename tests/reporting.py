@@ -163,6 +163,9 @@ class Desk:
     def kept(self, key: ReportKey) -> Report:
         return self.run(self._kept(key))
 
+    def kept_by_id(self, id_: UUID) -> Report:
+        return self.kept(ReportKey(DISTRICT, id_))
+
     async def _kept(self, key: ReportKey) -> Report:
         async with self.database.connection() as connection:
             [report] = await reports_by_key(connection, [key])
@@ -217,13 +220,6 @@ def desk_of_a_district(database_url: str) -> Iterator[Desk]:
     engine.dispose()
     with Desk(database_url) as desk:
         yield desk
-
-
-def report_id(node: str) -> UUID:
-    """The report's own id in the id of its node."""
-    from gridmap.schema.reports import report_key
-
-    return report_key(node).id  # type: ignore[arg-type]
 
 
 def put_rules(desk: Desk, *rules: tuple[str, str | None, bool | None]) -> None:

@@ -6,6 +6,7 @@ reads them again when the change feed says that they have changed.
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -104,16 +105,28 @@ class KeptRules:
         self._database = database
         self._rules: ReportRules | None = None
         self._changes = 0
+        self._reading: asyncio.Task[ReportRules] | None = None
 
     async def rules(self) -> ReportRules:
-        rules = self._rules
-        while rules is None:
-            changes = self._changes
-            async with self._database.connection() as connection:
-                read = await load_rules(connection)
-            if changes == self._changes:
-                rules = self._rules = read
-        return rules
+        if self._rules is not None:
+            return self._rules
+        # All who ask meanwhile share one reading, and go on at the same moment, so that what they
+        # load next is loaded together.
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._read())
+        return await asyncio.shield(self._reading)
+
+    async def _read(self) -> ReportRules:
+        try:
+            while True:
+                changes = self._changes
+                async with self._database.connection() as connection:
+                    rules = await load_rules(connection)
+                if changes == self._changes:
+                    self._rules = rules
+                    return rules
+        finally:
+            self._reading = None
 
     def hear(self, changes: Changes) -> None:
         """Takes note of what the change feed says."""
