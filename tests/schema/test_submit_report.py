@@ -115,7 +115,8 @@ class TestReply:
         said = reply(desk, position=(longitude, latitude), point={"datum": datum})
         report = said["report"]
         assert report["point"] == {"longitude": longitude, "latitude": latitude, "datum": datum}
-        *_, metres = GEOD.inv(*report["location"]["coordinates"], *HEGANG["WGS84"])
+        east, north = report["location"]["coordinates"]
+        *_, metres = GEOD.inv(east, north, *HEGANG["WGS84"])
         assert metres < 0.001
         assert said["grid"]["code"] == grid_code(7)
         kept = "SELECT source_datum, source_longitude, source_latitude FROM reports"
@@ -178,9 +179,8 @@ class TestOnce:
         first = desk.ask(SUBMIT, input=said)
         assert first.errors == []
         key = key_of(first.data["submitReport"])
-        deeds = ((Action.REGISTER, OFFICE, {}), (Action.DISPATCH, OFFICE, {}))
-        for action, viewer, more in deeds:
-            desk.go(desk.kept(key), (action, viewer, more))
+        for action in (Action.REGISTER, Action.DISPATCH):
+            desk.go(desk.kept(key), (action, OFFICE))
             # In the meantime another is reported there.
             reply(desk, position=place)
             again = desk.ask(SUBMIT, input=said)
