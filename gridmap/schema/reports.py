@@ -151,11 +151,13 @@ class Report(Node):
         point = point_in(datum, self.row.longitude, self.row.latitude)
         return GeoJSON({"type": "Point", "coordinates": [point.longitude, point.latitude]})
 
-    @strawberry.field(description="Whether it is open and past a deadline.")
+    @strawberry.field(
+        description="Whether it is open and past a deadline, its own or that of its step. While it "
+        "is suspended its own does not run."
+    )
     def is_overdue(self, info: Info) -> bool:
-        moment, row = info.context.now, self.row
-        late = (due is not None and due < moment for due in (row.due_at, row.step_due_at))
-        return row.ended_at is None and any(late)
+        overdue_at = self.row.overdue_at
+        return overdue_at is not None and overdue_at < info.context.now
 
     @strawberry.field(
         graphql_type=Region,
@@ -234,9 +236,9 @@ class Report(Node):
 
     @strawberry.field(description="What the viewer may do with it as it stands.")
     async def actions(self, info: Info) -> list[Action]:
-        viewer = info.context.viewer
-        parties = await info.context.load(store_actions.parties_of_reports, self.row, viewer)
-        return store_actions.possible(State(self.row.state), parties, viewer)
+        viewer, rules = info.context.viewer, await info.context.report_rules()
+        standing = await info.context.load(store_actions.standings, self.row, viewer)
+        return store_actions.possible(State(self.row.state), standing, viewer, rules)
 
     @strawberry.field(description="Null to those who do not handle the report.")
     async def reporter(self, info: Info) -> Reporter | None:

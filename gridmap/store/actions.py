@@ -112,6 +112,15 @@ class Deed:
         return {name: value for name, value in said.items() if value}
 
 
+class Standing(NamedTuple):
+    """How somebody stands to a report: what they have to do with it, the regions that it lies in,
+    from within outwards, and who sent it."""
+
+    parties: frozenset[Party]
+    regions: list[str]
+    reporter: Reporter | None
+
+
 class Outcome(NamedTuple):
     """The report as it stands after an action, and the action's event."""
 
@@ -169,17 +178,16 @@ async def act(
             state=report.state,
             version=report.version,
         )
-    [regions] = await regions_around(connection, [report.region_code])
-    [parties] = await parties_of_reports(connection, [report], viewer)
+    [(parties, regions, _)] = await standings(connection, [report], viewer)
     under = _Under(connection, report, parties, regions, viewer, now, rules)
     action = _really(under, deed)
     step = transition(State(report.state), action)
     if viewer.role is not Role.ADMINISTRATOR and not parties & step.parties:
         who = ", ".join(party for party in Party if party in step.parties)
-        have = ", ".join(party for party in Party if party in parties) or "nothing to do with it"
+        have = ", ".join(party for party in Party if party in parties)
         raise Forbidden(
-            f"{action} of a report that is {report.state} is for its {who}; to report "
-            f"{report.number} you are {have}."
+            f"{action} of a report that is {report.state} is for its {who}. Of report "
+            f"{report.number} you are {have or 'none of these'}."
         )
     if step.needs_note and not deed.note.strip():
         raise Invalid(f"{action} needs a note that says why.")
@@ -239,7 +247,9 @@ async def _apply(under: _Under, action: Action, deed: Deed) -> None:
                 raise Invalid(
                     f"The deadline is {_said(report.due_at)} already; extend it to a later time."
                 )
-            changes |= {"due_at": until, "step_due_at": until}
+            changes["due_at"] = until
+            if STEPS[State(report.state)] is Step.HANDLE:
+                changes["step_due_at"] = until
         case Action.START if report.state == State.SUSPENDED:
             changes["step_due_at"] = under.resumed(await _before_suspension(under))
         case Action.CLOSE:
@@ -401,17 +411,17 @@ async def _before_suspension(under: _Under) -> datetime.datetime | None:
     return datetime.datetime.fromisoformat(written) if written else None
 
 
-async def parties_of_reports(
+async def standings(
     connection: AsyncConnection, reports: Sequence[Report], viewer: Viewer
-) -> list[frozenset[Party]]:
-    """What the viewer has to do with each report."""
+) -> list[Standing]:
+    """How the viewer stands to each report."""
     if viewer.role is Role.ANONYMOUS:
-        return [frozenset()] * len(reports)
+        return [Standing(frozenset(), [], None)] * len(reports)
     regions = await regions_around(connection, [report.region_code for report in reports])
     reporters = await _reporters(connection, [report.report_key for report in reports])
     return [
-        frozenset(_parties(report, around, signature, viewer))
-        for report, around, (signature, _) in zip(reports, regions, reporters, strict=True)
+        Standing(frozenset(_parties(report, around, signature, viewer)), around, reporter)
+        for report, around, (signature, reporter) in zip(reports, regions, reporters, strict=True)
     ]
 
 
@@ -419,25 +429,22 @@ async def reporters_of_reports(
     connection: AsyncConnection, reports: Sequence[Report], viewer: Viewer
 ) -> list[Reporter | None]:
     """Who sent each report, where the viewer has to do with it; else None."""
-    if viewer.role is Role.ANONYMOUS:
-        return [None] * len(reports)
-    parties = await parties_of_reports(connection, reports, viewer)
-    reporters = await _reporters(connection, [report.report_key for report in reports])
     is_told = viewer.role in (Role.ADMINISTRATOR, Role.AUDITOR)
     return [
-        reporter if is_told or party else None
-        for party, (_, reporter) in zip(parties, reporters, strict=True)
+        standing.reporter if is_told or standing.parties else None
+        for standing in await standings(connection, reports, viewer)
     ]
 
 
-def possible(state: State, parties: frozenset[Party], viewer: Viewer) -> list[Action]:
+def possible(state: State, standing: Standing, viewer: Viewer, rules: ReportRules) -> list[Action]:
     """What the viewer may do with a report in that state. REASSIGN is a MOVE to whoever moves."""
     return [
         action
         for (at, action), found in TRANSITIONS.items()
         if at is state
         and action is not Action.REASSIGN
-        and (viewer.role is Role.ADMINISTRATOR or parties & found.parties)
+        and (action is not Action.RATE or rules.is_rated(standing.regions))
+        and (viewer.role is Role.ADMINISTRATOR or standing.parties & found.parties)
     ]
 
 

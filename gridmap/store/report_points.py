@@ -79,7 +79,16 @@ _COLUMNS = (
     (
         "overdue",
         ">i8",
-        _microseconds("CASE WHEN ended_at IS NULL THEN least(due_at, step_due_at) END"),
+        # See `Report.overdue_at`.
+        _microseconds(
+            """
+            CASE
+                WHEN ended_at IS NOT NULL THEN NULL
+                WHEN state = 'SUSPENDED' THEN step_due_at
+                ELSE least(due_at, step_due_at)
+            END
+            """
+        ),
     ),
 )
 _SELECTED = ", ".join(f"{sql} AS {name}" for name, _, sql in _COLUMNS)

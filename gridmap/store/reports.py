@@ -17,10 +17,10 @@ from sqlalchemy import (
     Text,
     and_,
     any_,
+    case,
     cast,
     func,
     literal,
-    or_,
     select,
     true,
     tuple_,
@@ -32,6 +32,7 @@ from gridmap.errors import Invalid
 from gridmap.geo.bounds import Bounds
 from gridmap.store import tables
 from gridmap.store.geometry import meets
+from gridmap.store.loop import State
 from gridmap.store.paging import Key, Slice, among, parents, rows_by_parent
 from gridmap.store.photos import Photo
 
@@ -90,6 +91,18 @@ class Report(NamedTuple):
     def key(self) -> Key:
         """Its place in a list, newest first."""
         return Key(f"{self.received_at.isoformat()} {self.id}", self.district_code)
+
+    @property
+    def overdue_at(self) -> datetime.datetime | None:
+        """The next deadline that it can pass, its own or that of its step; None if none.
+
+        While it is suspended its own does not run.
+        """
+        if self.ended_at is not None:
+            return None
+        if self.state == State.SUSPENDED:
+            return self.step_due_at
+        return min((due for due in (self.due_at, self.step_due_at) if due), default=None)
 
     @property
     def number(self) -> str:
@@ -362,9 +375,12 @@ def _conditions(wanted: ReportFilter) -> list[ColumnElement[bool]]:
 
 
 def is_overdue(now: datetime.datetime, wanted: bool = True) -> ColumnElement[bool]:
-    """Whether a report that is open has passed a deadline, its own or that of its step."""
+    """Whether a report is open and past `Report.overdue_at`."""
     c = _table.c
-    late = and_(c.ended_at.is_(None), or_(c.due_at < now, c.step_due_at < now))
+    overdue_at = case(
+        (c.state == State.SUSPENDED, c.step_due_at), else_=func.least(c.due_at, c.step_due_at)
+    )
+    late = and_(c.ended_at.is_(None), overdue_at < now)
     return late if wanted else func.coalesce(late, False).is_(False)
 
 

@@ -179,8 +179,9 @@ def is_open(row: Row) -> bool:
 
 
 def is_overdue(row: Row) -> bool:
-    late = [row[name] is not None and row[name] < NOON for name in ("due_at", "step_due_at")]
-    return is_open(row) and any(late)
+    # The deadline of a report that is suspended does not run.
+    running = ("step_due_at",) if row["state"] == "SUSPENDED" else ("due_at", "step_due_at")
+    return is_open(row) and any(row[name] is not None and row[name] < NOON for name in running)
 
 
 def is_within_bounds(row: Row) -> bool:

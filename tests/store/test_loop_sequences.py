@@ -16,9 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gridmap.errors import Conflict, Forbidden, GridmapError, Invalid
-from gridmap.store.actions import Handler, Move, Outcome, parties_of_reports
+from gridmap.store.actions import Handler, Move, Outcome, standings
 from gridmap.store.actions import possible as possible_actions
 from gridmap.store.loop import Action, Level, State
+from gridmap.store.report_rules import load_rules
 from gridmap.store.reports import Report
 from gridmap.store.submissions import Placement
 from gridmap.store.viewers import ANONYMOUS, Role, Viewer
@@ -270,8 +271,9 @@ def offers_agree(desk: Desk, case: Case, report: Report, who: str) -> None:
 
 async def _offered(desk: Desk, report: Report, viewer: Viewer) -> set[str]:
     async with desk.database.connection() as connection:
-        [parties] = await parties_of_reports(connection, [report], viewer)
-    return set(possible_actions(State(report.state), parties, viewer))
+        [standing] = await standings(connection, [report], viewer)
+        rules = await load_rules(connection)
+    return set(possible_actions(State(report.state), standing, viewer, rules))
 
 
 def agree(case: Case, report: Report, other: Report) -> None:
