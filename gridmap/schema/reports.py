@@ -238,7 +238,7 @@ class Report(Node):
     async def actions(self, info: Info) -> list[Action]:
         viewer, rules = info.context.viewer, await info.context.report_rules()
         standing = await info.context.load(store_actions.standings, self.row, viewer)
-        return store_actions.possible(State(self.row.state), standing, viewer, rules)
+        return store_actions.possible(self.row, standing, viewer, rules)
 
     @strawberry.field(description="Null to those who do not handle the report.")
     async def reporter(self, info: Info) -> Reporter | None:

@@ -436,13 +436,16 @@ async def reporters_of_reports(
     ]
 
 
-def possible(state: State, standing: Standing, viewer: Viewer, rules: ReportRules) -> list[Action]:
-    """What the viewer may do with a report in that state. REASSIGN is a MOVE to whoever moves."""
+def possible(
+    report: Report, standing: Standing, viewer: Viewer, rules: ReportRules
+) -> list[Action]:
+    """What the viewer may do with a report as it stands. REASSIGN is a MOVE to whoever moves."""
     return [
         action
-        for (at, action), found in TRANSITIONS.items()
-        if at is state
+        for (state, action), found in TRANSITIONS.items()
+        if state == report.state
         and action is not Action.REASSIGN
+        and (action is not Action.CHOOSE_GRID or report.grid_code is None)
         and (action is not Action.RATE or rules.is_rated(standing.regions))
         and (viewer.role is Role.ADMINISTRATOR or standing.parties & found.parties)
     ]

@@ -11,6 +11,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from gridmap.errors import Conflict, Invalid, Unavailable
+from gridmap.store.dates import CHINA
 
 
 def database_url(url: str) -> URL:
@@ -58,7 +59,9 @@ class Database:
             pool_timeout=statement_timeout_seconds,
             pool_pre_ping=True,
             connect_args={
-                "options": f"-c statement_timeout={round(statement_timeout_seconds * 1000)}",
+                # Times come in the zone of the districts, as those that are reckoned here.
+                "options": f"-c statement_timeout={round(statement_timeout_seconds * 1000)} "
+                f"-c timezone={CHINA.key}",
                 "connect_timeout": 5,
                 "application_name": "gridmap",
             },

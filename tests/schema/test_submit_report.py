@@ -346,9 +346,9 @@ class TestReporter:
             for viewer in (RESIDENT, WORKER, OFFICE, SPONSOR, ANONYMOUS)
         }
         assert may == {
-            Role.RESIDENT: {"CHOOSE_GRID", "MOVE", "MERGE"},
+            Role.RESIDENT: {"MOVE", "MERGE"},
             Role.GRID_WORKER: {"MOVE", "REGISTER", "MERGE"},
-            Role.COMMUNITY: {"CHOOSE_GRID", "MOVE", "REGISTER", "REJECT", "MERGE"},
+            Role.COMMUNITY: {"MOVE", "REGISTER", "REJECT", "MERGE"},
             Role.SPONSOR: set(),
             Role.ANONYMOUS: set(),
         }

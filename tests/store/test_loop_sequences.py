@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from gridmap.errors import Conflict, Forbidden, GridmapError, Invalid
 from gridmap.store.actions import Handler, Move, Outcome, standings
 from gridmap.store.actions import possible as possible_actions
-from gridmap.store.loop import Action, Level, State
+from gridmap.store.loop import Action, Level
 from gridmap.store.report_rules import load_rules
 from gridmap.store.reports import Report
 from gridmap.store.submissions import Placement
@@ -264,8 +264,9 @@ def offers_agree(desk: Desk, case: Case, report: Report, who: str) -> None:
     """What the report says that they may do is what the description lets them do."""
     told = desk.run(_offered(desk, report, PEOPLE[who]))
     may = {action for action in TRIED if case.after(action, who, 1, Case())}
-    # Whether another report stands, or something is above, is seen when it is done.
-    unsure = {"MERGE"} | ({"ESCALATE"} if case.level == "DISTRICT" else set())
+    # Whether another report stands, or something is above, is seen when it is done; the grid of
+    # these reports is chosen already.
+    unsure = {"MERGE", "CHOOSE_GRID"} | ({"ESCALATE"} if case.level == "DISTRICT" else set())
     assert told - unsure == may - unsure, (case, who)
 
 
@@ -273,7 +274,7 @@ async def _offered(desk: Desk, report: Report, viewer: Viewer) -> set[str]:
     async with desk.database.connection() as connection:
         [standing] = await standings(connection, [report], viewer)
         rules = await load_rules(connection)
-    return set(possible_actions(State(report.state), standing, viewer, rules))
+    return set(possible_actions(report, standing, viewer, rules))
 
 
 def agree(case: Case, report: Report, other: Report) -> None:
