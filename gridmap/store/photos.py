@@ -184,14 +184,3 @@ async def photos_by_id(connection: AsyncConnection, ids: Sequence[UUID]) -> list
     rows = await connection.execute(select(*_COLUMNS).where(_table.c.id.in_(ids)))
     found = {photo.id: photo for photo in (Photo(*row) for row in rows)}
     return [found.get(id) for id in ids]
-
-
-async def existing_photos(connection: AsyncConnection, ids: Sequence[UUID]) -> set[UUID]:
-    """Which of these there are; they stay until the transaction ends.
-
-    For a report that takes them, in the transaction that writes `report_photos`: what is purged at
-    the same moment is waited for, and then is not there.
-    """
-    held = select(_table.c.id).where(_table.c.id.in_(ids)).order_by(_table.c.id)
-    rows = await connection.execute(held.with_for_update(read=True, key_share=True))
-    return set(rows.scalars())
