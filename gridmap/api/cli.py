@@ -47,6 +47,7 @@ from gridmap.store.imports import CodeScheme, ImportOptions, Noun
 from gridmap.store.imports.columns import FIELDS
 from gridmap.store.objects import Objects
 from gridmap.store.photos import Photos, Purged
+from gridmap.store.report_changes import bring_back
 from gridmap.store.viewers import CODES, Role, Viewer
 
 _LOCATE = """
@@ -362,6 +363,7 @@ def _migrate(url: str) -> None:
     try:
         with engine.begin() as connection:
             migrations.upgrade(connection)
+            bring_back(connection)
     finally:
         engine.dispose()
 

@@ -17,9 +17,9 @@ import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import text
+from sqlalchemy import Connection, Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap.errors import GridmapError, Invalid, TooLarge, Unavailable
@@ -49,6 +49,23 @@ class ReportChange(NamedTuple):
     as_of: str
 
 
+class Belonging(NamedTuple):
+    """To whom a report belonged at some time."""
+
+    region_code: str
+    grid_code: str | None
+    sponsor_code: str | None
+
+
+class Happened(NamedTuple):
+    """An event, the report as it stands, perhaps after later ones; and as it was around it."""
+
+    report: Report
+    event: Event
+    before: Belonging
+    after: Belonging
+
+
 @dataclass(frozen=True, slots=True)
 class Interest:
     """Which reports somebody wants to hear of; None is any. A report that leaves is told too."""
@@ -58,41 +75,48 @@ class Interest:
     sponsor: str | None = None
     key: ReportKey | None = None
 
-    def meets(self, report: Report, event: Event) -> bool:
-        before = event.details.get("changed", {})
+    def meets(self, happened: Happened) -> bool:
+        return (self.key is None or happened.report.report_key == self.key) and (
+            self._holds(happened.after) or self._holds(happened.before)
+        )
+
+    def _holds(self, belonging: Belonging) -> bool:
         return (
-            (self.key is None or report.report_key == self.key)
-            and (self.grid is None or self.grid in (report.grid_code, before.get("grid_code")))
-            and (
-                self.sponsor is None
-                or self.sponsor in (report.sponsor_code, before.get("sponsor_code"))
-            )
-            and (
-                self.regions is None
-                or report.region_code in self.regions
-                or before.get("region_code") in self.regions
-            )
+            (self.regions is None or belonging.region_code in self.regions)
+            and (self.grid is None or belonging.grid_code == self.grid)
+            and (self.sponsor is None or belonging.sponsor_code == self.sponsor)
         )
 
 
 async def changes_between(
     connection: AsyncConnection, after: str, until: str | None = None
-) -> tuple[list[tuple[Report, Event]], str]:
+) -> tuple[list[Happened], str]:
     """What came after a state, up to another or to now, in its order; and that state.
 
-    Served by report_events_transaction_idx. Raises TooLarge where it is more than `MOST_MISSED`.
+    Raises TooLarge where it is more than `MOST_MISSED`, and Invalid where the first state is later
+    than the other: it is of another server.
     """
-    rows = (await connection.execute(_BETWEEN, {"after": after, "until": until})).all()
-    size = len(Report._fields)
-    found = [
-        (Report(*row[1 : size + 1]), Event(*row[size + 1 :])) for row in rows if row[1] is not None
-    ]
-    if len(found) > MOST_MISSED:
+    rows = (
+        await connection.execute(_BETWEEN, {"after": after, "until": until, "most": MOST_MISSED})
+    ).all()
+    if rows[0].is_later:
+        raise Invalid(f"{after!r} is no state of this server; give an asOf or a cursor back.")
+    if len(rows) > MOST_MISSED:
         raise TooLarge(
             f"More than {MOST_MISSED} changes came since then. Read the list again, and subscribe "
             "with its asOf."
         )
-    return found, rows[0].as_of
+    return [_happened(row) for row in rows if row.later is not None], rows[0].as_of
+
+
+def _happened(row: Row[Any]) -> Happened:
+    size = 3 + len(Report._fields)
+    report, event = Report(*row[3:size]), Event(*row[size:])
+    now = {name: getattr(report, name) for name in Belonging._fields}
+    after = now | {name: row.later[name] for name in now.keys() & row.later.keys()}
+    changed = event.details.get("changed", {})
+    before = after | {name: changed[name] for name in after.keys() & changed.keys()}
+    return Happened(report, event, Belonging(**before), Belonging(**after))
 
 
 async def state_now(connection: AsyncConnection) -> str:
@@ -100,29 +124,91 @@ async def state_now(connection: AsyncConnection) -> str:
     return str(await connection.scalar(text("SELECT CAST(pg_current_snapshot() AS text)")))
 
 
-# `MATERIALIZED` once, or the snapshot would be read from its text for every row.
+# The number of the first transaction that is not in a state bounds those to look at from below, and
+# the number after its last from above. `MATERIALIZED` once, or the states would be read from their
+# texts for every row. Served by report_events_transaction_idx and reports_pkey, whatever the
+# planner thinks of how much there is. `later`: what the report said after the event, of all that is
+# other now. Clocks of servers differ: an event is told no earlier than the ones before it of the
+# same report.
 _BETWEEN = text(
     f"""
     WITH state AS MATERIALIZED (
         SELECT
             CAST(:after AS pg_snapshot) AS after,
             coalesce(CAST(:until AS pg_snapshot), pg_current_snapshot()) AS until
+    ),
+    came AS MATERIALIZED (
+        SELECT event.*
+        FROM state
+        JOIN report_events AS event
+            ON event.transaction >= pg_snapshot_xmin(state.after)
+            AND event.transaction < pg_snapshot_xmax(state.until)
+            AND NOT pg_visible_in_snapshot(event.transaction, state.after)
+            AND pg_visible_in_snapshot(event.transaction, state.until)
+        LIMIT :most + 1
     )
     SELECT
         CAST(state.until AS text) AS as_of,
+        pg_snapshot_xmax(state.after) > pg_snapshot_xmax(state.until) AS is_later,
+        later.changed AS later,
         {", ".join(f"report.{name}" for name in Report._fields)},
-        {", ".join(f"event.{name}" for name in Event._fields)}
+        {", ".join(f"came.{name}" for name in Event._fields)}
     FROM state
     LEFT JOIN (
-        report_events AS event
-        JOIN (SELECT {REPORT_AS_TEXT} FROM reports) AS report
-            ON report.district_code = event.district_code AND report.id = event.report_id
+        came
+        CROSS JOIN LATERAL (
+            SELECT {REPORT_AS_TEXT}
+            FROM reports
+            WHERE district_code = came.district_code AND id = came.report_id
+            LIMIT 1
+        ) AS report
+        CROSS JOIN LATERAL (
+            SELECT coalesce(jsonb_object_agg(said.name, said.value), '{{}}') AS changed
+            FROM (
+                SELECT DISTINCT ON (changed.name) changed.name, changed.value
+                FROM
+                    report_events AS event,
+                    jsonb_each(event.details -> 'changed') AS changed (name, value)
+                WHERE event.district_code = came.district_code
+                    AND event.report_id = came.report_id
+                    AND event.version > came.version
+                ORDER BY changed.name, event.version
+            ) AS said
+        ) AS later
     )
-        ON event.transaction >= pg_snapshot_xmin(state.after)
-        AND NOT pg_visible_in_snapshot(event.transaction, state.after)
-        AND pg_visible_in_snapshot(event.transaction, state.until)
-    ORDER BY event.at, event.version
-    LIMIT {MOST_MISSED + 1}
+        ON TRUE
+    ORDER BY
+        max(came.at) OVER (
+            PARTITION BY came.district_code, came.report_id ORDER BY came.version
+        ),
+        came.version
+    """
+)
+
+
+def bring_back(connection: Connection) -> None:
+    """Has all events belong to the past.
+
+    Events that were restored from another server's dump may carry numbers that this server's
+    transactions have yet to reach, and would be told as news then.
+    """
+    connection.execute(_BRING_BACK)
+
+
+# Transaction 0, which there never was, is in every state.
+_BRING_BACK = text(
+    """
+    DO $$
+    DECLARE
+        next xid8 := pg_snapshot_xmax(pg_current_snapshot());
+    BEGIN
+        IF EXISTS (SELECT FROM report_events WHERE transaction >= next) THEN
+            ALTER TABLE report_events DISABLE TRIGGER report_events_are_final_by_row;
+            UPDATE report_events SET transaction = '0' WHERE transaction >= next;
+            ALTER TABLE report_events ENABLE TRIGGER report_events_are_final_by_row;
+        END IF;
+    END
+    $$
     """
 )
 
@@ -131,21 +217,20 @@ _BETWEEN = text(
 class _Listener:
     interest: Interest
     # None: what came is not told any more.
-    waiting: asyncio.Queue[ReportChange | None] = field(
-        default_factory=lambda: asyncio.Queue(_MOST_WAITING + 1)
-    )
+    waiting: asyncio.Queue[ReportChange | None] = field(default_factory=asyncio.Queue)
+    is_given_up: bool = False
 
-    def tell(self, changes: Sequence[tuple[Report, Event]], before: str, after: str) -> None:
-        for change in _told(changes, self.interest, before, after):
-            if self.waiting.qsize() == _MOST_WAITING:
-                self.give_up()
-            if self.waiting.full():
-                return
+    def tell(self, changes: Sequence[Happened], before: str, after: str) -> None:
+        told = _told(changes, self.interest, before, after)
+        if self.waiting.qsize() + len(told) > _MOST_WAITING:
+            self.give_up()
+        for change in () if self.is_given_up else told:
             self.waiting.put_nowait(change)
 
     def give_up(self) -> None:
         """Tells nothing more."""
-        while not self.waiting.full():
+        if not self.is_given_up:
+            self.is_given_up = True
             self.waiting.put_nowait(None)
 
 
@@ -214,9 +299,7 @@ class ReportNews:
         try:
             self._wake.set()
             if after is not None:
-                async with self._database.connection() as connection:
-                    missed, _ = await changes_between(connection, after, begin)
-                for told in _told(missed, interest, after, begin):
+                for told in await self._missed(interest, after, begin):
                     yield told
             while (change := await listener.waiting.get()) is not None:
                 yield change
@@ -226,29 +309,36 @@ class ReportNews:
         finally:
             self._listeners.discard(listener)
 
+    async def _missed(self, interest: Interest, after: str, until: str) -> list[ReportChange]:
+        async with self._database.connection() as connection:
+            changes, _ = await changes_between(connection, after, until)
+        return _told(changes, interest, after, until)
+
     async def _read(self) -> None:
+        """Tells what came, all of it in one go: whatever breaks this off, nobody has missed it."""
         before = self._as_of
         async with self._database.connection() as connection:
             try:
-                found, self._as_of = await changes_between(connection, before)
-            except TooLarge:
+                found, after = await changes_between(connection, before)
+            except (TooLarge, Invalid):
                 # Each of those who listen comes back and reads what it wants of it.
-                self._as_of = await state_now(connection)
-                for listener in self._listeners:
-                    listener.give_up()
-                return
+                found, after = None, await state_now(connection)
         for listener in self._listeners:
-            listener.tell(found, before, self._as_of)
+            if found is None:
+                listener.give_up()
+            else:
+                listener.tell(found, before, after)
+        self._as_of = after
 
 
 def _told(
-    changes: Sequence[tuple[Report, Event]], interest: Interest, before: str, after: str
+    changes: Sequence[Happened], interest: Interest, before: str, after: str
 ) -> list[ReportChange]:
-    of_interest = [(report, event) for report, event in changes if interest.meets(report, event)]
+    of_interest = [happened for happened in changes if interest.meets(happened)]
     last = len(of_interest) - 1
     return [
-        ReportChange(report, event, after if place == last else before)
-        for place, (report, event) in enumerate(of_interest)
+        ReportChange(happened.report, happened.event, after if place == last else before)
+        for place, happened in enumerate(of_interest)
     ]
 
 
