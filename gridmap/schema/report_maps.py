@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 
 import orjson
@@ -16,9 +17,7 @@ from gridmap.schema.points import BoundsInput, bounds_of
 from gridmap.schema.reports import Report, ReportFilter, filter_of, report
 from gridmap.schema.scalars import GeoJSON
 from gridmap.store import report_hotspots as store_hotspots
-from gridmap.store import reports as store
-from gridmap.store.report_points import ReportPoints
-from gridmap.store.reports import Member
+from gridmap.store.report_points import ReportPoints, reports_by_serial
 
 
 @strawberry.type(description="Reports that lie close to each other at a zoom.")
@@ -29,13 +28,13 @@ class ReportCluster:
     key: str = strawberry.field(
         description="Stands for these reports and no others: the same at every zoom."
     )
-    member: strawberry.Private[Member | None]
+    serial: strawberry.Private[int]
 
     @strawberry.field(description="The report, where it is one alone.")
     async def report(self, info: Info) -> Report | None:
-        if self.member is None:
+        if self.count > 1:
             return None
-        row = await info.context.load(store.reports_by_member, self.member)
+        row = await info.context.load(reports_by_serial, self.serial)
         return report(row) if row else None
 
 
@@ -68,27 +67,25 @@ async def report_clusters(
     """Reports merged for a map. Raises Invalid and TooLarge for what no map shows."""
     box, points = bounds_of(bounds), _points(context)
     assert box is not None
-    clusters = await points.clusters(box, zoom, await filter_of(context, given))
-    cells, members = clusters
+    cells, serials = await points.clusters(box, zoom, await filter_of(context, given))
     return [
         ReportCluster(
             count=count,
             location=_point(longitude, latitude),
             bounds=list(edges),
             key=f"{key:016x}",
-            member=members.get(place),
+            serial=serial,
         )
-        for place, (count, (longitude, latitude), key, *edges) in enumerate(
-            zip(
-                cells.count.tolist(),
-                cells.location.tolist(),
-                cells.key.tolist(),
-                cells.west.tolist(),
-                cells.south.tolist(),
-                cells.east.tolist(),
-                cells.north.tolist(),
-                strict=True,
-            )
+        for count, (longitude, latitude), key, serial, *edges in zip(
+            cells.count.tolist(),
+            cells.location.tolist(),
+            cells.key.tolist(),
+            serials.tolist(),
+            cells.west.tolist(),
+            cells.south.tolist(),
+            cells.east.tolist(),
+            cells.north.tolist(),
+            strict=True,
         )
     ]
 
@@ -104,8 +101,8 @@ async def hotspots(
     given = given or ReportFilter()
     if given.region is not None:
         raise Invalid("Name the region beside the filter, and none in it.")
-    given.region = region
-    positions = await _points(context).positions(await filter_of(context, given))
+    wanted = await filter_of(context, replace(given, region=region))
+    positions = await _points(context).positions(wanted)
     found = await asyncio.to_thread(
         partial(store_hotspots.hotspots_among, positions, radius, min_reports)
     )

@@ -5,8 +5,10 @@ has come or changed since it was made. Both never change; others take their plac
 answer it is asked what has happened since, by the same condition that the subscriptions use, so
 that an answer is never older than the question.
 
-Codes stand as PostgreSQL's 64-bit hashes of them: two codes of one column that share one would be
-taken for each other, of which the chance is below one in a billion for a hundred thousand codes.
+A report stands as its serial, which the database gives: whoever sends reports chooses their ids,
+and could choose two that get in each other's way. Codes stand as PostgreSQL's 64-bit hashes of
+them: two codes of one column that share one would be taken for each other, of which the chance is
+below one in a billion for a hundred thousand codes.
 """
 
 from __future__ import annotations
@@ -18,38 +20,37 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, NamedTuple, TypeAlias, TypeVar
-from uuid import UUID
 
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import ARRAY, BigInteger, Connection, LargeBinary, any_, func, literal, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap.errors import TooLarge
 from gridmap.geo.bounds import Bounds
 from gridmap.geo.clusters import Cells, ClusterIndex, merged
 from gridmap.store import tables
-from gridmap.store.database import Database, tool_engine
+from gridmap.store.database import Database, explained, tool_engine
 from gridmap.store.loop import ENDED
-from gridmap.store.reports import Member, ReportFilter, matching
+from gridmap.store.reports import REPORT_COLUMNS, Report, ReportFilter, matching
 from gridmap.store.snapshot import one_state
 
 Columns: TypeAlias = Mapping[str, NDArray[Any]]
 Bools: TypeAlias = NDArray[np.bool_]
 Made = TypeVar("Made")
-Keys: TypeAlias = NDArray[np.uint64]
+Serials: TypeAlias = NDArray[np.int64]
 
 MOST_CLUSTERS = 10_000
 
 _NEVER = np.iinfo(np.int64).max
 _FEWEST_IN_TAIL = 5_000
 _MOST_FOLLOWED = 50_000
-_MOST_AT_ONCE = 100
+_MOST_CODES = 100_000
 
 
 def _hash(code: str) -> str:
-    return f"hashtextextended(coalesce({code}, ''), 0)"
+    return f"coalesce(hashtextextended({code}, 0), 0)"
 
 
 def _place(column: str, values: Sequence[str]) -> str:
@@ -61,10 +62,9 @@ def _microseconds(moment: str) -> str:
     return f"coalesce(CAST(extract(epoch FROM {moment}) * 1000000 AS bigint), {_NEVER})"
 
 
-# Column, its type as PostgreSQL sends it, and what it is.
+# Column, its type as PostgreSQL sends it, and what it is; none is ever NULL.
 _COLUMNS = (
-    ("id", "V16", "id"),
-    ("district", ">i8", _hash("district_code")),
+    ("serial", ">i8", "serial"),
     ("longitude", ">f8", "ST_X(location)"),
     ("latitude", ">f8", "ST_Y(location)"),
     ("state", ">i2", _place("state", tables.STATES)),
@@ -91,10 +91,10 @@ _COLUMNS = (
         ),
     ),
 )
-_SELECTED = ", ".join(f"{sql} AS {name}" for name, _, sql in _COLUMNS)
+_SENT = {">i2": "int2send", ">i8": "int8send", ">f8": "float8send"}
 
 # A row of PostgreSQL's binary COPY: the number of fields, and each behind its length.
-_ROW = np.dtype(
+_COPIED = np.dtype(
     [
         ("fields", ">i2"),
         *(
@@ -104,33 +104,39 @@ _ROW = np.dtype(
         ),
     ]
 )
+# The fields alone, one behind the other.
+_PACKED = np.dtype([(name, type_) for name, type_, _ in _COLUMNS])
 _HEADER_BYTES = 19
-_TRAILER_BYTES = 2
 _BATCH_BYTES = 16_000_000
 
 
 class ReportClusters(NamedTuple):
-    """Clusters of a zoom; `members` has the report of those that are of one alone."""
+    """Clusters of a zoom. `serials`: int64 (k,), of a report in each: of those of one alone, it."""
 
     cells: Cells
-    members: dict[int, Member]
+    serials: Serials
 
 
 @dataclass(frozen=True)
-class _Part:
-    """`columns` in the order of the curve. `is_here`: False for rows that another part has now."""
+class _Rows:
+    """`columns` in the order of the curve; what is found out about them is kept."""
 
     index: ClusterIndex
     columns: Columns
-    is_here: Bools
+
+    @classmethod
+    def of(cls, columns: Columns) -> _Rows:
+        points = np.column_stack([columns["longitude"], columns["latitude"]])
+        index = ClusterIndex(points, columns["serial"].view(np.uint64))
+        return cls(index, {name: values[index.order] for name, values in columns.items()})
+
+    def prepare(self) -> None:
+        """Finds everything out, so that nobody waits for it."""
+        _ = self.by_serial, self.regions, self.categories
 
     @cached_property
-    def ids(self) -> Keys:
-        return _ids(self.columns)
-
-    @cached_property
-    def by_id(self) -> NDArray[np.int64]:
-        return np.argsort(self.ids, kind="stable")
+    def by_serial(self) -> NDArray[np.int64]:
+        return np.argsort(self.columns["serial"], kind="stable")
 
     @cached_property
     def regions(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
@@ -140,37 +146,41 @@ class _Part:
     def categories(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         return _numbered(self.columns["category"])
 
-    def find(self, ids: Keys) -> NDArray[np.int64]:
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """`is_here`: bool, False for rows that another part has now; None where all are here."""
+
+    rows: _Rows
+    is_here: Bools | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows.index)
+
+    def find(self, serials: Serials) -> NDArray[np.int64]:
         """The positions of those that are in this part."""
-        order = self.by_id
-        places = np.searchsorted(self.ids, ids, sorter=order)
-        places[places == len(order)] = 0
-        positions = order[places] if len(order) else places[:0]
-        found: NDArray[np.int64] = positions[self.ids[positions] == ids[: len(positions)]]
+        if not len(self):
+            return np.empty(0, dtype=np.int64)
+        known, order = self.rows.columns["serial"], self.rows.by_serial
+        places = np.searchsorted(known, serials, sorter=order)
+        positions = order[np.minimum(places, len(order) - 1)]
+        found: NDArray[np.int64] = positions[known[positions] == serials]
         return found
 
-    def without(self, ids: Keys) -> _Part:
-        positions = self.find(ids)
+    def without(self, serials: Serials) -> _Part:
+        positions = self.find(serials)
         if not len(positions):
             return self
-        is_here = self.is_here.copy()
+        is_here = np.ones(len(self), dtype=np.bool_) if self.is_here is None else self.is_here
+        is_here = is_here.copy()
         is_here[positions] = False
-        part = replace(self, is_here=is_here)
-        for name in ("ids", "by_id", "regions", "categories"):
-            if name in self.__dict__:
-                part.__dict__[name] = self.__dict__[name]
-        return part
+        return replace(self, is_here=is_here)
 
     @property
-    def rows_here(self) -> Columns:
-        return {name: values[self.is_here] for name, values in self.columns.items()}
-
-
-def _part(columns: Columns) -> _Part:
-    points = np.column_stack([columns["longitude"], columns["latitude"]])
-    index = ClusterIndex(points, _ids(columns))
-    ordered = {name: values[index.order] for name, values in columns.items()}
-    return _Part(index, ordered, np.ones(len(points), dtype=np.bool_))
+    def columns_here(self) -> Columns:
+        if self.is_here is None:
+            return self.rows.columns
+        return {name: values[self.is_here] for name, values in self.rows.columns.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,37 +191,41 @@ class _Points:
     main: _Part
     tail: _Part
 
+    @classmethod
+    def of(cls, columns: Columns, as_of: str) -> _Points:
+        main = _Rows.of(columns)
+        main.prepare()
+        tail = _Rows.of({name: values[:0] for name, values in columns.items()})
+        return cls(as_of, _Part(main), _Part(tail))
+
     def after(self, changed: Columns, as_of: str) -> _Points:
         """The same with rows that have come or changed."""
-        if not len(changed["id"]):
-            return replace(self, as_of=as_of)
-        ids = _ids(changed)
-        tail = _part(_joined(self.tail.without(ids).rows_here, changed))
-        return _Points(as_of, self.main.without(ids), tail)
+        serials = changed["serial"]
+        tail = _Rows.of(_joined(self.tail.without(serials).columns_here, changed))
+        return _Points(as_of, self.main.without(serials), _Part(tail))
 
     @property
     def is_to_be_merged(self) -> bool:
-        return len(self.tail.is_here) > max(_FEWEST_IN_TAIL, len(self.main.is_here) // 100)
+        return len(self.tail) > max(_FEWEST_IN_TAIL, len(self.main) // 100)
 
     def merged(self) -> _Points:
         """The same with all rows in the large index."""
-        rows = _joined(self.main.rows_here, self.tail.rows_here)
-        return _Points(self.as_of, _part(rows), _part({k: v[:0] for k, v in rows.items()}))
+        return _Points.of(_joined(self.main.columns_here, self.tail.columns_here), self.as_of)
 
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """A filter in numbers. `chosen`: ids of reports that the database has picked, None for any."""
+    """A filter in numbers. `chosen`: the reports that the database has picked, None for any."""
 
     filter: ReportFilter
-    codes: dict[str, int]
-    chosen: Keys | None
+    codes: Mapping[str, int]
+    chosen: Serials | None
 
     def mask(self, part: _Part) -> Callable[[slice], Bools] | None:
         """Which rows of a part are wanted; None where all are."""
-        conditions = list(self._conditions(part))
-        if not part.is_here.all():
-            conditions.append(lambda rows: part.is_here[rows])
+        conditions = self._conditions(part)
+        if (is_here := part.is_here) is not None:
+            conditions.append(lambda rows: is_here[rows])
         if not conditions:
             return None
 
@@ -223,8 +237,8 @@ class _Wanted:
 
         return where
 
-    def _conditions(self, part: _Part) -> Sequence[Callable[[slice], Bools]]:
-        wanted, columns = self.filter, part.columns
+    def _conditions(self, part: _Part) -> list[Callable[[slice], Bools]]:
+        wanted, columns = self.filter, part.rows.columns
         found: list[Callable[[slice], Bools]] = []
 
         def equal(name: str, value: int) -> None:
@@ -242,8 +256,8 @@ class _Wanted:
             if code is not None:
                 equal(name, self.codes[code])
         for (hashes, numbers), codes in (
-            (part.regions, wanted.regions),
-            (part.categories, wanted.categories),
+            (part.rows.regions, wanted.regions),
+            (part.rows.categories, wanted.categories),
         ):
             if codes is not None:
                 known = np.array([self.codes[code] for code in codes], dtype=np.int64)
@@ -269,7 +283,7 @@ class _Wanted:
             now, is_overdue = _in_microseconds(wanted.now), wanted.is_overdue
             found.append(lambda rows: (overdue[rows] < now) == is_overdue)
         if self.chosen is not None:
-            picked = np.zeros(len(part.is_here), dtype=np.bool_)
+            picked = np.zeros(len(part), dtype=np.bool_)
             picked[part.find(self.chosen)] = True
             found.append(lambda rows: picked[rows])
         return found
@@ -282,12 +296,14 @@ class ReportPoints:
         self._database = database
         self._url = url
         self._points: _Points | None = None
-        # What has come since the large index began to be made anew.
-        self._later: list[tuple[Columns, str]] = []
-        self._merging: asyncio.Task[None] | None = None
         self._loading: asyncio.Task[_Points] | None = None
+        self._merging: asyncio.Task[None] | None = None
+        # How often it was asked what has changed, and the last of these that `_points` answers.
+        self._asked = 0
+        self._answered = 0
         self._turn = asyncio.Lock()
         self._thread = ThreadPoolExecutor(2, "points")
+        self._codes: dict[str, int] = {}
 
     async def clusters(self, bounds: Bounds, zoom: int, wanted: ReportFilter) -> ReportClusters:
         """The reports within the bounds, merged for a zoom (see `ClusterIndex.cells`).
@@ -305,43 +321,51 @@ class ReportPoints:
         return await self._in_thread(partial(_positions, points, numbers))
 
     async def close(self) -> None:
-        if self._merging is not None:
-            self._merging.cancel()
-        await asyncio.to_thread(self._thread.shutdown)
+        for task in (self._merging, self._loading):
+            if task is not None:
+                task.cancel()
+        await asyncio.to_thread(self._thread.shutdown, cancel_futures=True)
 
     async def _numbers(self, wanted: ReportFilter, bounds: Bounds | None) -> _Wanted:
         codes = {code for code in (wanted.grid, wanted.sponsor, wanted.handler) if code is not None}
         codes |= {*(wanted.regions or ()), *(wanted.categories or ())}
-        is_picked = wanted.text is not None or wanted.serial is not None
-        if not codes and not is_picked:
-            return _Wanted(wanted, {}, None)
-        async with self._database.connection() as connection:
-            numbers = await _numbers_of(connection, sorted(codes))
-            picked = None
-            if is_picked:
+        known = self._codes
+        if not known.keys() >= codes:
+            # They come from clients, and there may be any.
+            known = self._codes if len(self._codes) < _MOST_CODES else {}
+            async with self._database.connection() as connection:
+                self._codes = known = known | await _numbers_of(connection, sorted(codes))
+        picked = None
+        if wanted.text is not None or wanted.serial is not None:
+            async with self._database.connection() as connection:
                 picked = await _picked(connection, replace(wanted, bounds=bounds))
-        return _Wanted(wanted, numbers, picked)
+        return _Wanted(wanted, known, picked)
 
     async def _now(self) -> _Points:
         """All reports as they are at some time after this was called."""
+        begun = self._asked
         async with self._turn:
-            if self._points is None:
-                self._points = await self._loaded()
-            async with self._database.connection() as connection:
-                changed, as_of = await _changed(connection, self._points.as_of)
-            if changed is None:
-                if self._merging is not None:
-                    self._merging.cancel()
-                self._points = await self._loaded()
+            if self._points is not None and self._answered > begun:
+                # Somebody has asked meanwhile.
                 return self._points
-            after = partial(self._points.after, changed, as_of)
-            is_much = len(changed["id"]) > _MOST_AT_ONCE
-            self._points = await self._in_thread(after) if is_much else after()
-            if self._merging is not None:
-                self._later.append((changed, as_of))
-            elif self._points.is_to_be_merged:
-                self._merging = asyncio.create_task(self._merge(self._points))
-            return self._points
+            changed = None
+            while changed is None:
+                points = self._points or await self._loaded()
+                self._asked += 1
+                async with self._database.connection() as connection:
+                    changed, as_of = await _changed(connection, points.as_of)
+                if changed is None:
+                    self._points = None
+                    if self._merging is not None:
+                        self._merging.cancel()
+            if len(changed["serial"]):
+                points = await self._in_thread(partial(points.after, changed, as_of))
+            else:
+                points = replace(points, as_of=as_of)
+            self._points, self._answered = points, self._asked
+            if points.is_to_be_merged and self._merging is None:
+                self._merging = asyncio.create_task(self._merge(points))
+            return points
 
     async def _loaded(self) -> _Points:
         """All reports, read in one go, which goes on when whoever asked for it has gone."""
@@ -359,11 +383,9 @@ class ReportPoints:
         try:
             made = await self._in_thread(points.merged)
             async with self._turn:
-                for changed, as_of in self._later:
-                    made = await self._in_thread(partial(made.after, changed, as_of))
-                self._points = made
+                # The next to ask is told what has changed since these were.
+                self._points, self._answered = made, 0
         finally:
-            self._later.clear()
             self._merging = None
 
     async def _in_thread(self, make: Callable[[], Made]) -> Made:
@@ -373,33 +395,29 @@ class ReportPoints:
 def _clusters(points: _Points, bounds: Bounds, zoom: int, wanted: _Wanted) -> ReportClusters:
     if wanted.filter.bounds is not None:
         bounds = _both(bounds, wanted.filter.bounds)
-    cells = merged(
-        points.main.index.cells(bounds, zoom, wanted.mask(points.main)),
-        points.tail.index.cells(bounds, zoom, wanted.mask(points.tail)),
-    )
+    main, tail = points.main, points.tail
+    cells = main.rows.index.cells(bounds, zoom, wanted.mask(main))
+    if len(tail):
+        cells = merged(cells, tail.rows.index.cells(bounds, zoom, wanted.mask(tail)))
     if len(cells) > MOST_CLUSTERS:
         raise TooLarge(
             f"There are {len(cells)} clusters at zoom {zoom}; at most {MOST_CLUSTERS} are told. "
             "Ask for smaller bounds, or for a smaller zoom."
         )
-    size = len(points.main.is_here)
-    members = {}
-    for place in np.flatnonzero(cells.count == 1).tolist():
-        position = int(cells.member[place])
-        part, row = (points.main, position) if position < size else (points.tail, position - size)
-        members[place] = Member(
-            UUID(bytes=part.columns["id"][row].tobytes()), int(part.columns["district"][row])
-        )
-    return ReportClusters(cells, members)
+    is_in_main = cells.member < len(main)
+    serials = np.empty(len(cells), dtype=np.int64)
+    serials[is_in_main] = main.rows.columns["serial"][cells.member[is_in_main]]
+    serials[~is_in_main] = tail.rows.columns["serial"][cells.member[~is_in_main] - len(main)]
+    return ReportClusters(cells, serials)
 
 
 def _positions(points: _Points, wanted: _Wanted) -> NDArray[np.float64]:
     found = []
     for part in (points.main, points.tail):
-        everything = slice(0, len(part.is_here))
+        everything = slice(0, len(part))
         where = wanted.mask(part)
         rows: Any = everything if where is None else where(everything)
-        columns = [part.columns[name][rows] for name in ("longitude", "latitude")]
+        columns = [part.rows.columns[name][rows] for name in ("longitude", "latitude")]
         found.append(np.column_stack(columns))
     positions = np.concatenate(found)
     if (bounds := wanted.filter.bounds) is not None:
@@ -423,83 +441,76 @@ def _load(url: str) -> _Points:
     """All reports, read in one go."""
     engine = tool_engine(url)
     try:
-        with engine.connect() as connection, one_state(connection):
+        with explained(), engine.connect() as connection, one_state(connection):
             as_of = str(connection.scalar(text("SELECT CAST(pg_current_snapshot() AS text)")))
             columns = _copied(connection)
     finally:
         engine.dispose()
-    return _Points(as_of, _part(columns), _part({k: v[:0] for k, v in columns.items()}))
+    return _Points.of(columns, as_of)
 
 
 def _copied(connection: Connection) -> Columns:
     driver = connection.connection.driver_connection
     assert isinstance(driver, psycopg.Connection)
-    statement = f"COPY (SELECT {_SELECTED} FROM reports) TO STDOUT (FORMAT binary)"
-    parts: list[Columns] = [_columns(b"")]
-    waiting, size, header = [], 0, _HEADER_BYTES
+    selected = ", ".join(sql for _, _, sql in _COLUMNS)
+    statement = f"COPY (SELECT {selected} FROM reports) TO STDOUT (FORMAT binary)"
+    parts: list[dict[str, NDArray[Any]]] = []
+    waiting, header = bytearray(), _HEADER_BYTES
     with driver.cursor() as cursor, cursor.copy(statement.encode()) as copy:
         for data in copy:
-            waiting.append(bytes(data))
-            size += len(data)
-            if size > _BATCH_BYTES:
-                rows = b"".join(waiting)[header:]
-                whole = len(rows) // _ROW.itemsize * _ROW.itemsize
-                parts.append(_columns(rows[:whole]))
-                waiting, size, header = [rows[whole:]], 0, 0
-    parts.append(_columns(b"".join(waiting)[header:-_TRAILER_BYTES]))
-    return {name: np.concatenate([part[name] for part in parts]) for name, _, _ in _COLUMNS}
+            waiting += data
+            if len(waiting) > _BATCH_BYTES:
+                count = (len(waiting) - header) // _COPIED.itemsize
+                parts.append(_columns(np.frombuffer(waiting, _COPIED, count, header)))
+                waiting, header = waiting[header + count * _COPIED.itemsize :], 0
+    count = (len(waiting) - header) // _COPIED.itemsize
+    parts.append(_columns(np.frombuffer(waiting, _COPIED, count, header)))
+    # One column after the other, so that only one is there twice.
+    return {name: np.concatenate([part.pop(name) for part in parts]) for name, _, _ in _COLUMNS}
 
 
-def _columns(rows: bytes) -> Columns:
-    table = np.frombuffer(rows, dtype=_ROW) if rows else np.empty(0, dtype=_ROW)
-    return {name: _native(table[name]) for name, _, _ in _COLUMNS}
-
-
-def _native(column: NDArray[Any]) -> NDArray[Any]:
-    return np.ascontiguousarray(column.astype(column.dtype.newbyteorder("=")))
+def _columns(table: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    return {name: table[name].astype(type_.replace(">", "=")) for name, type_, _ in _COLUMNS}
 
 
 async def _changed(connection: AsyncConnection, after: str) -> tuple[Columns | None, str]:
     """The rows that have come or changed since a state, and the state now; None if very many."""
-    rows = (await connection.execute(_CHANGED, {"after": after})).all()
-    as_of = str(rows[0].as_of)
-    there = [row[1:] for row in rows if row.id is not None]
-    if len(there) > _MOST_FOLLOWED:
-        return None, as_of
-    columns: dict[str, NDArray[Any]] = {}
-    for place, (name, type_, _) in enumerate(_COLUMNS):
-        values = [row[place] for row in there]
-        if name == "id":
-            joined = b"".join(value.bytes for value in values)
-            columns[name] = _binary(joined)
-        else:
-            columns[name] = np.array(values, dtype=np.dtype(type_).newbyteorder("="))
-    return columns, as_of
+    row = (await connection.execute(_CHANGED, {"after": after, "most": _MOST_FOLLOWED})).one()
+    if row.events > _MOST_FOLLOWED:
+        return None, row.as_of
+    return _columns(np.frombuffer(row.reports or b"", _PACKED)), row.as_of
 
 
-# Served by report_events_transaction_idx and reports_pkey.
+# Served by report_events_transaction_idx and reports_pkey, as in `report_changes`.
 _CHANGED = text(
     f"""
     WITH state AS MATERIALIZED (
-        SELECT CAST(:after AS pg_snapshot) AS after
+        SELECT CAST(:after AS pg_snapshot) AS after, pg_current_snapshot() AS now
     ),
-    changed AS MATERIALIZED (
-        SELECT DISTINCT event.district_code, event.report_id
+    came AS MATERIALIZED (
+        SELECT event.district_code, event.report_id
         FROM state
         JOIN report_events AS event
             ON event.transaction >= pg_snapshot_xmin(state.after)
+            AND event.transaction < pg_snapshot_xmax(state.now)
             AND NOT pg_visible_in_snapshot(event.transaction, state.after)
-        LIMIT {_MOST_FOLLOWED + 1}
+        LIMIT :most + 1
     )
-    SELECT CAST(pg_current_snapshot() AS text) AS as_of, report.*
+    SELECT
+        CAST(state.now AS text) AS as_of,
+        (SELECT count(*) FROM came) AS events,
+        (
+            SELECT string_agg(report.packed, '')
+            FROM (SELECT DISTINCT district_code, report_id FROM came) AS named
+            CROSS JOIN LATERAL (
+                SELECT {" || ".join(f"{_SENT[type_]}({sql})" for _, type_, sql in _COLUMNS)}
+                    AS packed
+                FROM reports
+                WHERE district_code = named.district_code AND id = named.report_id
+                LIMIT 1
+            ) AS report
+        ) AS reports
     FROM state
-    LEFT JOIN (
-        SELECT {_SELECTED}
-        FROM reports
-        JOIN (SELECT district_code AS of_district, report_id FROM changed) AS named
-            ON reports.district_code = named.of_district AND reports.id = named.report_id
-    ) AS report
-        ON TRUE
     """
 )
 
@@ -517,32 +528,26 @@ async def _numbers_of(connection: AsyncConnection, codes: Sequence[str]) -> dict
     return {row.code: row.number for row in rows}
 
 
-async def _picked(connection: AsyncConnection, wanted: ReportFilter) -> Keys:
-    """The ids of reports that a filter lets through, as numbers."""
-    table = tables.reports
+async def _picked(connection: AsyncConnection, wanted: ReportFilter) -> Serials:
+    """The serials of the reports that a filter lets through."""
+    sent = func.int8send(tables.reports.c.serial, type_=LargeBinary)
     statement = matching(
-        select(table.c.id, func.hashtextextended(table.c.district_code, 0)),
+        select(func.string_agg(sent, literal(b"", LargeBinary), type_=LargeBinary)),
         replace(wanted, is_overdue=None),
     )
-    rows = (await connection.execute(statement)).all()
-    joined = b"".join(row[0].bytes for row in rows)
-    return _ids(
-        {
-            "id": _binary(joined),
-            "district": np.array([row[1] for row in rows], dtype=np.int64),
-        }
+    return np.frombuffer(await connection.scalar(statement) or b"", ">i8").astype(np.int64)
+
+
+async def reports_by_serial(
+    connection: AsyncConnection, serials: Sequence[int]
+) -> list[Report | None]:
+    """One for each, in their order. Served by reports_serial_idx."""
+    wanted = literal(list(serials), ARRAY(BigInteger))
+    rows = await connection.execute(
+        select(*REPORT_COLUMNS).where(tables.reports.c.serial == any_(wanted))
     )
-
-
-def _binary(ids: bytes) -> NDArray[Any]:
-    return np.frombuffer(ids, dtype="V16") if ids else np.empty(0, dtype="V16")
-
-
-def _ids(columns: Columns) -> Keys:
-    """A number for each report: of an id that is chance itself, and its district."""
-    halves = columns["id"].view(">u8").reshape(-1, 2).astype(np.uint64)
-    mixed: Keys = halves[:, 0] * np.uint64(0x9E37_79B9_7F4A_7C15)
-    return mixed ^ halves[:, 1] ^ columns["district"].view(np.uint64)
+    found = {row.serial: Report(*row) for row in rows}
+    return [found.get(serial) for serial in serials]
 
 
 def _numbered(hashes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:

@@ -16,7 +16,6 @@ from sqlalchemy import (
     Select,
     Text,
     and_,
-    any_,
     case,
     cast,
     func,
@@ -191,26 +190,6 @@ async def reports_by_key(
     )
     found = {(report := Report(*row)).report_key: report for row in rows}
     return [found.get(key) for key in keys]
-
-
-class Member(NamedTuple):
-    """Names a report too: by its id, and by PostgreSQL's hash of its district."""
-
-    id: UUID
-    district: int
-
-
-async def reports_by_member(
-    connection: AsyncConnection, members: Sequence[Member]
-) -> list[Report | None]:
-    """One for each, in their order. Served by reports_id_idx."""
-    ids = literal([member.id for member in members], postgresql.ARRAY(postgresql.UUID))
-    district = func.hashtextextended(_table.c.district_code, 0)
-    rows = await connection.execute(
-        select(district, *REPORT_COLUMNS).where(_table.c.id == any_(ids))
-    )
-    found = {Member(row.id, row[0]): Report(*row[1:]) for row in rows}
-    return [found.get(member) for member in members]
 
 
 async def page_of_reports(
