@@ -107,7 +107,7 @@ _COPIED = np.dtype(
 # The fields alone, one behind the other.
 _PACKED = np.dtype([(name, type_) for name, type_, _ in _COLUMNS])
 _HEADER_BYTES = 19
-_BATCH_BYTES = 16_000_000
+_BATCH_BYTES = 1_000_000
 
 
 class ReportClusters(NamedTuple):
@@ -369,9 +369,10 @@ class ReportPoints:
 
     async def _loaded(self) -> _Points:
         """All reports, read in one go, which goes on when whoever asked for it has gone."""
-        if self._loading is None:
-            self._loading = asyncio.create_task(self._in_thread(partial(_load, self._url)))
         loading = self._loading
+        if loading is None or (loading.done() and loading.exception() is not None):
+            loading = asyncio.create_task(self._in_thread(partial(_load, self._url)))
+            self._loading = loading
         try:
             return await asyncio.shield(loading)
         finally:
@@ -452,25 +453,34 @@ def _load(url: str) -> _Points:
 def _copied(connection: Connection) -> Columns:
     driver = connection.connection.driver_connection
     assert isinstance(driver, psycopg.Connection)
+    size: int = connection.execute(text("SELECT count(*) FROM reports")).scalar_one()
+    columns = {name: np.empty(size, type_.replace(">", "=")) for name, type_, _ in _COLUMNS}
+    begin = 0
+
+    def take(data: bytearray, header: int) -> bytearray:
+        """Puts the whole rows that there are into the columns; gives what is left."""
+        nonlocal begin
+        rows = np.frombuffer(data, _COPIED, (len(data) - header) // _COPIED.itemsize, header)
+        for name, column in columns.items():
+            column[begin : begin + len(rows)] = rows[name]
+        begin += len(rows)
+        return data[header + rows.nbytes :]
+
     selected = ", ".join(sql for _, _, sql in _COLUMNS)
     statement = f"COPY (SELECT {selected} FROM reports) TO STDOUT (FORMAT binary)"
-    parts: list[dict[str, NDArray[Any]]] = []
     waiting, header = bytearray(), _HEADER_BYTES
     with driver.cursor() as cursor, cursor.copy(statement.encode()) as copy:
         for data in copy:
             waiting += data
             if len(waiting) > _BATCH_BYTES:
-                count = (len(waiting) - header) // _COPIED.itemsize
-                parts.append(_columns(np.frombuffer(waiting, _COPIED, count, header)))
-                waiting, header = waiting[header + count * _COPIED.itemsize :], 0
-    count = (len(waiting) - header) // _COPIED.itemsize
-    parts.append(_columns(np.frombuffer(waiting, _COPIED, count, header)))
-    # One column after the other, so that only one is there twice.
-    return {name: np.concatenate([part.pop(name) for part in parts]) for name, _, _ in _COLUMNS}
+                waiting, header = take(waiting, header), 0
+    take(waiting, header)
+    return columns
 
 
-def _columns(table: NDArray[Any]) -> dict[str, NDArray[Any]]:
-    return {name: table[name].astype(type_.replace(">", "=")) for name, type_, _ in _COLUMNS}
+def _unpacked(reports: bytes) -> Columns:
+    rows = np.frombuffer(reports, _PACKED)
+    return {name: rows[name].astype(type_.replace(">", "=")) for name, type_, _ in _COLUMNS}
 
 
 async def _changed(connection: AsyncConnection, after: str) -> tuple[Columns | None, str]:
@@ -478,7 +488,7 @@ async def _changed(connection: AsyncConnection, after: str) -> tuple[Columns | N
     row = (await connection.execute(_CHANGED, {"after": after, "most": _MOST_FOLLOWED})).one()
     if row.events > _MOST_FOLLOWED:
         return None, row.as_of
-    return _columns(np.frombuffer(row.reports or b"", _PACKED)), row.as_of
+    return _unpacked(row.reports or b""), row.as_of
 
 
 # Served by report_events_transaction_idx and reports_pkey, as in `report_changes`.

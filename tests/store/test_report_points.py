@@ -1,0 +1,508 @@
+"""A map of reports counts what the database holds at that moment, each report once."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import random
+import threading
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import fields, replace
+from typing import Any
+from uuid import UUID, uuid4
+
+import numpy as np
+import psycopg
+import pytest
+from psycopg import sql
+
+from gridmap.errors import TooLarge, Unavailable
+from gridmap.geo.bounds import Bounds
+from gridmap.store import report_points, tables
+from gridmap.store.database import Database
+from gridmap.store.dates import now
+from gridmap.store.report_points import ReportPoints, reports_by_serial
+from gridmap.store.reports import ReportFilter
+from tests.geo.test_clusters import curve_code, tile_cell
+from tests.store.reporting import (
+    COMMUNITIES,
+    DISTRICTS,
+    change_report,
+    put_regions,
+    put_report,
+)
+
+WORLD = Bounds(-180, -90, 180, 90)
+EVERYTHING = ReportFilter(now())
+WORDS = ("楼道", "杂物", "A栋", "灯", "漏水", "Garbage", "100%", "路_灯")
+CATEGORIES = ("0101", "0102", "0301", "1101")
+STATES = tuple(state for state in tables.STATES if state != "MERGED")
+
+
+@pytest.fixture(scope="module")
+def url(database_url: str) -> str:
+    put_regions(database_url)
+    return database_url
+
+
+@pytest.fixture
+def writer(url: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(url, autocommit=True) as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def map_of(url: str) -> AsyncIterator[ReportPoints]:
+    database = Database(url, pool_size=4)
+    points = ReportPoints(database, url)
+    try:
+        yield points
+    finally:
+        await points.close()
+        await database.close()
+
+
+async def counted(points: ReportPoints, wanted: ReportFilter = EVERYTHING) -> int:
+    cells, _ = await points.clusters(WORLD, 3, wanted)
+    return int(cells.count.sum())
+
+
+# A slow way that is plainly right
+
+
+def conditions(wanted: ReportFilter) -> tuple[str, dict[str, Any]]:
+    """The filter as a condition of plain SQL, in which each index is as good as none."""
+    said = {
+        "serial": "district_code || '-' || serial = %(serial)s",
+        "regions": "region_code = ANY(%(regions)s)",
+        "grid": "grid_code = %(grid)s",
+        "sponsor": "sponsor_code = %(sponsor)s",
+        "handler": "handler_code = %(handler)s",
+        "states": "state = ANY(%(states)s)",
+        "is_open": "(state NOT IN ('REJECTED', 'MERGED', 'CLOSED', 'RATED')) = %(is_open)s",
+        "categories": "category_code = ANY(%(categories)s)",
+        "urgencies": "urgency = ANY(%(urgencies)s)",
+        "sources": "source = ANY(%(sources)s)",
+        "since": "received_at >= %(since)s",
+        "until": "received_at < %(until)s",
+        "bounds": "ST_X(location) BETWEEN %(west)s AND %(east)s "
+        "AND ST_Y(location) BETWEEN %(south)s AND %(north)s",
+        "is_overdue": "(state NOT IN ('REJECTED', 'MERGED', 'CLOSED', 'RATED') AND "
+        "(coalesce(due_at < %(now)s, FALSE) OR coalesce(step_due_at < %(now)s, FALSE))) "
+        "= %(is_overdue)s",
+        "text": "position(lower(%(text)s) IN lower(description)) > 0",
+    }
+    names = [field.name for field in fields(wanted) if field.name != "now"]
+    assert set(names) == set(said)
+    given = {name: getattr(wanted, name) for name in names}
+    found = [said[name] for name in names if given[name] is not None]
+    if wanted.serial is not None:
+        given["serial"] = "{}-{}".format(*wanted.serial)
+    if wanted.bounds is not None:
+        given |= wanted.bounds._asdict()
+    lists = {name: list(value) for name, value in given.items() if isinstance(value, tuple)}
+    return " AND ".join(["TRUE", *found]), {**given, **lists, "bounds": None, "now": wanted.now}
+
+
+def members_by_cell(
+    connection: psycopg.Connection, bounds: Bounds, zoom: int, wanted: ReportFilter
+) -> dict[int, set[int]]:
+    where, parameters = conditions(wanted)
+    within, edges = conditions(ReportFilter(wanted.now, bounds=bounds))
+    for name in bounds._fields:
+        within = within.replace(f"%({name})s", f"%(of_map_{name})s")
+        parameters[f"of_map_{name}"] = edges[name]
+    rows = connection.execute(
+        sql.SQL(
+            f"SELECT serial, ST_X(location), ST_Y(location) FROM reports WHERE {where} AND {within}"
+        ),
+        parameters,
+    )
+    cells: defaultdict[int, set[int]] = defaultdict(set)
+    for serial, longitude, latitude in rows:
+        cells[curve_code(*tile_cell(longitude, latitude, zoom))].add(serial)
+    return dict(cells)
+
+
+# What is drawn
+
+
+def chosen_place(chance: random.Random) -> tuple[float, float]:
+    """An address of some, or anywhere near."""
+    if chance.random() < 0.5:
+        return 130.28 + chance.randrange(4) / 100, 47.33 + chance.randrange(3) / 100
+    return round(chance.uniform(130.2, 130.4), 7), round(chance.uniform(47.3, 47.4), 7)
+
+
+def chosen_moment(chance: random.Random) -> datetime.datetime:
+    return now() + datetime.timedelta(minutes=chance.randrange(-3000, 3000))
+
+
+def put_any(connection: psycopg.Connection, chance: random.Random) -> tuple[str, UUID]:
+    longitude, latitude = chosen_place(chance)
+    region = chance.choice(COMMUNITIES)
+    id_ = put_report(
+        connection,
+        region[:6],
+        longitude=longitude,
+        latitude=latitude,
+        state=chance.choice(STATES),
+        category=chance.choice(CATEGORIES),
+        urgency=chance.choice(tables.URGENCIES),
+        source=chance.choice(tables.SOURCES),
+        description="".join(chance.choices(WORDS, k=3)),
+        at=chosen_moment(chance),
+        region=region,
+        grid=chance.choice([None, "G1", "G2"]),
+        sponsor=chance.choice([None, "S1", "S2"]),
+        handler=chance.choice([None, "S1", "W1"]),
+        due_at=chance.choice([None, chosen_moment(chance)]),
+        step_due_at=chance.choice([None, chosen_moment(chance)]),
+    )
+    return region[:6], id_
+
+
+def change_any(connection: psycopg.Connection, chance: random.Random, of: tuple[str, UUID]) -> None:
+    longitude, latitude = chosen_place(chance)
+    state = chance.choice(STATES)
+    is_ended = state in ("REJECTED", "CLOSED", "RATED")
+    columns: dict[str, Any] = chance.choice(
+        [
+            {"location": f"SRID=4326;POINT({longitude} {latitude})"},
+            {"state": state, "ended_at": now() if is_ended else None},
+            {"grid_code": chance.choice([None, "G1", "G2"]), "sponsor_code": "S1"},
+            {"due_at": chosen_moment(chance)},
+        ]
+    )
+    change_report(connection, of[1], of[0], **columns)
+
+
+def chosen_filter(chance: random.Random, serials: list[tuple[str, int]]) -> ReportFilter:
+    choices: dict[str, Callable[[], Any]] = {
+        "serial": lambda: chance.choice([*serials, ("230402", 10**9), ("none", 1)]),
+        "regions": lambda: tuple(chance.sample(COMMUNITIES, chance.randrange(4))),
+        "grid": lambda: chance.choice(["G1", "G2", "G3", ""]),
+        "sponsor": lambda: chance.choice(["S1", "S2", ""]),
+        "handler": lambda: chance.choice(["S1", "W1", "", "W2"]),
+        "states": lambda: tuple(chance.sample(tables.STATES, chance.randrange(8))),
+        "is_open": lambda: chance.random() < 0.5,
+        "categories": lambda: tuple(chance.sample(CATEGORIES, chance.randrange(4))),
+        "urgencies": lambda: (chance.choice(tables.URGENCIES),),
+        "sources": lambda: (chance.choice(tables.SOURCES),),
+        "since": lambda: chosen_moment(chance),
+        "until": lambda: chosen_moment(chance),
+        "bounds": lambda: chosen_bounds(chance),
+        "is_overdue": lambda: chance.random() < 0.5,
+        "text": lambda: chance.choice(
+            ["楼", "楼道", "道杂", "garbage", "栋", "%", "_灯", "0%", "物A栋", "无"]
+        ),
+    }
+    names = chance.sample(sorted(choices), chance.choice([0, 1, 1, 1, 2, 2, 3]))
+    return ReportFilter(now(), **{name: choices[name]() for name in names})
+
+
+def chosen_bounds(chance: random.Random) -> Bounds:
+    kind = chance.randrange(4)
+    if kind == 0:
+        return WORLD
+    one, other = chosen_place(chance), chosen_place(chance)
+    west, east = sorted((one[0], other[0]))
+    south, north = sorted((one[1], other[1]))
+    return Bounds(west, south, east, north)
+
+
+# Promises
+
+
+@pytest.mark.parametrize("fewest", [5, 60, 5_000])
+def test_clusters_are_what_the_database_holds_as_reports_come_and_change(
+    url: str, writer: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, fewest: int
+) -> None:
+    """Members and keys too, whether what is new lies in one index or the other."""
+    monkeypatch.setattr(report_points, "_FEWEST_IN_TAIL", fewest)
+    chance = random.Random(fewest)
+    known = [put_any(writer, chance) for _ in range(60)]
+    key_of_set: dict[frozenset[int], int] = {}
+    set_of_key: dict[int, frozenset[int]] = {}
+
+    async def main() -> None:
+        async with map_of(url) as points:
+            for _ in range(70):
+                with writer.transaction():
+                    for _ in range(chance.choice([0, 1, 1, 4, 12])):
+                        if chance.random() < 0.4:
+                            known.append(put_any(writer, chance))
+                        else:
+                            change_any(writer, chance, chance.choice(known))
+                serials = writer.execute(
+                    "SELECT district_code, serial FROM reports ORDER BY random() LIMIT 3"
+                ).fetchall()
+                bounds, zoom = chosen_bounds(chance), chance.randint(0, 24)
+                wanted = chosen_filter(chance, serials)
+                cells, shown = await points.clusters(bounds, zoom, wanted)
+                expected = members_by_cell(writer, bounds, zoom, wanted)
+                assert dict(zip(cells.code.tolist(), cells.count.tolist(), strict=True)) == {
+                    code: len(members) for code, members in expected.items()
+                }, wanted
+                codes, keys = cells.code.tolist(), cells.key.tolist()
+                for code, key, serial in zip(codes, keys, shown.tolist(), strict=True):
+                    members = frozenset(expected[code])
+                    assert serial in members
+                    assert key_of_set.setdefault(members, key) == key
+                    assert set_of_key.setdefault(key, members) == members
+                if wanted.bounds is not None or not chance.randrange(5):
+                    found = await points.positions(wanted)
+                    everywhere = members_by_cell(writer, WORLD, 0, wanted)
+                    assert len(found) == sum(map(len, everywhere.values()))
+
+    asyncio.run(main())
+    assert len(set_of_key) > 100
+
+
+def test_one_alone_comes_as_itself_also_where_another_district_has_the_same_id(
+    url: str, writer: psycopg.Connection
+) -> None:
+    id_ = uuid4()
+    for place, district in enumerate(DISTRICTS):
+        put_report(writer, district, id=id_, longitude=10.0 + place / 100, latitude=5.0)
+
+    async def main() -> None:
+        async with map_of(url) as points:
+            cells, serials = await points.clusters(Bounds(9, 4, 11, 6), 18, EVERYTHING)
+            assert cells.count.tolist() == [1, 1]
+            database = Database(url)
+            async with database.connection() as connection:
+                rows = await reports_by_serial(connection, [*serials.tolist(), 10**12])
+            await database.close()
+            assert rows.pop() is None
+            assert {(row.district_code, row.longitude) for row in rows if row} == {
+                (DISTRICTS[0], 10.0),
+                (DISTRICTS[1], 10.01),
+            }
+            for row, west in zip(rows, cells.west.tolist(), strict=True):
+                assert row is not None
+                assert (row.id, row.longitude) == (id_, west)
+            change_report(writer, id_, DISTRICTS[1], location="SRID=4326;POINT(10 5)")
+            cells, _ = await points.clusters(Bounds(9, 4, 11, 6), 18, EVERYTHING)
+            assert cells.count.tolist() == [2]
+
+    asyncio.run(main())
+
+
+def test_whoever_has_written_finds_it_however_many_ask(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report_points, "_FEWEST_IN_TAIL", 10)
+
+    async def main() -> None:
+        async with map_of(url) as points:
+
+            async def write_and_look(who: int) -> None:
+                place = Bounds(20 + who, 5, 20 + who, 5)
+
+                def write() -> None:
+                    with psycopg.connect(url) as connection:
+                        put_report(connection, longitude=20.0 + who, latitude=5.0)
+
+                for times in range(1, 6):
+                    await asyncio.to_thread(write)
+                    cells, _ = await points.clusters(place, 10, EVERYTHING)
+                    assert cells.count.tolist() == [times]
+
+            await asyncio.gather(*map(write_and_look, range(12)))
+
+    asyncio.run(main())
+
+
+def test_reports_that_move_meanwhile_are_neither_lost_nor_doubled(
+    url: str, writer: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report_points, "_FEWEST_IN_TAIL", 15)
+    east = Bounds(40, 0, 60, 60)
+    ids = [put_report(writer, longitude=45.0, latitude=5.0) for _ in range(80)]
+    stop = threading.Event()
+
+    def move(seed: int) -> None:
+        chance = random.Random(seed)
+        with psycopg.connect(url) as connection:
+            while not stop.is_set():
+                for id_ in chance.sample(ids[seed::2], chance.randint(1, 4)):
+                    place = f"{chance.uniform(40, 60):.6f} {chance.uniform(0, 60):.6f}"
+                    change_report(connection, id_, location=f"SRID=4326;POINT({place})")
+                connection.commit()
+
+    async def main() -> None:
+        indexes = {}
+        async with map_of(url) as points:
+            moving = [asyncio.create_task(asyncio.to_thread(move, seed)) for seed in range(2)]
+            for _ in range(60):
+                asked = [points.clusters(east, zoom, EVERYTHING) for zoom in (3, 8, 12)]
+                for cells, _ in await asyncio.gather(*asked):
+                    assert int(cells.count.sum()) == len(ids)
+                assert points._points is not None
+                indexes[id(points._points.main.rows)] = points._points.main
+            stop.set()
+            await asyncio.gather(*moving)
+            cells, _ = await points.clusters(east, 9, EVERYTHING)
+            expected = members_by_cell(writer, east, 9, EVERYTHING)
+            assert dict(zip(cells.code.tolist(), cells.count.tolist(), strict=True)) == {
+                code: len(members) for code, members in expected.items()
+            }
+        assert len(indexes) > 2
+
+    asyncio.run(main())
+
+
+def test_all_is_read_anew_when_too_much_has_changed(
+    url: str, writer: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report_points, "_MOST_FOLLOWED", 10)
+    monkeypatch.setattr(report_points, "_FEWEST_IN_TAIL", 5)
+
+    async def main() -> None:
+        async with map_of(url) as points:
+            before = await counted(points)
+            for more in (9, 10, 11, 30, 1):
+                with writer.transaction():
+                    for _ in range(more):
+                        put_report(writer)
+                before += more
+                assert await counted(points) == before
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_who_gives_up_while_all_is_read_leaves_nothing_old_behind(
+    url: str, writer: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, is_first: bool
+) -> None:
+    monkeypatch.setattr(report_points, "_MOST_FOLLOWED", 3)
+    may_go_on, load = threading.Event(), report_points._load
+
+    def slowly(url: str) -> Any:
+        points = load(url)
+        may_go_on.wait(20)
+        return points
+
+    async def main() -> None:
+        async with map_of(url) as points:
+            if not is_first:
+                await counted(points)
+                with writer.transaction():
+                    for _ in range(4):
+                        put_report(writer)
+            monkeypatch.setattr(report_points, "_load", slowly)
+            asking = [asyncio.create_task(counted(points)) for _ in range(3)]
+            async with asyncio.timeout(20):
+                while points._loading is None:
+                    await asyncio.sleep(0.005)
+            await asyncio.sleep(0.05)
+            for task in asking[:2]:
+                task.cancel()
+            await asyncio.wait(asking[:2])
+            put_report(writer)
+            later = asyncio.create_task(counted(points))
+            may_go_on.set()
+            [count] = writer.execute("SELECT count(*) FROM reports").fetchone() or [0]
+            assert await later == count
+            assert count - 1 <= await asking[2] <= count
+
+    asyncio.run(main())
+
+
+def test_a_map_that_is_closed_while_it_is_put_in_order_stops_quietly(
+    url: str, writer: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report_points, "_FEWEST_IN_TAIL", 0)
+
+    async def main() -> None:
+        async with map_of(url) as points:
+            await counted(points)
+            for _ in range(12):
+                put_report(writer)
+            while points._merging is None:
+                put_report(writer)
+                await counted(points)
+
+    for _ in range(3):
+        asyncio.run(main())
+
+
+def test_an_empty_database_has_an_empty_map_until_the_first_report(
+    cluster_url: str, empty_template: str
+) -> None:
+    from tests.conftest import new_database
+
+    empty = new_database(cluster_url, "map_of_nothing", template=empty_template)
+    put_regions(empty)
+
+    async def main() -> None:
+        async with map_of(empty) as points:
+            for wanted in (
+                EVERYTHING,
+                replace(EVERYTHING, grid="G1", regions=COMMUNITIES, categories=CATEGORIES),
+                replace(EVERYTHING, text="楼"),
+                replace(EVERYTHING, serial=("230402", 1)),
+                replace(EVERYTHING, is_overdue=True, bounds=WORLD),
+            ):
+                cells, serials = await points.clusters(WORLD, 3, wanted)
+                assert len(cells) == len(serials) == 0
+                assert (await points.positions(wanted)).shape == (0, 2)
+            with psycopg.connect(empty) as connection:
+                put_report(connection, grid="G1", longitude=1.5, latitude=2.5)
+            wanted = replace(EVERYTHING, grid="G1")
+            assert await counted(points, wanted) == 1
+            assert (await points.positions(wanted)).tolist() == [[1.5, 2.5]]
+
+    asyncio.run(main())
+
+
+def test_a_load_of_several_batches_reads_every_row_whole(
+    url: str, writer: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for size in (1, 50, 4_000):
+        monkeypatch.setattr(report_points, "_BATCH_BYTES", size)
+        points = report_points._load(url)
+        rows = writer.execute(
+            "SELECT serial, ST_X(location), ST_Y(location) FROM reports ORDER BY serial"
+        ).fetchall()
+        columns = points.main.rows.columns
+        order = np.argsort(columns["serial"])
+        for name, expected in zip(
+            ("serial", "longitude", "latitude"), zip(*rows, strict=True), strict=True
+        ):
+            assert columns[name][order].tolist() == list(expected)
+
+
+def test_more_clusters_than_a_map_shows_are_refused(
+    url: str, writer: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report_points, "MOST_CLUSTERS", 3)
+    for place in range(4):
+        put_report(writer, longitude=-100.0 + place, latitude=5.0)
+
+    async def main() -> None:
+        async with map_of(url) as points:
+            cells, _ = await points.clusters(Bounds(-101, 0, -97.5, 10), 18, EVERYTHING)
+            assert len(cells) == 3
+            with pytest.raises(TooLarge, match="There are 4 clusters at zoom 18"):
+                await points.clusters(Bounds(-101, 0, -96, 10), 18, EVERYTHING)
+
+    asyncio.run(main())
+
+
+def test_a_database_that_cannot_be_reached_is_said_to_be_and_asked_again(url: str) -> None:
+    async def main() -> None:
+        database = Database(url)
+        points = ReportPoints(database, url.replace("/test_", "/none_"))
+        for _ in range(2):
+            with pytest.raises(Unavailable, match="cannot be reached"):
+                await points.clusters(WORLD, 3, EVERYTHING)
+        points._url = url
+        assert await counted(points) > 0
+        await points.close()
+        await database.close()
+
+    asyncio.run(main())
