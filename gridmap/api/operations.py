@@ -33,7 +33,7 @@ from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRul
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from gridmap.api.graphql_errors import field_errors, http_status, masked, request_errors, told
-from gridmap.api.plans import Plan, plan
+from gridmap.api.plans import ListPlans, Plan, PlannedExecutor, plan
 from gridmap.errors import GridmapError, Invalid, Unavailable
 from gridmap.schema.limits import Limits, limit_rule, parse_within
 
@@ -122,6 +122,7 @@ class Operation:
         planned = self._definition and self._document.plan(self._definition)
         if planned and (data := planned.data(executor)) is not None:
             return {"data": data}
+        executor.lists = self._document.lists
         # Never in parts, which take directives that the schema does not have.
         result = cast("ExecutionResult | Awaitable[ExecutionResult]", executor.execute_operation())
         return _answer(await self._in_time(result) if isawaitable(result) else result)
@@ -163,10 +164,10 @@ class Operation:
                 await asyncio.wait([closing])
                 raise
 
-    def _executor(self, context: object) -> Executor[Any]:
+    def _executor(self, context: object) -> PlannedExecutor:
         # Strawberry's, so that resolvers see the `info` they would see anywhere.
         schema = self._operations.schema
-        executor = schema.execution_context_class.build(
+        built = PlannedExecutor.build(
             schema._schema,
             self._document.node,
             context_value=context,
@@ -175,6 +176,7 @@ class Operation:
             operation_extensions=self._asked.extensions,
             is_awaitable=_is_awaitable,
         )
+        executor = cast("PlannedExecutor | list[GraphQLError]", built)
         if isinstance(executor, list):
             raise Failed(request_errors(executor, Invalid.code))
         return executor
@@ -226,6 +228,7 @@ class Document:
 
     def __init__(self, schema: strawberry.Schema, node: DocumentNode) -> None:
         self.node = node
+        self.lists = ListPlans(schema, node)
         self._schema = schema
         self._plans: dict[str, Plan | None] = {}
 

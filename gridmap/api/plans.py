@@ -6,11 +6,16 @@ only: queries of plain fields and of resolvers that are no coroutines, all of wh
 Whatever else turns up, an error, a null that must be none, something to be awaited, ends it, and
 graphql-core does the whole operation as if there had been no plan. So errors are found and told in
 one place, and a plan changes no answer, only its time.
+
+In operations that are not of this kind, each list whose items are has a plan of its own, which
+graphql-core has complete it. There, what is to be awaited within is handed back to graphql-core.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from inspect import iscoroutine
 from operator import attrgetter
 from typing import Any, TypeAlias
@@ -22,8 +27,10 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLField,
+    GraphQLList,
     GraphQLObjectType,
     GraphQLOutputType,
+    GraphQLResolveInfo,
     OperationDefinitionNode,
     OperationType,
     SelectionSetNode,
@@ -35,9 +42,11 @@ from graphql import (
     is_object_type,
 )
 from graphql.execution import Executor
+from graphql.execution.collect_fields import FieldDetails
 from graphql.execution.values import get_argument_values
 from graphql.pyutils import Path
 from strawberry.execution import optimized_is_awaitable
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.arguments import convert_argument
 from strawberry.types.field import StrawberryField
@@ -82,6 +91,81 @@ def plan(
         return None
 
 
+class ListPlans:
+    """The plans of a document's lists, each made when it is first needed."""
+
+    def __init__(self, schema: strawberry.Schema, document: DocumentNode) -> None:
+        self._planner = _Planner(schema, document)
+        self._is_planned = not schema.schema_converter.exception_handlers
+        self._steps: dict[tuple[object, ...], Step | None] = {}
+
+    def step(self, type_: GraphQLList[Any], nodes: list[FieldNode]) -> Step | None:
+        """How to complete a list of this type that these nodes select; None: graphql-core is to."""
+        key = (type_, *map(id, nodes))  # the document holds them
+        if key not in self._steps:
+            try:
+                self._steps[key] = self._planner.list_of(type_, nodes) if self._is_planned else None
+            except _Unplanned:
+                self._steps[key] = None
+        return self._steps[key]
+
+
+class PlannedExecutor(StrawberryGraphQLCoreExecutionContext):
+    """graphql-core's executor, which completes lists by `lists` where these have a plan."""
+
+    lists: ListPlans | None = None
+    later: list[_Later] | None = None
+
+    def complete_list_value(
+        self,
+        return_type: GraphQLList[Any],
+        field_details_list: list[FieldDetails],
+        info: GraphQLResolveInfo[Any],
+        path: Path,
+        result: Any,
+        position_context: Any,
+    ) -> Any:
+        step = self.lists and self.lists.step(return_type, info.field_nodes)
+        if step:
+            later: list[_Later] = []
+            self.later = later
+            try:
+                found = step(self, result, path)
+            except Exception:  # noqa: BLE001, graphql-core meets it again and tells of it
+                for each in later:
+                    _close(each.value)
+            else:
+                return self._with(later, found) if later else found
+            finally:
+                self.later = None
+        return super().complete_list_value(
+            return_type, field_details_list, info, path, result, position_context
+        )
+
+    async def _with(self, later: list[_Later], found: Any) -> Any:
+        """What was found, when all that is to be awaited in it is there."""
+        await asyncio.gather(*(each.complete(self) for each in later))
+        return found
+
+
+@dataclass(eq=False, slots=True)
+class _Later:
+    """What a field has given to be awaited, which may be null; and the object that waits for it."""
+
+    value: Awaitable[Any]
+    type: GraphQLOutputType
+    info: GraphQLResolveInfo[Any]
+    into: dict[str, Any] | None = None
+
+    async def complete(self, executor: Running) -> None:
+        details = [FieldDetails(node, None) for node in self.info.field_nodes]
+        path = self.info.path
+        assert self.into is not None
+        self.into[str(path.key)] = await executor.complete_awaitable_value(
+            self.type, details, self.info, path, self.value, None
+        )
+
+
 class _Unplanned(Exception):
     """Not a common case."""
 
@@ -108,7 +192,30 @@ class _Planner:
         def select(executor: Running, source: Any, path: Path | None) -> dict[str, Any]:
             return {key: step(executor, source, path) for key, step in steps}
 
-        return select
+        if not any(self._may_wait(parent, nodes) for nodes in grouped.values()):
+            return select
+
+        def select_and_wait(executor: Running, source: Any, path: Path | None) -> dict[str, Any]:
+            found = select(executor, source, path)
+            for value in found.values():
+                if type(value) is _Later:
+                    value.into = found
+            return found
+
+        return select_and_wait
+
+    def _may_wait(self, parent: GraphQLObjectType, nodes: list[FieldNode]) -> bool:
+        definition = parent.fields.get(nodes[0].name.value)
+        if definition is None or is_non_null_type(definition.type):
+            return False
+        known = definition.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
+        return isinstance(known, StrawberryField) and known.base_resolver is not None
+
+    def list_of(self, type_: GraphQLList[Any], nodes: list[FieldNode]) -> Step:
+        """Completes a list that these nodes select."""
+        if not is_object_type(_named(type_)):
+            raise _Unplanned
+        return self._completion(type_, nodes)
 
     def _collect(
         self,
@@ -183,6 +290,7 @@ class _Planner:
         if resolver.parent_parameter or resolver.root_parameter:
             raise _Unplanned
         takes_source = resolver.self_parameter is not None
+        may_wait = self._may_wait(parent, nodes)
         info_name = resolver.info_parameter.name if resolver.info_parameter else None
         type_name, config = parent.name, self._schema.config
         scalars = self._schema.schema_converter.scalar_registry
@@ -193,6 +301,7 @@ class _Planner:
 
         def call(executor: Running, source: Any, path: Path | None) -> Any:
             here = Path(path, key, type_name)
+            raw: GraphQLResolveInfo[Any] | None = None
             arguments: list[Any] = [source] if takes_source else []
             named: dict[str, Any] = {}
             if info_name or wanted:
@@ -207,7 +316,15 @@ class _Planner:
                             )
                 if info_name:
                     named[info_name] = info
-            return complete(executor, _settled(resolver(*arguments, **named)), here)
+            value = resolver(*arguments, **named)
+            if may_wait and optimized_is_awaitable(value):
+                waiting: list[_Later] | None = getattr(executor, "later", None)
+                if waiting is not None:
+                    raw = raw or executor.build_resolve_info(definition, nodes, parent, here)
+                    later = _Later(value, definition.type, raw)
+                    waiting.append(later)
+                    return later
+            return complete(executor, _settled(value), here)
 
         return call
 
@@ -233,10 +350,14 @@ class _UnexpectedError(Exception):
 
 def _settled(value: Any) -> Any:
     if optimized_is_awaitable(value):
-        if iscoroutine(value):
-            value.close()
+        _close(value)
         raise _UnexpectedError
     return value
+
+
+def _close(value: Any) -> None:
+    if iscoroutine(value):
+        value.close()
 
 
 def _never_null(complete: Step) -> Step:

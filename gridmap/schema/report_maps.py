@@ -9,6 +9,7 @@ from functools import partial
 import orjson
 import shapely
 import strawberry
+from graphql.pyutils import AwaitableOrValue
 
 from gridmap.errors import Invalid, Unavailable
 from gridmap.schema.context import Context, Info
@@ -30,12 +31,14 @@ class ReportCluster:
     )
     serial: strawberry.Private[int]
 
-    @strawberry.field(description="The report, where it is one alone.")
-    async def report(self, info: Info) -> Report | None:
-        if self.count > 1:
-            return None
-        row = await info.context.load(reports_by_serial, self.serial)
-        return report(row) if row else None
+    @strawberry.field(graphql_type=Report | None, description="The report, where it is one alone.")
+    def report(self, info: Info) -> AwaitableOrValue[Report | None]:
+        return _report(info.context, self.serial) if self.count == 1 else None
+
+
+async def _report(context: Context, serial: int) -> Report | None:
+    row = await context.load(reports_by_serial, serial)
+    return report(row) if row else None
 
 
 @strawberry.type(description="A place where reports are denser than around it.")

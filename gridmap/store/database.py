@@ -59,8 +59,8 @@ class Database:
             pool_timeout=statement_timeout_seconds,
             pool_pre_ping=True,
             connect_args={
-                # Times come in the zone of the districts, as those that are reckoned here; statements
-                # of a millisecond are sooner done than compiled.
+                # Times come in the zone of the districts, as those that are reckoned here;
+                # statements of a millisecond are sooner done than compiled.
                 "options": f"-c statement_timeout={round(statement_timeout_seconds * 1000)} "
                 f"-c timezone={CHINA.key} -c jit=off",
                 "connect_timeout": 5,

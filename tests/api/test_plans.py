@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
 import gc
 import json
 from collections.abc import AsyncGenerator, Awaitable
-from typing import Any
+from inspect import isawaitable
+from typing import Any, Optional
 
 import pytest
 import strawberry
-from graphql import ExecutionResult, execute, get_operation_ast, parse, validate
+from graphql import DocumentNode, ExecutionResult, execute, get_operation_ast, parse, validate
 from graphql.pyutils import AwaitableOrValue
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gridmap.api.plans import plan
+from gridmap.api.plans import ListPlans, PlannedExecutor, plan
 
 Info = strawberry.Info[dict[str, Any], None]
 
@@ -87,6 +89,16 @@ class Box(Named):
     async def always_later(self) -> int:
         return self.number
 
+    @strawberry.field(graphql_type=int | None)  # type: ignore[untyped-decorator]
+    def perhaps_later(self) -> AwaitableOrValue[int | None]:
+        if self.number % 4 == 0:
+            return None
+        return failing_later(self.number) if self.number % 2 else self.number
+
+    @strawberry.field(graphql_type=Optional["Box"])  # type: ignore[untyped-decorator]
+    def inner_later(self) -> AwaitableOrValue[Any]:
+        return box_later(self.number // 2) if self.number % 3 else None
+
 
 @strawberry.type
 class Query:
@@ -95,12 +107,30 @@ class Query:
         return box(number)
 
     @strawberry.field
+    async def boxes(self, count: int) -> list[Box]:
+        return [await box_later(number) for number in range(count)]
+
+    @strawberry.field
+    async def rows(self, count: int) -> list[list[Box] | None] | None:
+        return [[box(number)] if number % 3 else None for number in range(count)]
+
+    @strawberry.field
     def version() -> int:
         return 1
 
 
 async def later(number: int) -> int:
     return number
+
+
+async def failing_later(number: int) -> int:
+    if number % 5 == 0:
+        raise ValueError("by five")
+    return number
+
+
+async def box_later(number: int) -> Box:
+    return box(number)
 
 
 def box(number: int) -> Box:
@@ -136,6 +166,8 @@ _RARE = [
     "required { number }",
     "sometimesLater",
     "alwaysLater",
+    "perhapsLater",
+    "innerLater { name perhapsLater boxes { number perhapsLater } }",
     "oddOne { name }",
     "name @skip(if: true)",
     "... @include(if: true) { number }",
@@ -207,6 +239,75 @@ def test_what_goes_well_at_once_is_planned(selected: str, number: int, by: int) 
     if not validate(schema._schema, parse(text)):
         found, _ = planned(text, {"number": number, "by": by, "shift": {"by": by}})
         assert found is not None
+
+
+def document_of_lists(selected: str) -> str:
+    return (
+        "query ($number: Int!, $by: Int!, $shift: Shift!) {\n"
+        f"  boxes(count: $number) {selected} rows(count: $number) {selected}\n"
+        f"  again: boxes(count: $number) {{ ...F }} again: boxes(count: $number) {selected}\n"
+        "  unused: box(number: $by) { shifted(shift: $shift) ...F }\n}\n"
+        "fragment F on Box { name inner { number colour } }"
+    )
+
+
+def run(
+    node: DocumentNode, variables: dict[str, object], lists: ListPlans | None
+) -> ExecutionResult:
+    executor = PlannedExecutor.build(
+        schema._schema, node, context_value={"who": "me"}, raw_variable_values=variables
+    )
+    assert isinstance(executor, PlannedExecutor)
+    executor.lists = lists
+
+    async def executed() -> Any:
+        result: Any = executor.execute_operation()
+        answer = await result if isawaitable(result) else result
+        await asyncio.gather(*executor.background_futures, return_exceptions=True)
+        return answer
+
+    result = asyncio.run(executed())
+    assert isinstance(result, ExecutionResult)
+    return result
+
+
+@settings(deadline=None, max_examples=40)
+@given(selections(_PLAIN + _RARE), st.integers(0, 12), st.integers(0, 3))
+def test_lists_with_plans_in_any_operation_are_what_graphql_core_gives(
+    selected: str, number: int, by: int
+) -> None:
+    node = parse(document_of_lists(selected))
+    variables: dict[str, object] = {"number": number, "by": by, "shift": {"by": by}}
+    if validate(schema._schema, node):
+        return
+    expected = run(node, variables, None)
+    lists = ListPlans(schema, node)
+    for _ in range(2):
+        found = run(node, variables, lists)
+        assert json.dumps(found.data) == json.dumps(expected.data)
+        assert said(found) == said(expected)
+    gc.collect()  # a coroutine that was neither awaited nor closed would be told of here
+
+
+def said(result: ExecutionResult) -> list[str]:
+    return sorted(f"{error.path} {error.message}" for error in result.errors or [])
+
+
+@pytest.mark.parametrize(
+    ("selected", "is_known"),
+    [
+        ("{ name inner { boxes { number } } }", True),
+        ("{ perhapsLater innerLater { name } }", True),
+        ("{ alwaysLater }", False),
+        ("{ oddOne { name } }", False),
+        ("{ name @skip(if: false) }", False),
+    ],
+)
+def test_a_list_whose_items_take_no_coroutines_has_a_plan(selected: str, is_known: bool) -> None:
+    node = parse(f"{{ boxes(count: 3) {selected} }}")
+    lists = ListPlans(schema, node)
+    run(node, {}, lists)
+    assert [step is not None for step in lists._steps.values()][:1] == [is_known]
 
 
 @pytest.mark.parametrize(
