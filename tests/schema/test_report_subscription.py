@@ -1,0 +1,150 @@
+"""A subscription goes on where a page or another subscription ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+import pytest
+
+from gridmap.schema.context import Context
+from gridmap.schema.nodes import GlobalId
+from gridmap.schema.root import schema
+from gridmap.store.database import Database
+from gridmap.store.report_changes import ReportNews
+from tests.store.reporting import (
+    COMMUNITIES,
+    DISTRICTS,
+    change_report,
+    news_process,
+    put_regions,
+    put_report,
+)
+
+PAGE = "query ($region: String) { reports(filter: {region: $region}) { asOf nodes { number } } }"
+CHANGES = """
+    subscription ($region: String, $grid: String, $id: ID, $after: Cursor) {
+        reportChanged(region: $region, grid: $grid, id: $id, after: $after) {
+            report { number version grid { code } } event { version action } cursor
+        }
+    }
+"""
+
+
+@pytest.fixture(scope="module")
+def url(database_url: str) -> str:
+    put_regions(database_url)
+    return database_url
+
+
+class Client:
+    """Asks and subscribes as clients do."""
+
+    def __init__(self, url: str, database: Database, news: ReportNews | None) -> None:
+        self.writer = psycopg.connect(url, autocommit=True)
+        self.news = news
+        self._database = database
+
+    def context(self) -> Context:
+        return Context(self._database, 30, news=self.news)
+
+    async def page(self, **variables: object) -> Any:
+        result = await schema.execute(PAGE, variables, context_value=self.context())
+        assert result.errors is None
+        assert result.data is not None
+        return result.data["reports"]
+
+    async def told(self, how_many: int, **variables: object) -> list[Any]:
+        """The first changes; then it is left. An error is its message."""
+        stream: Any = await schema.subscribe(CHANGES, variables, context_value=self.context())
+        if not hasattr(stream, "__aiter__"):
+            return [error.message for error in stream.errors]
+        found: list[Any] = []
+        try:
+            async with asyncio.timeout(20):
+                async for result in stream:
+                    if result.errors:
+                        return [*found, result.errors[0].message]
+                    found.append(result.data["reportChanged"])
+                    if len(found) == how_many:
+                        return found
+        finally:
+            await stream.aclose()
+        return found
+
+
+@asynccontextmanager
+async def client_of(url: str, *, has_news: bool = True) -> AsyncIterator[Client]:
+    database = Database(url)
+    async with news_process(url) as news:
+        client = Client(url, database, news if has_news else None)
+        with client.writer:
+            yield client
+    await database.close()
+
+
+def test_a_page_and_its_stream_and_the_stream_after_it_leave_nothing_out(url: str) -> None:
+    async def main() -> None:
+        async with client_of(url) as client:
+            put_report(client.writer)
+            page = await client.page(region=DISTRICTS[0])
+            assert len(page["nodes"]) == 1
+            id_ = put_report(client.writer)
+            put_report(client.writer, DISTRICTS[1])
+            change_report(client.writer, id_)
+            told = await client.told(2, region=DISTRICTS[0], after=page["asOf"])
+            assert [each["event"] for each in told] == [
+                {"version": 1, "action": "SUBMIT"},
+                {"version": 2, "action": "REGISTER"},
+            ]
+            assert [each["report"]["version"] for each in told] == [2, 2]
+            last = put_report(client.writer, region=COMMUNITIES[1])
+            [again] = await client.told(1, region=DISTRICTS[0], after=told[-1]["cursor"])
+            named = client.writer.execute(
+                "SELECT district_code || '-' || serial FROM reports WHERE id = %s", [last]
+            ).fetchone()
+            assert (again["report"]["number"],) == named
+
+            async with asyncio.TaskGroup() as tasks:
+                task = tasks.create_task(
+                    client.told(1, id=GlobalId("Report", DISTRICTS[0], str(id_)).encoded())
+                )
+                assert client.news is not None
+                while not client.news._listeners:
+                    await asyncio.sleep(0.005)
+                change_report(client.writer, last)
+                change_report(client.writer, id_, action="DISPATCH", state="DISPATCHED")
+            assert [each["event"]["action"] for each in task.result()] == ["DISPATCH"]
+            assert not client.news._listeners
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"after": "yesterday"}, "'yesterday' is no state of this server"),
+        ({"id": GlobalId("Sponsor", "", "S1").encoded()}, "is not the id of a report"),
+        ({"id": "x"}, "x"),
+    ],
+)
+def test_what_cannot_be_followed_is_refused(
+    url: str, variables: dict[str, object], said: str
+) -> None:
+    async def main() -> None:
+        async with client_of(url) as client:
+            [message] = await client.told(1, **variables)
+            assert said in message
+
+    asyncio.run(main())
+
+
+def test_a_server_that_tells_no_changes_says_so(url: str) -> None:
+    async def main() -> None:
+        async with client_of(url, has_news=False) as client:
+            assert await client.told(1) == ["This server tells nothing of changes."]
+
+    asyncio.run(main())
