@@ -289,8 +289,20 @@ def test_lists_with_plans_in_any_operation_are_what_graphql_core_gives(
     gc.collect()  # a coroutine that was neither awaited nor closed would be told of here
 
 
-def said(result: ExecutionResult) -> list[str]:
-    return sorted(f"{error.path} {error.message}" for error in result.errors or [])
+def said(result: ExecutionResult) -> set[str]:
+    """The places that errors have made null, with what was wrong where it was wrong there.
+
+    Where an error makes null what is around it, others in there are told if they came before it.
+    """
+    found = set()
+    for error in result.errors or []:
+        value: Any = result.data
+        path = list(error.path or [])
+        depth = 0
+        while value is not None and depth < len(path):
+            value, depth = value[path[depth]], depth + 1
+        found.add(f"{path[:depth]} {error.message if depth == len(path) else ''}")
+    return found
 
 
 @pytest.mark.parametrize(
