@@ -271,10 +271,13 @@ def run(
     return result
 
 
-# graphql-core leaves alone what it cancels before it began.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+# None that is null and must not be: graphql-core then leaves alone what has not begun beside it.
 @settings(deadline=None, max_examples=40)
-@given(selections(_PLAIN + _RARE), st.integers(0, 12), st.integers(0, 3))
+@given(
+    selections([each for each in _PLAIN + _RARE if not each.startswith("required")]),
+    st.integers(0, 12),
+    st.integers(0, 3),
+)
 def test_lists_with_plans_in_any_operation_are_what_graphql_core_gives(
     selected: str, number: int, by: int
 ) -> None:
