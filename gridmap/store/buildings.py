@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gridmap.geo.bounds import Bounds
 from gridmap.store import tables
 from gridmap.store.dates import holds_on
-from gridmap.store.geometry import as_wkb, meets
+from gridmap.store.geometry import as_wkb, lies_in
 from gridmap.store.grids import Grid, grid_columns, grid_covers
 from gridmap.store.paging import (
     Key,
@@ -172,7 +172,7 @@ def _matching(wanted: BuildingFilter) -> Select[Any]:
     if wanted.sponsor is not None:
         statement = _of_sponsor(statement, literal(wanted.sponsor), wanted.on)
     if wanted.bounds is not None:
-        statement = statement.where(meets(_table.c.location, wanted.bounds))
+        statement = statement.where(lies_in(_table.c.location, wanted.bounds))
     return statement
 
 

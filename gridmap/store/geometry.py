@@ -20,6 +20,18 @@ def meets(geometry: ColumnElement[Any], bounds: Bounds) -> ColumnElement[bool]:
     return func.ST_Intersects(geometry, func.ST_MakeEnvelope(*bounds, LONGITUDE_LATITUDE))
 
 
+def lies_in(point: ColumnElement[Any], bounds: Bounds) -> ColumnElement[bool]:
+    """Whether the point lies in the box or on its edge, also in a box that is a line or a point.
+
+    Served by the column's GiST index, whose boxes are a little larger than what they hold.
+    """
+    return and_(
+        point.op("&&")(func.ST_MakeEnvelope(*bounds, LONGITUDE_LATITUDE)),
+        func.ST_X(point).between(bounds.west, bounds.east),
+        func.ST_Y(point).between(bounds.south, bounds.north),
+    )
+
+
 def covers(polygon: ColumnElement[Any], point: ColumnElement[Any]) -> ColumnElement[bool]:
     """Whether the point lies in the polygon or on its border, exactly as `PointIndex` says it.
 

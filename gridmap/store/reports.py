@@ -30,7 +30,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gridmap.errors import Invalid
 from gridmap.geo.bounds import Bounds
 from gridmap.store import tables
-from gridmap.store.geometry import meets
+from gridmap.store.geometry import lies_in
 from gridmap.store.loop import State
 from gridmap.store.paging import Key, Slice, among, parents, rows_by_parent
 from gridmap.store.photos import Photo
@@ -342,7 +342,7 @@ def _conditions(wanted: ReportFilter) -> list[ColumnElement[bool]]:
     if wanted.until is not None:
         conditions.append(c.received_at < wanted.until)
     if wanted.bounds is not None:
-        conditions.append(meets(c.location, wanted.bounds))
+        conditions.append(lies_in(c.location, wanted.bounds))
     if wanted.is_overdue is not None:
         conditions.append(is_overdue(wanted.now, wanted.is_overdue))
     if wanted.text is not None:

@@ -89,9 +89,9 @@ def conditions(wanted: ReportFilter) -> tuple[str, dict[str, Any]]:
         "until": "received_at < %(until)s",
         "bounds": "ST_X(location) BETWEEN %(west)s AND %(east)s "
         "AND ST_Y(location) BETWEEN %(south)s AND %(north)s",
-        "is_overdue": "(state NOT IN ('REJECTED', 'MERGED', 'CLOSED', 'RATED') AND "
-        "(coalesce(due_at < %(now)s, FALSE) OR coalesce(step_due_at < %(now)s, FALSE))) "
-        "= %(is_overdue)s",
+        "is_overdue": "(state NOT IN ('REJECTED', 'MERGED', 'CLOSED', 'RATED') AND coalesce("
+        "CASE state WHEN 'SUSPENDED' THEN step_due_at ELSE least(due_at, step_due_at) END "
+        "< %(now)s, FALSE)) = %(is_overdue)s",
         "text": "position(lower(%(text)s) IN lower(description)) > 0",
     }
     names = [field.name for field in fields(wanted) if field.name != "now"]
