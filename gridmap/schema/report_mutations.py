@@ -95,16 +95,17 @@ class SubmitReportPayload:
     @strawberry.field(description="Null where there is none, and where candidates leave a choice.")
     async def grid(self, info: Info) -> Grid | None:
         code = self.event.details["grid"]
-        return await self._grid(info.context, code) if code else None
+        return await self._grid(info.context, code, self.event.district_code) if code else None
 
     @strawberry.field(
         description="The grids it may lie in, where the position does not say which; largest share "
-        "first. Choose one with chooseReportGrid."
+        "first. Choose one with chooseReportGrid; where it is one of another district, report it "
+        "anew with that grid."
     )
     async def candidates(self, info: Info) -> list[GridCandidate]:
         found = []
         for said in self.event.details["candidates"]:
-            grid = await self._grid(info.context, said["grid"])
+            grid = await self._grid(info.context, said["grid"], said["district"])
             if grid is not None:
                 found.append(
                     GridCandidate(grid=grid, share=said["share"], distance=said["distance"])
@@ -139,8 +140,8 @@ class SubmitReportPayload:
         rows = await info.context.run(store.reports_by_key, keys) if keys else []
         return [report(row) for row in rows if row is not None]
 
-    async def _grid(self, context: Context, code: str) -> Grid | None:
-        key = Key(code, self.event.district_code)
+    async def _grid(self, context: Context, code: str, district_code: str) -> Grid | None:
+        key = Key(code, district_code)
         day = self.report.row.captured_at.astimezone(CHINA).date()
         row = await context.load(store_grids.grids_on_days, (key, day))
         return grid_as_it_was(row, context.today) if row else None
@@ -392,7 +393,10 @@ class Mutation:
         self, info: Info, input: DispatchReportInput
     ) -> DispatchReportPayload:
         to = input.to
-        handler = store_actions.Handler(str(to.kind.value), to.code) if to else None
+        handler = None
+        if to is not None:
+            code = _words("to.code", to.code, LONGEST_CONTACT)
+            handler = store_actions.Handler(str(to.kind.value), code)
         return await _act(info, input, Action.DISPATCH, DispatchReportPayload, handler=handler)
 
     @strawberry.mutation(description="退单: give it back.")
@@ -514,7 +518,7 @@ async def _act(
     deed = Deed(
         action,
         given.version,
-        note=given.note.strip(),
+        note=_note(given.note),
         photos=_photos(given.photos),
         **particulars,  # type: ignore[arg-type]
     )
@@ -587,6 +591,10 @@ def _aware(name: str, moment: datetime.datetime) -> datetime.datetime:
     if moment.tzinfo is None:
         raise Invalid(f"{name} is {moment.isoformat()}; say its time zone, as in +08:00.")
     return moment
+
+
+def _note(given: str) -> str:
+    return _words("note", given, store_actions.LONGEST_NOTE) if given.strip() else ""
 
 
 def _words(name: str, given: str, most: int) -> str:

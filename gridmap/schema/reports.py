@@ -28,8 +28,9 @@ from gridmap.store import buildings as store_buildings
 from gridmap.store import grids as store_grids
 from gridmap.store import reports as store
 from gridmap.store import sponsors as store_sponsors
+from gridmap.store import submissions
 from gridmap.store.dates import CHINA
-from gridmap.store.locations import grids_at
+from gridmap.store.locations import spots_at
 from gridmap.store.loop import Action, Level, State
 from gridmap.store.paging import Key, Slice
 from gridmap.store.report_rules import Category
@@ -166,15 +167,25 @@ class Report(Node):
     def region(self, info: Info) -> AwaitableOrValue[Region]:
         return region_of(info.context, self.row.region_code, info.context.today)
 
-    @strawberry.field(description="The grid that lies there now.")
+    @strawberry.field(
+        description="The grid that it lies in now: the one it was reported in, while its outline "
+        "is the same. Null where there is none, and while one is to be chosen."
+    )
     async def grid(self, info: Info) -> Grid | None:
-        context = info.context
-        position = self.row.longitude, self.row.latitude
-        if snapshot := context.snapshot(context.today):
-            row = snapshot.locate(*position).grid
+        context, row, today = info.context, self.row, info.context.today
+        key = Key(row.grid_code, row.district_code) if row.grid_code is not None else None
+        captured = row.grid_code, row.captured_at.astimezone(CHINA).date()
+        place = row.longitude, row.latitude, row.accuracy
+        if snapshot := context.snapshot(today):
+            current = snapshot.grid(key) if key else None
+            found = submissions.grid_now(captured, snapshot.locate(*place), current)
         else:
-            row = await context.load(grids_at, position, context.today)
-        return grid(row, context.today) if row else None
+            current = await context.load(store_grids.grids_on_days, (key, today)) if key else None
+            located = await context.load(
+                spots_at, place, on=today, building_reach_metres=context.building_reach_metres
+            )
+            found = submissions.grid_now(captured, located, current)
+        return grid(found, today) if found else None
 
     @strawberry.field(
         description="The grid that it was reported in, as it was when it was captured; null where "

@@ -17,7 +17,7 @@ import orjson
 from sqlalchemy import exc, exists, insert, or_, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gridmap.errors import Conflict, Forbidden, Invalid, NotFound
+from gridmap.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge
 from gridmap.store import tables
 from gridmap.store.dates import CHINA
 from gridmap.store.loop import (
@@ -192,7 +192,9 @@ async def act(
     if step.needs_note and not deed.note.strip():
         raise Invalid(f"{action} needs a note that says why.")
     if len(deed.note) > LONGEST_NOTE:
-        raise Invalid(f"The note has {len(deed.note)} characters; at most {LONGEST_NOTE} are kept.")
+        raise TooLarge(
+            f"The note has {len(deed.note)} characters; at most {LONGEST_NOTE} are kept."
+        )
     _go(under, step.to)
     await _apply(under, action, deed)
     return await _written(under, action, step.to, deed)
@@ -236,6 +238,8 @@ async def _apply(under: _Under, action: Action, deed: Deed) -> None:
     match action:
         case Action.MERGE:
             changes["merged_into"] = await _target(under, deed.into)
+        case Action.REJECT:
+            await _refuse_if_others_were_merged_into(under)
         case Action.DISPATCH:
             handler = await _handler(under, deed.handler)
             changes |= {"handler_kind": handler.kind, "handler_code": handler.code}
@@ -342,6 +346,13 @@ async def _target(under: _Under, into: UUID | None) -> UUID:
             f"Report {report.district_code}-{found.serial} is {found.state} itself; merge into "
             "one that is not."
         )
+    await _refuse_if_others_were_merged_into(under)
+    return into
+
+
+async def _refuse_if_others_were_merged_into(under: _Under) -> None:
+    """They would go where this one goes, and nobody would look after them."""
+    report = under.report
     held = await under.connection.scalar(
         select(
             exists().where(
@@ -351,9 +362,9 @@ async def _target(under: _Under, into: UUID | None) -> UUID:
     )
     if held:
         raise Conflict(
-            f"Other reports were merged into report {report.number}; merge the other one into it."
+            f"Other reports were merged into report {report.number}. Reopen them first, or merge "
+            "the other one into it."
         )
-    return into
 
 
 async def _handler(under: _Under, wanted: Handler | None) -> Handler:

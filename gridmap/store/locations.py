@@ -245,13 +245,16 @@ async def locate_points(
     return [_located(tuple(row)) for row in rows]
 
 
-async def grids_at(
-    connection: AsyncConnection, positions: Sequence[tuple[float, float]], on: datetime.date
-) -> list[Grid | None]:
-    """The grid that holds each position (longitude, latitude, WGS 84 degrees) on a day."""
-    points = np.array(positions, dtype=np.float64).reshape(-1, 2)
-    found = await locate_points(connection, points, [None] * len(positions), on, 0.0)
-    return [located.grid for located in found]
+async def spots_at(
+    connection: AsyncConnection,
+    spots: Sequence[tuple[float, float, float | None]],
+    on: datetime.date,
+    building_reach_metres: float,
+) -> Sequence[Located]:
+    """The same of spots: longitude, latitude, WGS 84 degrees, and accuracy."""
+    points = np.array([spot[:2] for spot in spots], dtype=np.float64).reshape(-1, 2)
+    accuracies = [accuracy for _, _, accuracy in spots]
+    return await locate_points(connection, points, accuracies, on, building_reach_metres)
 
 
 def _located(row: tuple[Any, ...]) -> _Found:

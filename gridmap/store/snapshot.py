@@ -73,6 +73,11 @@ class Snapshot:
             )
         ]
 
+    def grid(self, key: Key) -> Grid | None:
+        """The version of a grid that holds on the day."""
+        row = self.grids.rows.get(key.rank)
+        return Grid._make(row) if row is not None else None
+
     def grid_at(self, number: int) -> Grid:
         """The grid that has the number in the index of grids."""
         return Grid._make(self.grids.rows.at[number])

@@ -25,7 +25,7 @@ from gridmap.store.geometry import covers_in_text
 from gridmap.store.grids import Grid
 from gridmap.store.locations import Candidate, Located
 from gridmap.store.loop import Action, Level, State, Step
-from gridmap.store.regions import regions_around
+from gridmap.store.regions import regions_around, regions_by_code
 from gridmap.store.report_rules import ReportRules
 from gridmap.store.reports import (
     EVENT_COLUMNS,
@@ -131,16 +131,13 @@ async def place(
     made where the grid is certain and has a sponsor. Raises Invalid where no district lies, and
     where the grid that was chosen is none that the accuracy circle touches.
     """
-    candidates: Sequence[Candidate] = located.candidates
-    grid = located.grid
-    if chosen is not None:
-        grid, candidates = _chosen(located, chosen), ()
-    elif candidates and candidates[0].share >= CERTAIN_SHARE:
-        grid, candidates = candidates[0].grid, ()
-    if grid is None or candidates:
+    grid = _chosen(located, chosen) if chosen is not None else certain_grid(located)
+    if grid is None:
         # Nothing is guessed: there is no grid, or several may hold the true position.
-        region = await _region(connection, located, position)
-        placement = Placement(*region[:2], None, None, None, False, region[2], candidates)
+        district_code, region_code, level = await _region(connection, located, position)
+        placement = Placement(
+            district_code, region_code, None, None, None, False, level, located.candidates
+        )
     else:
         is_home = located.grid is not None and located.grid.key == grid.key
         building = located.building if is_home else None
@@ -163,6 +160,33 @@ async def place(
     return placement
 
 
+def certain_grid(located: Located) -> Grid | None:
+    """The grid that a position lies in; None where there is none, and where several may hold it."""
+    candidates = located.candidates
+    if not candidates:
+        return located.grid
+    return candidates[0].grid if candidates[0].share >= CERTAIN_SHARE else None
+
+
+def grid_now(
+    captured: tuple[str | None, datetime.date], located: Located, current: Grid | None
+) -> Grid | None:
+    """The grid that a report lies in now.
+
+    `captured`: the code of the grid as of capture, and the day. `located`: what is known of the
+    position now. `current`: the version of that grid now. Where its outline is still the one of
+    then, it is that grid, whatever the position alone says, for somebody chose it perhaps. Else it
+    is sought anew.
+    """
+    code, day = captured
+    if current is not None and current.valid_from <= day:
+        return current
+    for candidate in located.candidates:
+        if candidate.grid.code == code:
+            return candidate.grid
+    return certain_grid(located)
+
+
 def _chosen(located: Located, code: str) -> Grid:
     choice = [each.grid for each in located.candidates]
     if located.grid is not None and located.grid not in choice:
@@ -178,21 +202,30 @@ async def _region(
     connection: AsyncConnection, located: Located, position: tuple[float, float]
 ) -> tuple[str, str, Level]:
     """District, code and level of the smallest region that is known to hold the position."""
-    if located.grid is not None:
-        return located.grid.district_code, located.grid.community_code, Level.COMMUNITY
+    if located.candidates:
+        return await _region_around(connection, [each.grid for each in located.candidates])
     longitude, latitude = position
     found = (
         await connection.execute(_REGION_AT, {"longitude": longitude, "latitude": latitude})
     ).first()
     if found is not None:
         return found.district_code, found.code, Level(found.level)
-    if located.candidates:
-        nearest = located.candidates[0].grid
-        return nearest.district_code, nearest.community_code, Level.COMMUNITY
     raise Invalid(
         f"No district of this server lies at longitude {longitude:.6f}, latitude {latitude:.6f} "
         "(WGS 84). Check the position and its datum."
     )
+
+
+async def _region_around(
+    connection: AsyncConnection, grids: Sequence[Grid]
+) -> tuple[str, str, Level]:
+    """The same of the smallest region around all grids; the first one's district at most."""
+    communities = list(dict.fromkeys(grid.community_code for grid in grids))
+    first, *others = await regions_around(connection, communities)
+    rows = [row for row in await regions_by_code(connection, first) if row and row.district_code]
+    around = [row for row in rows if all(row.code in chain for chain in others)]
+    region = around[0] if around else rows[-1]
+    return grids[0].district_code, region.code, Level(region.level)
 
 
 # Served by regions_boundary_idx.
@@ -264,7 +297,12 @@ async def submit(
                 "is_default": placement.is_default,
                 "due_at": due_at.isoformat() if due_at else None,
                 "candidates": [
-                    {"grid": grid.code, "share": share, "distance": distance}
+                    {
+                        "grid": grid.code,
+                        "district": grid.district_code,
+                        "share": share,
+                        "distance": distance,
+                    }
                     for grid, share, distance in placement.candidates
                 ],
             }
