@@ -1,8 +1,8 @@
 """What happens to reports, told to whoever wants to know, as it happens and without a gap.
 
 The events are the truth: each carries the number of the transaction that wrote it, and a state of
-the data is a PostgreSQL snapshot, which says of every transaction whether it is in it. So "what
-came between this state and that" is one condition, exact in whatever order transactions commit.
+the data (see `states`) says of every transaction whether it is in it. So "what came between this
+state and that" is one condition, exact in whatever order transactions commit.
 
 A notification only wakes those who wait. It is sent after the commit: within the transaction it
 would let one commit at a time, 200 a second where 2,000 are to be had. Should a process die between
@@ -26,6 +26,7 @@ from gridmap.errors import GridmapError, Invalid, TooLarge, Unavailable
 from gridmap.store.changes import CHANNEL, Changes
 from gridmap.store.database import Database
 from gridmap.store.reports import REPORT_AS_TEXT, Event, Report, ReportKey
+from gridmap.store.states import STATE_NOW
 
 _log = logging.getLogger("gridmap")
 
@@ -121,7 +122,7 @@ def _happened(row: Row[Any]) -> Happened:
 
 async def state_now(connection: AsyncConnection) -> str:
     """The state of the data that a statement sees now."""
-    return str(await connection.scalar(text("SELECT CAST(pg_current_snapshot() AS text)")))
+    return str(await connection.scalar(text(f"SELECT {STATE_NOW}")))
 
 
 # The number of the first transaction that is not in a state bounds those to look at from below, and
@@ -135,7 +136,7 @@ _BETWEEN = text(
     WITH state AS MATERIALIZED (
         SELECT
             CAST(:after AS pg_snapshot) AS after,
-            coalesce(CAST(:until AS pg_snapshot), pg_current_snapshot()) AS until
+            CAST(coalesce(:until, {STATE_NOW}) AS pg_snapshot) AS until
     ),
     came AS MATERIALIZED (
         SELECT event.*

@@ -35,6 +35,7 @@ from gridmap.store.database import Database, explained, tool_engine
 from gridmap.store.loop import ENDED
 from gridmap.store.reports import REPORT_COLUMNS, Report, ReportFilter, matching
 from gridmap.store.snapshot import one_state
+from gridmap.store.states import STATE_NOW
 
 Columns: TypeAlias = Mapping[str, NDArray[Any]]
 Bools: TypeAlias = NDArray[np.bool_]
@@ -443,7 +444,7 @@ def _load(url: str) -> _Points:
     engine = tool_engine(url)
     try:
         with explained(), engine.connect() as connection, one_state(connection):
-            as_of = str(connection.scalar(text("SELECT CAST(pg_current_snapshot() AS text)")))
+            as_of = str(connection.scalar(text(f"SELECT {STATE_NOW}")))
             columns = _copied(connection)
     finally:
         engine.dispose()
@@ -495,7 +496,7 @@ async def _changed(connection: AsyncConnection, after: str) -> tuple[Columns | N
 _CHANGED = text(
     f"""
     WITH state AS MATERIALIZED (
-        SELECT CAST(:after AS pg_snapshot) AS after, pg_current_snapshot() AS now
+        SELECT CAST(:after AS pg_snapshot) AS after, CAST({STATE_NOW} AS pg_snapshot) AS now
     ),
     came AS MATERIALIZED (
         SELECT event.district_code, event.report_id

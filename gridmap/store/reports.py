@@ -17,9 +17,9 @@ from sqlalchemy import (
     Text,
     and_,
     case,
-    cast,
     func,
     literal,
+    literal_column,
     select,
     true,
     tuple_,
@@ -34,6 +34,7 @@ from gridmap.store.geometry import lies_in
 from gridmap.store.loop import State
 from gridmap.store.paging import Key, Slice, among, parents, rows_by_parent
 from gridmap.store.photos import Photo
+from gridmap.store.states import STATE_NOW
 
 _table = tables.reports
 _event = tables.report_events
@@ -195,12 +196,12 @@ async def reports_by_key(
 async def page_of_reports(
     connection: AsyncConnection, wanted: ReportFilter, cut: Slice
 ) -> tuple[list[Report], str]:
-    """Newest first, and the state of the data that this is true of: see `report_changes`.
+    """Newest first, and the state of the data that this is true of: see `states`.
 
     Served by the index of what is asked for, else by reports_received_idx.
     """
     page = _page(matching(select(*REPORT_COLUMNS), wanted), cut).subquery("page")
-    state = select(cast(func.pg_current_snapshot(), Text).label("as_of")).subquery("state")
+    state = select(literal_column(STATE_NOW, Text).label("as_of")).subquery("state")
     statement = (
         select(state.c.as_of, *page.c)
         .select_from(state.outerjoin(page, true()))
@@ -224,7 +225,7 @@ async def reports_of_grids(
 
     The pages may show later changes too. Served by reports_grid_idx.
     """
-    as_of = await connection.scalar(select(cast(func.pg_current_snapshot(), Text)))
+    as_of = await connection.scalar(select(literal_column(STATE_NOW, Text)))
     parent = parents(code=grids)
     rows = matching(select(*REPORT_COLUMNS), wanted).where(_table.c.grid_code == parent.c.code)
     found = await rows_by_parent(connection, parent, _page(rows, cut), len(grids))

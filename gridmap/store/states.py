@@ -1,0 +1,37 @@
+"""A state of the data, as a text that says of every event whether it is in that state.
+
+It is a PostgreSQL snapshot, cut off behind the last event that it sees. PostgreSQL forgets in a
+crash that it gave numbers to transactions which had nothing durable to say, such as those that only
+notified or were undone, and gives these numbers again; whoever went on from a snapshot that counts
+them among the past would miss the events that get them. An event that is seen is durable, and no
+number up to its own is ever given again.
+"""
+
+STATE_NOW = """(
+    SELECT concat_ws(
+        ':',
+        least(CAST(CAST(pg_snapshot_xmin(snapshot) AS text) AS bigint), seen.until),
+        seen.until,
+        (
+            SELECT coalesce(string_agg(CAST(running AS text), ',' ORDER BY running), '')
+            FROM pg_snapshot_xip(snapshot) AS running
+            WHERE CAST(CAST(running AS text) AS bigint) < seen.until
+        )
+    )
+    FROM pg_current_snapshot() AS snapshot, LATERAL (
+        SELECT least(
+            CAST(CAST(pg_snapshot_xmax(snapshot) AS text) AS bigint),
+            1 + coalesce(
+                (
+                    SELECT CAST(CAST(transaction AS text) AS bigint)
+                    FROM report_events
+                    ORDER BY report_events.transaction DESC
+                    LIMIT 1
+                ),
+                0
+            )
+        ) AS until
+    ) AS seen
+)"""
+"""The state that the statement sees which has this in it, once. Served by
+report_events_transaction_idx."""
