@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
 import tempfile
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import psycopg
+import pytest
 from psycopg import Connection
 
 from gridmap.store.cluster import private_cluster
 from gridmap.store.database import Database, tool_engine
 from gridmap.store.dates import now
 from gridmap.store.paging import Slice
-from gridmap.store.report_changes import changes_between, state_now
+from gridmap.store.report_changes import Interest, ReportNews, changes_between, state_now
 from gridmap.store.reports import ReportFilter, page_of_reports
 from tests.api.test_server import wait_until
 from tests.conftest import migrate
 from tests.districts import put_district
+
+
+@pytest.fixture(scope="module")
+def url(database_url: str) -> str:
+    """Of a database that has a district."""
+    return with_district(database_url)
 
 
 def with_district(url: str) -> str:
@@ -141,3 +149,43 @@ def is_up(url: str) -> bool:
     with suppress(psycopg.OperationalError), psycopg.connect(url):
         return True
     return False
+
+
+def test_those_who_leave_take_no_news_from_those_who_stay(url: str) -> None:
+    chance = random.Random(2304)
+
+    async def heard() -> tuple[list[UUID], list[UUID]]:
+        database = Database(url)
+        news = ReportNews(database)
+        put, told = [], []
+
+        async def stay() -> None:
+            async with aclosing(news.changes(Interest())) as changes:
+                async for change in changes:
+                    told.append(change.event.report_id)  # noqa: PERF401, read while it grows
+
+        async def come() -> None:
+            async with aclosing(news.changes(Interest())) as changes:
+                await anext(changes)
+
+        running = [asyncio.create_task(each) for each in (news.run(), stay())]
+        await asyncio.sleep(0.1)
+        with psycopg.connect(url, autocommit=True) as connection:
+            for _ in range(150):
+                put.append(put_report(connection))
+                coming = asyncio.create_task(come())
+                await asyncio.sleep(chance.uniform(0, 0.006))
+                coming.cancel()
+                await asyncio.wait([coming])
+        news.announce()
+        async with asyncio.timeout(5):
+            while len(told) < len(put):
+                await asyncio.sleep(0.01)
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running)
+        await database.close()
+        return put, told
+
+    put, told = asyncio.run(heard())
+    assert told == put
