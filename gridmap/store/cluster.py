@@ -2,7 +2,8 @@
 
 It listens on a Unix socket only and runs as an unprivileged user. Several processes may use one
 data folder (a server, and an import beside it): each holds a shared lock while it does, the first
-starts the cluster and the last stops it. A cluster left over by a killed process is adopted.
+starts the cluster and the last stops it. A cluster left over by a killed process is adopted, and
+one that was killed itself is started by the next process that uses the folder.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import pwd
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +32,9 @@ _DATABASE = "gridmap"
 
 # What initdb leaves to the operating system's limit: a socket's path, with "/.s.PGSQL.5432".
 _LONGEST_SOCKET_FOLDER = 107 - len("/.s.PGSQL.5432")
+
+# What pg_ctl too is given to start a cluster.
+_PATIENCE_SECONDS = 60.0
 
 # Tests throw their clusters away; losing one to a power cut costs nothing.
 _FORGETFUL = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
@@ -66,6 +71,10 @@ def private_cluster(folder: Path, *, durable: bool = True) -> Iterator[str]:
                 fcntl.flock(users, fcntl.LOCK_UN)
                 if _nobody_holds(users):
                     cluster.stop()
+
+
+class _InUse(Unavailable):
+    """Processes of a cluster that was killed have not ended yet."""
 
 
 class _Identity(TypedDict, total=False):
@@ -130,19 +139,34 @@ class _Cluster:
     def start(self) -> None:
         if not self.data.exists():
             self._initialise()
-        if not self._is_running():
-            settings = [
-                "listen_addresses=",
-                f"unix_socket_directories={self.socket_folder}",
-                "unix_socket_permissions=0700",
-                "jit=off",  # its warm-up costs more than these short statements ever gain
-                *(() if self.durable else _FORGETFUL),
-            ]
-            options = " ".join(f"-c '{setting}'" for setting in settings)
-            self._control(
-                "start", "--wait", "--timeout=60", f"--log={self.log}", f"--options={options}"
-            )
-        self._create_database()
+        # One that was killed stands among the processes for a moment, its last statements run to
+        # their end, and one that has lost a process of its own recovers.
+        end = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            try:
+                if not self._is_running():
+                    self._start()
+                self._create_database()
+                return
+            except (psycopg.OperationalError, _InUse) as error:
+                if time.monotonic() > end:
+                    raise Unavailable(f"The cluster in {self.data} does not answer: {error}") from (
+                        error
+                    )
+            time.sleep(0.1)
+
+    def _start(self) -> None:
+        settings = [
+            "listen_addresses=",
+            f"unix_socket_directories={self.socket_folder}",
+            "unix_socket_permissions=0700",
+            "jit=off",  # its warm-up costs more than these short statements ever gain
+            *(() if self.durable else _FORGETFUL),
+        ]
+        options = " ".join(f"-c '{setting}'" for setting in settings)
+        self._control(
+            "start", "--wait", "--timeout=60", f"--log={self.log}", f"--options={options}"
+        )
 
     def stop(self) -> None:
         if self._is_running():
@@ -213,7 +237,8 @@ class _Cluster:
             said = output.read().strip()
         if done.returncode != 0:
             log = self.log.read_text(errors="replace")[-1500:] if self.log.exists() else ""
-            raise Unavailable(
+            is_in_use = "pre-existing shared memory block" in log.rpartition("FATAL:")[2]
+            raise (_InUse if is_in_use else Unavailable)(
                 f"pg_ctl {arguments[0]} failed in {self.data}: {said}\n{log}".rstrip()
             )
 
