@@ -143,9 +143,9 @@ class TestSockets:
                 assert socket.close_code == 1001
 
 
-def wait_until(holds: Callable[[], bool]) -> None:
-    """Returns once it holds; ten seconds without fail the test."""
-    end = time.monotonic() + 10
+def wait_until(holds: Callable[[], bool], seconds: float = 10) -> None:
+    """Returns once it holds; so many seconds without fail the test."""
+    end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end
         time.sleep(0.02)
