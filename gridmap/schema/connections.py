@@ -11,10 +11,9 @@ import orjson
 import strawberry
 
 from gridmap.errors import Invalid, TooLarge
+from gridmap.schema.limits import LARGEST_PAGE
 from gridmap.schema.scalars import Cursor
 from gridmap.store.paging import Key, Slice
-
-LARGEST_PAGE = 100
 
 First: TypeAlias = Annotated[
     int | None,

@@ -21,6 +21,7 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
+    IntValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
     VisitorAction,
@@ -28,6 +29,10 @@ from graphql import (
 )
 
 from gridmap.errors import TooLarge
+
+LARGEST_PAGE = 100
+
+_MANY = 10**12
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,11 @@ class Limits:
     aliases: int = 50
     """After fragments are expanded. An alias asks for the same field once more, so this bounds how
     often one resolver runs beside itself. A busy screen needs some twenty."""
+
+    nodes: int = 20_000
+    """Rows of pages within pages, each page taken for full: what `first` says, or 100 where it is
+    left out or a variable. Two full pages within each other are 10 100. A page within that would be
+    a million rows, and nobody else would be answered meanwhile."""
 
     tokens: int = 1_000
     """Words and signs of the document. The standard introspection query has about 180. Checking
@@ -89,15 +99,25 @@ def limit_rule(limits: Limits) -> type[ASTValidationRule]:
 class _Size:
     depth: int = 0
     aliases: int = 0
+    nodes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Spread:
+    """A fragment that is spread. `level`: of the field around it, None within introspection, where
+    depth is not counted. `rows`: how many of what is around it there may be."""
+
+    name: str
+    level: int | None
+    rows: int
 
 
 @dataclass(frozen=True, slots=True)
 class _Selections:
-    """What a definition selects itself, and the fragments it spreads: each with the level of the
-    field around it, None within introspection, where depth is not counted."""
+    """What a definition selects itself, and the fragments it spreads."""
 
     own: _Size
-    spreads: list[tuple[str, int | None]]
+    spreads: list[_Spread]
 
 
 def _exceeded(limits: Limits, document: DocumentNode) -> Iterable[GraphQLError]:
@@ -107,7 +127,7 @@ def _exceeded(limits: Limits, document: DocumentNode) -> Iterable[GraphQLError]:
         if isinstance(definition, FragmentDefinitionNode)
     }
     inner_first = TopologicalSorter(
-        {name: {spread for spread, _ in held.spreads} for name, held in fragments.items()}
+        {name: {spread.name for spread in held.spreads} for name, held in fragments.items()}
     )
     sizes: dict[str, _Size] = {}
     try:
@@ -128,6 +148,13 @@ def _exceeded(limits: Limits, document: DocumentNode) -> Iterable[GraphQLError]:
                 "Ask for the inner part in an operation of its own.",
                 operation,
             )
+        if size.nodes > limits.nodes:
+            yield _too_large(
+                f"The operation may give {size.nodes} rows, pages within pages taken for full; at "
+                f"most {limits.nodes} are answered. Ask for smaller pages with first, or for the "
+                "inner ones in an operation of their own.",
+                operation,
+            )
         if size.aliases > limits.aliases:
             yield _too_large(
                 f"The operation has more than {limits.aliases} aliases, counting those of "
@@ -137,15 +164,17 @@ def _exceeded(limits: Limits, document: DocumentNode) -> Iterable[GraphQLError]:
 
 
 def _selections(of: SelectionSetNode) -> _Selections:
-    deepest = aliases = 0
-    spreads: list[tuple[str, int | None]] = []
-    within: list[tuple[SelectionSetNode, int | None]] = [(of, 0)]
+    deepest = aliases = nodes = 0
+    spreads: list[_Spread] = []
+    # With each the level of the field around it, how many of it there may be, and how many rows it
+    # has where it is a page.
+    within: list[tuple[SelectionSetNode, int | None, int, int]] = [(of, 0, 1, LARGEST_PAGE)]
     while within:
-        selection_set, above = within.pop()
+        selection_set, above, rows, page = within.pop()
         for selection in selection_set.selections:
-            level = above
+            level, inside, inner_page = above, rows, page
             if isinstance(selection, FragmentSpreadNode):
-                spreads.append((selection.name.value, level))
+                spreads.append(_Spread(selection.name.value, level, rows))
                 continue
             if isinstance(selection, FieldNode):
                 aliases += selection.alias is not None
@@ -154,21 +183,35 @@ def _selections(of: SelectionSetNode) -> _Selections:
                 if level is not None:
                     level += 1
                     deepest = max(deepest, level)
+                inner_page = _page(selection)
+                if selection.name.value in ("nodes", "edges"):
+                    inside = min(rows * page, _MANY)
+                    nodes += inside
             inner = getattr(selection, "selection_set", None)
             if inner is not None:
-                within.append((inner, level))
-    return _Selections(_Size(deepest, aliases), spreads)
+                within.append((inner, level, inside, inner_page))
+    return _Selections(_Size(deepest, aliases, nodes), spreads)
+
+
+def _page(field: FieldNode) -> int:
+    """How many rows the field has at most, if it is a page of a list."""
+    for argument in field.arguments or ():
+        if argument.name.value == "first" and isinstance(argument.value, IntValueNode):
+            return min(int(argument.value.value[:9]), LARGEST_PAGE)
+    return LARGEST_PAGE
 
 
 def _expanded(selections: _Selections, sizes: dict[str, _Size], limits: Limits) -> _Size:
-    depth, aliases = selections.own.depth, selections.own.aliases
-    for name, level in selections.spreads:
-        spread = sizes.get(name, _Size())
-        aliases += spread.aliases
-        if level is not None:
-            depth = max(depth, level + spread.depth)
-    # The count doubles with each fragment of a bomb; beyond the limit it says nothing more.
-    return _Size(depth, min(aliases, limits.aliases + 1))
+    own = selections.own
+    depth, aliases, nodes = own.depth, own.aliases, own.nodes
+    for spread in selections.spreads:
+        size = sizes.get(spread.name, _Size())
+        aliases += size.aliases
+        nodes += spread.rows * size.nodes
+        if spread.level is not None:
+            depth = max(depth, spread.level + size.depth)
+    # The counts double with each fragment of a bomb; beyond the limit they say nothing more.
+    return _Size(depth, min(aliases, limits.aliases + 1), min(nodes, _MANY))
 
 
 def _too_large(message: str, node: OperationDefinitionNode | None = None) -> GraphQLError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from typing import Any
 from uuid import UUID
 
 import strawberry
@@ -64,7 +65,9 @@ def report_category(row: Category) -> ReportCategory:
 @strawberry.type(description="To whom a report is dispatched.")
 class Handler:
     kind: HandlerKind
-    code: str
+    code: str | None = strawberry.field(
+        description="Of a building member null to those who do not handle the report: a person."
+    )
 
 
 @strawberry.type(description="Who sent a report. Told to those who handle it, and to nobody else.")
@@ -101,9 +104,20 @@ def report_event(row: store.Event) -> ReportEvent:
         at=row.at,
         actor_role=row.actor_role,
         note=row.note,
-        details=JSON(row.details),
+        details=JSON(_without_persons(row.details)),
         row=row,
     )
+
+
+def _without_persons(details: dict[str, Any]) -> dict[str, Any]:
+    """What an event says, without the names of building members, which are for few to know."""
+    given, before = details.get("given", {}), details.get("changed", {})
+    member = "BUILDING_MEMBER"
+    if given.get("handler", [None])[0] == member:
+        details = details | {"given": given | {"handler": [member, None]}}
+    if before.get("handler_kind") == member:
+        details = details | {"changed": before | {"handler_code": None}}
+    return details
 
 
 @strawberry.type(description="Something at a place that a resident or a grid worker reported.")
@@ -218,9 +232,14 @@ class Report(Node):
         return sponsor(row, info.context.today) if row else None
 
     @strawberry.field
-    def handler(self) -> Handler | None:
-        kind, code = self.row.handler_kind, self.row.handler_code
-        return Handler(kind=HandlerKind(kind), code=code) if kind and code else None
+    async def handler(self, info: Info) -> Handler | None:
+        kind, code, viewer = self.row.handler_kind, self.row.handler_code, info.context.viewer
+        if kind is None:
+            return None
+        if HandlerKind(kind) is HandlerKind.BUILDING_MEMBER:
+            standing = await info.context.load(store_actions.standings, self.row, viewer)
+            code = code if store_actions.is_told_of_persons(standing, viewer) else None
+        return Handler(kind=HandlerKind(kind), code=code)
 
     @strawberry.field(description="The report that it was merged into.")
     async def merged_into(self, info: Info) -> Report | None:

@@ -195,7 +195,8 @@ class Query:
 
     @strawberry.field(
         description="Places where reports are denser than around them (DBSCAN, radius in metres), "
-        "those of most reports first."
+        "those of most reports first. A report at the edge of several, too lonely to make one "
+        "itself, is in that of the first report by number that it is within reach of."
     )
     async def hotspots(
         self,

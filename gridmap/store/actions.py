@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
-from sqlalchemy import exc, exists, insert, or_, select, text, tuple_, update
+from sqlalchemy import Table, exc, exists, insert, or_, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge
@@ -31,6 +31,7 @@ from gridmap.store.loop import (
     Step,
     transition,
 )
+from gridmap.store.paging import among
 from gridmap.store.regions import regions_around
 from gridmap.store.report_rules import ReportRules
 from gridmap.store.reports import (
@@ -228,7 +229,7 @@ def _go(under: _Under, to: State) -> None:
         changes["step_due_at"] = under.due(step)
     if to in ENDED:
         changes["ended_at"] = report.ended_at or now
-    if to is State.REGISTERED:
+    if to in (State.REGISTERED, State.RETURNED):
         changes |= {"handler_kind": None, "handler_code": None}
 
 
@@ -253,7 +254,7 @@ async def _apply(under: _Under, action: Action, deed: Deed) -> None:
                 )
             changes["due_at"] = until
             if STEPS[State(report.state)] is Step.HANDLE:
-                changes["step_due_at"] = until
+                changes["step_due_at"] = max(until, report.step_due_at or until)
         case Action.START if report.state == State.SUSPENDED:
             changes["step_due_at"] = under.resumed(await _before_suspension(under))
         case Action.CLOSE:
@@ -430,21 +431,49 @@ async def standings(
         return [Standing(frozenset(), [], None)] * len(reports)
     regions = await regions_around(connection, [report.region_code for report in reports])
     reporters = await _reporters(connection, [report.report_key for report in reports])
+    homes = await _homes(connection, viewer)
     return [
-        Standing(frozenset(_parties(report, around, signature, viewer)), around, reporter)
+        Standing(frozenset(_parties(report, around, signature, viewer, homes)), around, reporter)
         for report, around, (signature, reporter) in zip(reports, regions, reporters, strict=True)
     ]
+
+
+async def _homes(connection: AsyncConnection, viewer: Viewer) -> frozenset[tuple[str, str]]:
+    """District and community of the grids or buildings that the viewer looks after.
+
+    Codes of workers are those of one district, and names of members are nobody's alone, so that
+    either is meant only where the person is at home. Served by grids_code_idx and
+    buildings_code_idx.
+    """
+    table: Table
+    match viewer.role:
+        case Role.GRID_WORKER:
+            table = tables.grids
+        case Role.BUILDING_MEMBER:
+            table = tables.buildings
+        case _:
+            return frozenset()
+    rows = await connection.execute(
+        select(table.c.district_code, table.c.community_code)
+        .where(among(table.c.code, sorted(viewer.codes)))
+        .distinct()
+    )
+    return frozenset((row.district_code, row.community_code) for row in rows)
 
 
 async def reporters_of_reports(
     connection: AsyncConnection, reports: Sequence[Report], viewer: Viewer
 ) -> list[Reporter | None]:
     """Who sent each report, where the viewer has to do with it; else None."""
-    is_told = viewer.role in (Role.ADMINISTRATOR, Role.AUDITOR)
     return [
-        standing.reporter if is_told or standing.parties else None
+        standing.reporter if is_told_of_persons(standing, viewer) else None
         for standing in await standings(connection, reports, viewer)
     ]
+
+
+def is_told_of_persons(standing: Standing, viewer: Viewer) -> bool:
+    """Whether the viewer is to know who sent a report, and who of the residents handles it."""
+    return bool(standing.parties) or viewer.role in (Role.ADMINISTRATOR, Role.AUDITOR)
 
 
 def possible(
@@ -458,6 +487,7 @@ def possible(
         and action is not Action.REASSIGN
         and (action is not Action.CHOOSE_GRID or report.grid_code is None)
         and (action is not Action.RATE or rules.is_rated(standing.regions))
+        and (action is not Action.ESCALATE or Level(report.level).above is not None)
         and (viewer.role is Role.ADMINISTRATOR or standing.parties & found.parties)
     ]
 
@@ -478,27 +508,38 @@ async def _reporters(
 
 
 def _parties(
-    report: Report, regions: Sequence[str], signature: str | None, viewer: Viewer
+    report: Report,
+    regions: Sequence[str],
+    signature: str | None,
+    viewer: Viewer,
+    homes: frozenset[tuple[str, str]],
 ) -> Iterator[Party]:
     if viewer.report == report.report_key or (signature and signature == signed(viewer)):
         yield Party.REPORTER
-    if viewer.role is Role.GRID_WORKER and report.grid_code in viewer.codes:
+    districts = {district_code for district_code, _ in homes}
+    is_worker = viewer.role is Role.GRID_WORKER and report.district_code in districts
+    if is_worker and report.grid_code in viewer.codes:
         yield Party.WORKER
-    if _is_handler(report, viewer):
+    if _is_handler(report, viewer, homes):
         yield Party.HANDLER
     if _is_office(report, regions, viewer):
         yield Party.OFFICE
 
 
-def _is_handler(report: Report, viewer: Viewer) -> bool:
+def _is_handler(report: Report, viewer: Viewer, homes: frozenset[tuple[str, str]]) -> bool:
     code = report.handler_code
     match report.handler_kind:
         case "SPONSOR":
             return viewer.role is Role.SPONSOR and code in viewer.codes
         case "GRID_WORKER":
-            return viewer.role is Role.GRID_WORKER and code == viewer.subject
+            is_of_district = any(
+                district_code == report.district_code for district_code, _ in homes
+            )
+            return viewer.role is Role.GRID_WORKER and code == viewer.subject and is_of_district
         case "BUILDING_MEMBER":
-            return viewer.role is Role.BUILDING_MEMBER and code == viewer.subject
+            home = report.district_code, report.region_code
+            is_member = viewer.role is Role.BUILDING_MEMBER and home in homes
+            return is_member and code == viewer.subject
         case "REGION":
             return viewer.role in _OFFICES and code in viewer.codes
     return False

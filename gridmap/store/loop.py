@@ -156,12 +156,9 @@ _ALL = [
     # The pin moved to where somebody else answers, so that it is dispatched anew.
     *_each(_HANDLED, Action.REASSIGN, State.REGISTERED, "WORKER OFFICE"),
     *_each(
-        f"REGISTERED RETURNED {_HANDLED}",
-        Action.ESCALATE,
-        State.REGISTERED,
-        "WORKER HANDLER OFFICE",
-        needs_note=True,
+        "REGISTERED RETURNED", Action.ESCALATE, State.REGISTERED, "WORKER OFFICE", needs_note=True
     ),
+    *_each(_HANDLED, Action.ESCALATE, State.REGISTERED, "WORKER HANDLER OFFICE", needs_note=True),
     # 接单
     *_each("DISPATCHED", Action.ACCEPT, State.ACCEPTED, "HANDLER"),
     *_each("ACCEPTED REWORK SUSPENDED", Action.START, State.IN_PROGRESS, "HANDLER"),

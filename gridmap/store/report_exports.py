@@ -19,6 +19,7 @@ from sqlalchemy import (
     Select,
     Text,
     and_,
+    case,
     cast,
     extract,
     func,
@@ -145,6 +146,8 @@ def _statement(wanted: ReportFilter) -> Select[Any]:
         "region": region.c.name,
         "building": building.c.name,
         "sponsor": sponsor.c.name,
+        # What a building member is called is for few to know.
+        "handler_code": case((report.handler_kind != "BUILDING_MEMBER", report.handler_code)),
         "handler": func.coalesce(handling_sponsor.c.name, worker.c.name, handling_region.c.name),
         "longitude": func.ST_X(report.location),
         "latitude": func.ST_Y(report.location),

@@ -316,7 +316,10 @@ class ReportPoints:
         return await self._in_thread(partial(_clusters, points, bounds, zoom, numbers))
 
     async def positions(self, wanted: ReportFilter) -> NDArray[np.float64]:
-        """Where such reports are: float64 (n, 2), longitude then latitude, WGS 84 degrees."""
+        """Where such reports are, in the order of their serials.
+
+        float64 (n, 2), longitude then latitude, WGS 84 degrees.
+        """
         numbers = await self._numbers(wanted, wanted.bounds)
         points = await self._now()
         return await self._in_thread(partial(_positions, points, numbers))
@@ -419,9 +422,10 @@ def _positions(points: _Points, wanted: _Wanted) -> NDArray[np.float64]:
         everything = slice(0, len(part))
         where = wanted.mask(part)
         rows: Any = everything if where is None else where(everything)
-        columns = [part.rows.columns[name][rows] for name in ("longitude", "latitude")]
-        found.append(np.column_stack(columns))
-    positions = np.concatenate(found)
+        columns = [part.rows.columns[name][rows] for name in ("serial", "longitude", "latitude")]
+        found.append(columns)
+    serials, longitudes, latitudes = (np.concatenate(each) for each in zip(*found, strict=True))
+    positions = np.column_stack([longitudes, latitudes])[np.argsort(serials)]
     if (bounds := wanted.filter.bounds) is not None:
         longitudes, latitudes = positions.T
         inside = (longitudes >= bounds.west) & (longitudes <= bounds.east)

@@ -218,3 +218,36 @@ def _lines_run(text: str, **limits: int) -> int:
     finally:
         sys.settrace(before)
     return lines
+
+
+SMALL_PAGES = "{ a(first: 10) { nodes { b(first: 20) { nodes { leaf } } } } }"
+
+
+def test_pages_within_pages_are_counted_as_if_they_were_full() -> None:
+    assert errors_in(SMALL_PAGES, nodes=210) == []
+    [error] = errors_in(SMALL_PAGES, nodes=209)
+    assert error.extensions == {"code": "TOO_LARGE"}
+    assert "may give 210 rows" in error.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "query ($n: Int) { a(first: $n) { nodes { b { edges { leaf } } } } }",
+        "{ a { ...P } } fragment P on Query { nodes { b { ...Q } } } fragment Q on Query { edges }",
+        "{ a { ... { nodes { ...R } } } } fragment R on Query { b(first: 1000000) { nodes } }",
+    ],
+)
+def test_a_page_that_does_not_say_its_size_counts_as_the_largest(text: str) -> None:
+    assert any("may give 10100 rows" in error.message for error in errors_in(text, nodes=10_099))
+    assert errors_in(text, nodes=10_100) == []
+
+
+def test_the_query_that_kept_a_server_for_half_a_minute_is_refused() -> None:
+    page = "reports(first: 100) { nodes { grid { %s } } }"
+    assert errors_in("{" + page % (page % (page % "leaf")) + "}")
+
+
+def test_counting_rows_takes_no_time_for_pages_that_multiply() -> None:
+    text = "{" + "a { nodes {" * 14 + "leaf" + "} }" * 14 + "}"
+    assert errors_in(text, depth=100)

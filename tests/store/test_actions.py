@@ -333,13 +333,16 @@ class TestVersions:
             desk.act(report, A.MOVE, OFFICE, move=moved_to(3, "S1"))
 
 
+MEMBERS_BUILDING = frozenset({building_code(2)})
+
+
 class TestDispatch:
     @pytest.mark.parametrize(
         ("kind", "code", "handler"),
         [
             ("SPONSOR", "S2", Viewer(Role.SPONSOR, "x", frozenset({"S2"}))),
             ("GRID_WORKER", "W1", WORKER),
-            ("BUILDING_MEMBER", "李", Viewer(Role.BUILDING_MEMBER, "李", frozenset({"b"}))),
+            ("BUILDING_MEMBER", "李", Viewer(Role.BUILDING_MEMBER, "李", MEMBERS_BUILDING)),
             ("REGION", COMMUNITY, OFFICE),
             ("REGION", STREET, STREET_OFFICE),
             ("REGION", DISTRICT, DISTRICT_OFFICE),
@@ -356,6 +359,25 @@ class TestDispatch:
                 with pytest.raises(Forbidden):
                     desk.act(report, A.ACCEPT, viewer)
         assert desk.act(report, A.ACCEPT, handler).report.state == "ACCEPTED"
+
+    @pytest.mark.parametrize(
+        ("kind", "code", "namesake"),
+        [
+            ("GRID_WORKER", "W1", Viewer(Role.GRID_WORKER, "W1", frozenset({"110101001001001"}))),
+            (
+                "BUILDING_MEMBER",
+                "李",
+                Viewer(Role.BUILDING_MEMBER, "李", frozenset({"11010100100100001"})),
+            ),
+        ],
+    )
+    def test_a_namesake_who_looks_after_another_place_takes_nothing_on(
+        self, desk: Desk, kind: str, code: str, namesake: Viewer
+    ) -> None:
+        report = report_that_is(desk, "REGISTERED")
+        report = desk.act(report, A.DISPATCH, OFFICE, handler=Handler(kind, code)).report
+        with pytest.raises(Forbidden):
+            desk.act(report, A.ACCEPT, namesake)
 
     @pytest.mark.parametrize(
         ("kind", "code"),

@@ -138,7 +138,7 @@ class Case:
             self.level, self.is_escalated = LADDER[LADDER.index(self.level) + 1], True
         if action == "DISPATCH":
             self.handler = sponsor
-        elif to == "REGISTERED":
+        elif to in ("REGISTERED", "RETURNED"):
             self.handler = None
         if action == "MERGE":
             self.into, other.has_others = other, True

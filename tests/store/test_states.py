@@ -94,7 +94,7 @@ def come_since(url: str, state: str) -> set[UUID]:
         try:
             async with database.connection() as connection:
                 found, _ = await changes_between(connection, state)
-                return {event.report_id for _, event in found}
+                return {each.event.report_id for each in found}
         finally:
             await database.close()
 

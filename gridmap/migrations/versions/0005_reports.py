@@ -384,18 +384,19 @@ def upgrade() -> None:
         $$
         """
     )
-    op.execute(
-        """
-        CREATE TRIGGER report_events_are_final_by_row BEFORE UPDATE OR DELETE ON report_events
-        FOR EACH ROW EXECUTE FUNCTION report_events_are_final()
-        """
-    )
-    op.execute(
-        """
-        CREATE TRIGGER report_events_are_final BEFORE TRUNCATE ON report_events
-        FOR EACH STATEMENT EXECUTE FUNCTION report_events_are_final()
-        """
-    )
+    for table in ("report_events", "report_photos"):
+        op.execute(
+            f"""
+            CREATE TRIGGER {table}_are_final_by_row BEFORE UPDATE OR DELETE ON {table}
+            FOR EACH ROW EXECUTE FUNCTION report_events_are_final()
+            """
+        )
+        op.execute(
+            f"""
+            CREATE TRIGGER {table}_are_final BEFORE TRUNCATE ON {table}
+            FOR EACH STATEMENT EXECUTE FUNCTION report_events_are_final()
+            """
+        )
     op.execute(
         f"""
         CREATE FUNCTION report_rules_announce() RETURNS trigger LANGUAGE plpgsql AS $$
