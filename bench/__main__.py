@@ -5,7 +5,17 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-BENCHMARKS = ("overlaps", "imports", "lookup", "clusters", "hotspots", "freshness", "serving")
+BENCHMARKS = (
+    "overlaps",
+    "imports",
+    "lookup",
+    "clusters",
+    "hotspots",
+    "freshness",
+    "serving",
+    "report_maps",
+    "submissions",
+)
 
 
 def main() -> None:

@@ -54,8 +54,8 @@ def main() -> None:
         for screen in _SCREENS
         for zoom in _ZOOMS
     }
-    loaded, theirs = _supercluster(points, views)
-    loaded_some, _ = _supercluster(points[states == 1], {})
+    loaded, theirs = supercluster(points, views)
+    loaded_some, _ = supercluster(points[states == 1], {})
 
     print(
         f"{'screen':<6} {'zoom':>4} {'reports':>9} {'clusters':>8} {'p50 ms':>7} {'p99':>6} "
@@ -120,7 +120,7 @@ def _median(numbers: Sequence[int] | NDArray[np.float64]) -> int:
     return int(np.median(numbers))
 
 
-def _supercluster(
+def supercluster(
     points: NDArray[np.float64], views: dict[tuple[str, int], list[Bounds]]
 ) -> tuple[float, dict[tuple[str, int], list[tuple[float, int]]]]:
     """Seconds that supercluster takes to load the points; and of each view the seconds and how many

@@ -13,34 +13,27 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
-import re
-import shutil
-import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import orjson
 from graphql import get_operation_ast, parse
 from numpy.typing import NDArray
-from rich.console import Console
 from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Scope
 
-from gridmap import migrations
+from bench.server import answered, cpu_seconds, load_demo_district, request, served
+from bench.wrk import driven, needs_wrk, posts
 from gridmap.api.app import application
-from gridmap.api.demo import EXAMPLE, load_demo
+from gridmap.api.demo import EXAMPLE
 from gridmap.api.plans import plan
 from gridmap.api.settings import Settings
 from gridmap.geo.datums import Datum
@@ -50,7 +43,7 @@ from gridmap.schema.locations import locate
 from gridmap.schema.points import PointInput
 from gridmap.schema.root import schema
 from gridmap.store.cluster import private_cluster
-from gridmap.store.database import Database, tool_engine
+from gridmap.store.database import Database
 from gridmap.store.dates import today
 from gridmap.store.follower import Follower
 from gridmap.store.locations import locate_points
@@ -69,77 +62,19 @@ _AROUND_DEGREES = (0.007, 0.005)  # where nine in ten points lie in a grid
 _FIELDS = "{ outcome grid { code name community { name } } sponsor { name } }"
 _ONE = f"query ($point: PointInput!) {{ locate(point: $point) {_FIELDS} }}"
 _MANY = f"query ($points: [PointInput!]!) {{ locateMany(points: $points) {_FIELDS} }}"
-_VERSION = "query ($point: PointInput!) { locate(point: $point) { snapshotVersion } }"
-
-# What wrk sends: the bodies of a file, one a line, again and again.
-_SCRIPT = """
-local requests, next_one = {}, 0
-
-function init(arguments)
-  for body in io.lines(arguments[1]) do
-    requests[#requests + 1] =
-      wrk.format("POST", "/graphql", {["Content-Type"] = "application/json"}, body)
-  end
-end
-
-function request()
-  next_one = next_one % #requests + 1
-  return requests[next_one]
-end
-"""
 
 
 def main() -> None:
     """Print the tables."""
-    if not shutil.which("wrk"):
-        sys.exit("This drives the server with wrk: apt-get install wrk")
+    needs_wrk()
     with tempfile.TemporaryDirectory(prefix="gridmap-bench-") as name:
         folder = Path(name)
         folder.chmod(0o755)  # the cluster's user must enter it where this user is root
         with private_cluster(folder / "cluster", durable=False) as url:
-            _load(url)
-            with _served(url) as (address, process):
+            load_demo_district(url)
+            with served(url) as (address, process):
                 cost = _requests(folder, address, process)
                 asyncio.run(_parts(url, address, process, cost))
-
-
-def _load(url: str) -> None:
-    engine = tool_engine(url)
-    with engine.begin() as connection:
-        migrations.upgrade(connection)
-    load_demo(engine, Console(quiet=True))
-    engine.dispose()
-
-
-@contextmanager
-def _served(url: str) -> Iterator[tuple[str, int]]:
-    """The address and the process of a server that answers from memory."""
-    server = subprocess.Popen(
-        [sys.executable, "-m", "gridmap", "serve"],
-        env={**os.environ, "PORT": "0", "COLUMNS": "200", "DATABASE_URL": url},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert server.stdout is not None
-        for line in server.stdout:
-            if found := re.search(r"Serving on (http://[\d.]+:\d+)", line):
-                _wait_until_it_remembers(found[1])
-                yield found[1], server.pid
-                return
-        raise AssertionError("The server did not start.")
-    finally:
-        server.send_signal(signal.SIGINT)
-        server.wait(timeout=30)
-
-
-def _wait_until_it_remembers(address: str) -> None:
-    while httpx.get(f"{address}/readyz").status_code != 200:
-        time.sleep(0.1)
-    body = _body(_VERSION, {"point": _point(*EXAMPLE)})
-    # What comes from the database has versions with colons.
-    while ":" in _asked(address, body)["locate"]["snapshotVersion"]:
-        time.sleep(0.1)
 
 
 # One point a request
@@ -158,26 +93,22 @@ def _requests(folder: Path, address: str, process: int) -> float:
     )
     constant = orjson.dumps({"query": literal})
     for body in (*varied[:100], constant):
-        _asked(address, body)
+        answered(address, body)
 
-    (folder / "bodies.lua").write_text(_SCRIPT)
-    (folder / "varied").write_bytes(b"\n".join(varied))
-    (folder / "constant").write_bytes(constant)
-    script = ("-s", f"{folder / 'bodies.lua'}", f"{address}/graphql", "--")
     ways = {
         "/healthz": (f"{address}/healthz",),
-        _VARIED: (*script, f"{folder / 'varied'}"),
-        "locate, always the same": (*script, f"{folder / 'constant'}"),
+        _VARIED: posts(folder, "varied", address, varied),
+        "locate, always the same": posts(folder, "constant", address, [constant]),
     }
     rates: dict[str, list[float]] = {way: [] for way in ways}
     costs: dict[str, list[float]] = {way: [] for way in ways}
     for each in range(-1, _ROUNDS):  # the first round warms up
         for way, arguments in ways.items():
-            before = _cpu_seconds(process)
-            rate, count = _driven(*arguments)
+            before = cpu_seconds(process)
+            rate, count, *_ = driven(_SECONDS, _CONNECTIONS, *arguments)
             if each >= 0:
                 rates[way].append(rate)
-                costs[way].append(1e6 * (_cpu_seconds(process) - before) / count)
+                costs[way].append(1e6 * (cpu_seconds(process) - before) / count)
     print(
         f"\n{_CONNECTIONS} connections, medians of {_ROUNDS} rounds of {_SECONDS} s\n"
         f"{'asked':<34} {'a second':>9} {'share':>6} {'CPU µs':>7} {'share':>6}"
@@ -194,28 +125,6 @@ def _requests(folder: Path, address: str, process: int) -> float:
         print(f"{way:<34} {rate:>9,.0f} {share:>6.3f} {cost:>7.0f} {cpu_share:>6.3f}")
     sys.stdout.flush()
     return statistics.median(costs[_VARIED])
-
-
-def _driven(*arguments: str) -> tuple[float, int]:
-    """Requests in a second, and in all."""
-    done = subprocess.run(
-        ["wrk", "-t1", f"-c{_CONNECTIONS}", f"-d{_SECONDS}s", *arguments],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    if "Non-2xx" in done.stdout or "Socket errors" in done.stdout:
-        raise AssertionError(done.stdout)
-    rate = re.search(r"Requests/sec: *([\d.]+)", done.stdout)
-    count = re.search(r"(\d+) requests in", done.stdout)
-    assert rate, done.stdout
-    assert count, done.stdout
-    return float(rate[1]), int(count[1])
-
-
-def _cpu_seconds(process: int) -> float:
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 # Where the time goes
@@ -244,7 +153,7 @@ async def _parts(url: str, address: str, process: int, cost: float) -> None:
 
 async def _parts_of_one(app: Starlette, context: Callable[[], Context], cost: float) -> None:
     points = _points(_QUESTIONS).tolist()
-    bodies = [_body(_ONE, {"point": _point(*point)}) for point in points]
+    bodies = [request(_ONE, {"point": _point(*point)}) for point in points]
     given = [orjson.loads(body)["variables"] for body in bodies]
     [endpoint] = [
         route.app for route in app.routes if isinstance(route, Route) and route.path == "/graphql"
@@ -317,8 +226,8 @@ async def _parts_of_one(app: Starlette, context: Callable[[], Context], cost: fl
 
 async def _parts_of_many(address: str, process: int, context: Callable[[], Context]) -> None:
     points = _points(_POINTS)
-    sent = _body(_MANY, {"points": [_point(*point) for point in points.tolist()]})
-    over_http, answer = await _timed(lambda: _asked(address, sent), lambda: _cpu_seconds(process))
+    sent = request(_MANY, {"points": [_point(*point) for point in points.tolist()]})
+    over_http, answer = await _timed(lambda: answered(address, sent), lambda: cpu_seconds(process))
     accuracies = [_ACCURACY_METRES] * len(points)
     execute, snapshot = _execution(_MANY), context().snapshot(today())
     assert snapshot is not None
@@ -433,10 +342,6 @@ def _scope(body: bytes) -> Scope:
     }
 
 
-def _body(query: str, variables: dict[str, object]) -> bytes:
-    return orjson.dumps({"query": query, "variables": variables})
-
-
 def _points(count: int) -> NDArray[np.float64]:
     """Points of the demo district, some of them outside every grid."""
     return np.random.default_rng(1).uniform(
@@ -451,20 +356,6 @@ def _point(longitude: float, latitude: float) -> dict[str, object]:
         "datum": "WGS84",
         "accuracy": _ACCURACY_METRES,
     }
-
-
-def _asked(address: str, body: bytes) -> Any:
-    """The data of the answer; an error ends the benchmark."""
-    response = httpx.post(
-        f"{address}/graphql",
-        content=body,
-        headers={"content-type": "application/json"},
-        timeout=60,
-    )
-    answer = orjson.loads(response.content)
-    if "errors" in answer:
-        raise AssertionError(answer["errors"])
-    return answer["data"]
 
 
 if __name__ == "__main__":
