@@ -7,6 +7,7 @@ from importlib import import_module
 
 BENCHMARKS = (
     "overlaps",
+    "coverage",
     "imports",
     "lookup",
     "clusters",
