@@ -15,6 +15,7 @@ from gridmap.errors import Invalid
 from gridmap.schema.buildings import Building, building
 from gridmap.schema.connections import After, Connection, First, connection, page_slice
 from gridmap.schema.context import Context, Info
+from gridmap.schema.coverage import Coverage, coverage
 from gridmap.schema.grids import Grid, grid
 from gridmap.schema.locations import Location, locate, locate_many
 from gridmap.schema.nodes import GlobalId, Node
@@ -168,6 +169,12 @@ class Query:
             lambda row: sponsor(row, day),
             lambda: context.run(store_sponsors.count_sponsors, regions, day),
         )
+
+    @strawberry.field(
+        description="What nobody covers in a region, as it stands on a day, today by default."
+    )
+    async def coverage(self, info: Info, region: str, on: datetime.date | None = None) -> Coverage:
+        return await coverage(info.context, region, on or info.context.today)
 
     @strawberry.field(description="By its id.")
     async def report(self, info: Info, id: strawberry.ID) -> Report | None:

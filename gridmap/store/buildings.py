@@ -71,7 +71,7 @@ async def buildings_by_code(
     connection: AsyncConnection, codes: Sequence[str], on: datetime.date
 ) -> list[Building | None]:
     """One for each code, in their order. Served by buildings_code_idx."""
-    statement = _buildings(on).where(among(_table.c.code, codes))
+    statement = buildings_on(on).where(among(_table.c.code, codes))
     rows = await connection.execute(statement.order_by(_table.c.district_code.desc()))
     found = {row.code: Building(*row) for row in rows}
     return [found.get(code) for code in codes]
@@ -82,7 +82,7 @@ async def buildings_by_key(
 ) -> list[Building | None]:
     """One for each key, in their order. Served by buildings_pkey."""
     parent = parents_by_key(keys)
-    rows = await connection.execute(_buildings(on).join(parent, is_parent(_table, parent)))
+    rows = await connection.execute(buildings_on(on).join(parent, is_parent(_table, parent)))
     found = {(building := Building(*row)).key: building for row in rows}
     return [found.get(key) for key in keys]
 
@@ -106,7 +106,7 @@ async def buildings_of_grids(
 ) -> list[list[Building]]:
     """A page of the buildings that stand in each grid."""
     parent = parents(code=grids)
-    rows = _in_grid(_buildings(on), parent.c.code, on)
+    rows = _in_grid(buildings_on(on), parent.c.code, on)
     found = await rows_by_parent(connection, parent, sliced(rows, _KEY, cut), len(grids))
     return [[Building(*row) for row in buildings] for buildings in found]
 
@@ -125,7 +125,7 @@ async def buildings_of_sponsors(
 ) -> list[list[Building]]:
     """A page of the buildings that each sponsor answers for. Served by sponsorships_sponsor_idx."""
     parent = parents(code=sponsors)
-    rows = _of_sponsor(_buildings(on), parent.c.code, on)
+    rows = _of_sponsor(buildings_on(on), parent.c.code, on)
     found = await rows_by_parent(connection, parent, sliced(rows, _KEY, cut), len(sponsors))
     return [[Building(*row) for row in buildings] for buildings in found]
 
@@ -146,7 +146,7 @@ async def grids_of_buildings(
     return [Grid(*grids[0]) if grids else None for grids in found]
 
 
-def _buildings(on: datetime.date) -> Select[Any]:
+def buildings_on(on: datetime.date) -> Select[Any]:
     mode = (
         select(_management.c.mode)
         .where(
@@ -164,7 +164,7 @@ def _buildings(on: datetime.date) -> Select[Any]:
 
 
 def _matching(wanted: BuildingFilter) -> Select[Any]:
-    statement = _buildings(wanted.on)
+    statement = buildings_on(wanted.on)
     if wanted.regions is not None:
         statement = statement.where(among(_table.c.community_code, wanted.regions))
     if wanted.grid is not None:

@@ -282,12 +282,14 @@ def grid_covers(
         covers(grid.c.boundary, point),
         holds_on(grid, on),
         ~exists(
-            select(literal(1)).where(
+            select(literal(1))
+            .where(
                 covers(smaller.c.boundary, point),
                 holds_on(smaller, on),
                 tuple_(smaller.c.code, smaller.c.district_code)
                 < tuple_(grid.c.code, grid.c.district_code),
             )
+            .correlate_except(smaller)
         ),
     )
 

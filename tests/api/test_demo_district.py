@@ -115,6 +115,45 @@ class TestFigures:
         assert len(buildings) == 16
         assert all(each["grid"]["code"].startswith("230406004002") for each in buildings)
 
+    def test_the_13_and_21_units_come_out_of_one_query(self, server: Server) -> None:
+        levels = server.ask(
+            '{ coverage(region: "230402") { sponsorLevels { level sponsors buildings } } }'
+        )["coverage"]["sponsorLevels"]
+        assert levels == [
+            {"level": "CITY", "sponsors": 13, "buildings": 232},
+            {"level": "DISTRICT", "sponsors": 21, "buildings": 138},
+        ]
+
+    def test_no_building_of_xiangyang_or_xingan_is_a_blind_spot(self, server: Server) -> None:
+        for region, buildings in (("230402", 370), ("230405", 63)):
+            coverage = server.ask(
+                """
+                query ($region: String!) {
+                  coverage(region: $region) {
+                    buildingCount
+                    buildingsOutsideGrids { nodes { code } }
+                    buildingsWithoutSponsor { nodes { code } }
+                    gridsWithoutWorker { code }
+                    gridsWithoutSponsor { code }
+                  }
+                }
+                """,
+                region=region,
+            )["coverage"]
+            assert coverage == {
+                "buildingCount": buildings,
+                "buildingsOutsideGrids": {"nodes": []},
+                "buildingsWithoutSponsor": {"nodes": []},
+                "gridsWithoutWorker": [],
+                "gridsWithoutSponsor": [],
+            }
+
+    def test_every_one_of_xiangyangs_370_buildings_has_a_mode(self, server: Server) -> None:
+        coverage = server.ask(
+            '{ coverage(region: "230402") { buildingsWithoutManagement { totalCount } } }'
+        )["coverage"]
+        assert coverage["buildingsWithoutManagement"]["totalCount"] == 0
+
     def test_every_grid_has_a_worker(self, server: Server) -> None:
         page = server.ask('{ grids(region: "230402") { nodes { workers { code } } } }')["grids"]
         assert [len(grid["workers"]) for grid in page["nodes"]] == [1] * 92

@@ -1,0 +1,159 @@
+"""Coverage as clients see it: what nobody answers for in a region on a day."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Annotated, TypeAlias
+
+import strawberry
+
+from gridmap.errors import Invalid, NotFound
+from gridmap.schema.buildings import Building, building
+from gridmap.schema.connections import After, Connection, First, connection, page_slice
+from gridmap.schema.context import Context, Info
+from gridmap.schema.grids import Grid, grid
+from gridmap.schema.regions import Region, region, regions_below
+from gridmap.schema.sponsors import SponsorLevel
+from gridmap.store import buildings as store_buildings
+from gridmap.store import coverage as store
+from gridmap.store import grids as store_grids
+from gridmap.store import regions as store_regions
+from gridmap.store.coverage import Lack
+
+USUAL_HOUSEHOLDS = 300
+"""Of one grid, as the districts draw them."""
+
+Norm: TypeAlias = Annotated[
+    int, strawberry.argument(description="Households that one worker is to have at most.")
+]
+
+
+@strawberry.type(description="What the sponsors of one level answer for in a region.")
+class SponsorLevelLoad:
+    level: SponsorLevel
+    sponsors: int = strawberry.field(description="How many answer for a building there.")
+    buildings: int
+    households: int
+
+
+@strawberry.type(description="How many households the workers of a grid have.")
+class GridLoad:
+    grid: Grid
+    households: int
+    workers: int
+    households_per_worker: float
+
+
+@strawberry.type(description="What nobody covers in a region, as it stands on a day.")
+class Coverage:
+    region: Region
+    on: datetime.date
+    codes: strawberry.Private[list[str]]
+
+    @strawberry.field
+    async def grid_count(self, info: Info) -> int:
+        return await info.context.load(
+            store_grids.count_grids_of_regions, self.region.code, self.on
+        )
+
+    @strawberry.field
+    async def building_count(self, info: Info) -> int:
+        wanted = store_buildings.BuildingFilter(self.on, self.codes)
+        return await info.context.run(store_buildings.count_buildings, wanted)
+
+    @strawberry.field(description="Buildings that stand in no grid.")
+    async def buildings_outside_grids(
+        self, info: Info, first: First = None, after: After = None
+    ) -> Connection[Building]:
+        return await self._without(info.context, Lack.GRID, first, after)
+
+    @strawberry.field(
+        description="Buildings without a sponsor of their own; their grid may have one."
+    )
+    async def buildings_without_sponsor(
+        self, info: Info, first: First = None, after: After = None
+    ) -> Connection[Building]:
+        return await self._without(info.context, Lack.SPONSOR, first, after)
+
+    @strawberry.field(description="Buildings whose management mode is UNMANAGED.")
+    async def buildings_without_management(
+        self, info: Info, first: First = None, after: After = None
+    ) -> Connection[Building]:
+        return await self._without(info.context, Lack.MANAGEMENT, first, after)
+
+    @strawberry.field(description=f"By code. At most {store.MOST_GRIDS}.")
+    async def grids_without_worker(self, info: Info) -> list[Grid]:
+        rows = await info.context.run(store.grids_without_worker, self.codes, self.on)
+        return [grid(row, self.on) for row in rows]
+
+    @strawberry.field(
+        description="Grids where nobody answers for the grid itself nor for any building in it; by "
+        f"code. At most {store.MOST_GRIDS}."
+    )
+    async def grids_without_sponsor(self, info: Info) -> list[Grid]:
+        rows = await info.context.run(store.grids_without_sponsor, self.codes, self.on)
+        return [grid(row, self.on) for row in rows]
+
+    @strawberry.field(
+        description="Grids whose workers have more households each than the norm; those without a "
+        "worker are in gridsWithoutWorker."
+    )
+    async def grids_over_norm(
+        self,
+        info: Info,
+        norm: Norm = USUAL_HOUSEHOLDS,
+        first: First = None,
+        after: After = None,
+    ) -> Connection[GridLoad]:
+        if norm < 0:
+            raise Invalid(f"norm is {norm}; it counts households from 0 on.")
+        cut, context = page_slice(first, after), info.context
+        rows = await context.run(store.page_of_loads_over, norm, self.codes, self.on, cut)
+        return connection(
+            rows,
+            cut,
+            lambda row: GridLoad(
+                grid=grid(row.grid, self.on),
+                households=row.households,
+                workers=row.workers,
+                households_per_worker=row.households / row.workers,
+            ),
+            lambda: context.run(store.count_loads_over, norm, self.codes, self.on),
+        )
+
+    @strawberry.field(
+        description="Who answers for the region's buildings, by the level of the sponsor, the "
+        "widest first."
+    )
+    async def sponsor_levels(self, info: Info) -> list[SponsorLevelLoad]:
+        rows = await info.context.run(store.loads_by_level, self.codes, self.on)
+        return [
+            SponsorLevelLoad(
+                level=SponsorLevel(row.level),
+                sponsors=row.sponsors,
+                buildings=row.load.buildings,
+                households=row.load.households,
+            )
+            for row in rows
+        ]
+
+    async def _without(
+        self, context: Context, lack: Lack, first: First, after: After
+    ) -> Connection[Building]:
+        cut, what = page_slice(first, after), (lack, self.codes, self.on)
+        rows = await context.run(store.page_of_buildings_without, *what, cut)
+        return connection(
+            rows,
+            cut,
+            lambda row: building(row, self.on),
+            lambda: context.run(store.count_buildings_without, *what),
+        )
+
+
+async def coverage(context: Context, code: str, on: datetime.date) -> Coverage:
+    """The coverage of a region. Raises NotFound where it is not kept."""
+    codes = await regions_below(context, code)
+    row = await context.load(store_regions.regions_by_code, code)
+    if row is None or codes is None:
+        raise NotFound(f"There is no region {code!r}.")
+    return Coverage(region=region(row, on), on=on, codes=codes)

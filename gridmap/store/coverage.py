@@ -1,0 +1,304 @@
+"""What is not covered in a region: buildings and grids that lack somebody who answers for them.
+
+`regions` are the codes of a region and of all below it: see `regions_below`. Everything is as it
+stands on a day.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from enum import Enum
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Select, and_, exists, func, select
+from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gridmap.errors import TooLarge
+from gridmap.store import tables
+from gridmap.store.buildings import Building, buildings_on
+from gridmap.store.dates import holds_on
+from gridmap.store.geometry import covers
+from gridmap.store.grids import Grid, grid_columns, grid_covers
+from gridmap.store.paging import Key, Slice, among, follows, sliced
+from gridmap.store.sponsors import Load
+
+_building = tables.buildings
+_grid = tables.grids
+_management = tables.building_managements
+_sponsorship = tables.sponsorships
+_assignment = tables.worker_assignments
+
+MOST_GRIDS = 10_000
+"""Of a list that is given whole."""
+
+
+class Lack(Enum):
+    """What a building may be without."""
+
+    GRID = "GRID"
+    SPONSOR = "SPONSOR"
+    MANAGEMENT = "MANAGEMENT"
+
+
+class GridLoad(NamedTuple):
+    """How many households the workers of a grid have."""
+
+    grid: Grid
+    households: int
+    workers: int
+
+    @property
+    def key(self) -> Key:
+        return self.grid.key
+
+
+class LevelLoad(NamedTuple):
+    """What the sponsors of one level answer for."""
+
+    level: str
+    sponsors: int
+    load: Load
+
+
+async def page_of_buildings_without(
+    connection: AsyncConnection,
+    lack: Lack,
+    regions: Sequence[str],
+    on: datetime.date,
+    cut: Slice,
+) -> list[Building]:
+    """Served by buildings_community_idx, and by the index on what each may lack."""
+    key = (_building.c.code, _building.c.district_code)
+    statement = _without(buildings_on(on), lack, regions, on)
+    return [Building(*row) for row in await connection.execute(sliced(statement, key, cut))]
+
+
+async def count_buildings_without(
+    connection: AsyncConnection, lack: Lack, regions: Sequence[str], on: datetime.date
+) -> int:
+    """How many there are."""
+    statement = _without(select(func.count()).select_from(_building), lack, regions, on)
+    count: int = (await connection.execute(statement)).scalar_one()
+    return count
+
+
+async def grids_without_worker(
+    connection: AsyncConnection, regions: Sequence[str], on: datetime.date
+) -> list[Grid]:
+    """By code. Raises TooLarge where there are more than MOST_GRIDS.
+
+    Served by grids_community_idx and worker_assignments_grid_idx.
+    """
+    return await _grids_without(connection, _worker_of(_grid, on), regions, on)
+
+
+async def grids_without_sponsor(
+    connection: AsyncConnection, regions: Sequence[str], on: datetime.date
+) -> list[Grid]:
+    """Those where nobody answers for the grid itself nor for any building in it; by code.
+
+    A grid is done with at its first building that has a sponsor. Raises TooLarge where there are
+    more than MOST_GRIDS. Served by grids_community_idx, sponsorships_grid_idx,
+    buildings_location_idx and sponsorships_building_idx.
+    """
+    itself = exists().where(
+        _sponsorship.c.district_code == _grid.c.district_code,
+        _sponsorship.c.grid_code == _grid.c.code,
+        holds_on(_sponsorship, on),
+    )
+    inside = exists().where(grid_covers(_grid, _building.c.location, on), _is_sponsored(on))
+    return await _grids_without(connection, itself | inside, regions, on)
+
+
+async def page_of_loads_over(
+    connection: AsyncConnection, norm: int, regions: Sequence[str], on: datetime.date, cut: Slice
+) -> list[GridLoad]:
+    """Grids whose workers have more than `norm` households each, by code.
+
+    Grids without a worker are not among them.
+    """
+    key = (_grid.c.code, _grid.c.district_code)
+    statement = _loads_over(norm, regions, on)
+    if cut.after is not None:
+        statement = statement.where(follows(key, cut.after))
+    rows = await connection.execute(statement.order_by(*key).limit(cut.limit))
+    size = len(Grid._fields)
+    return [GridLoad(Grid(*row[:size]), *row[size:]) for row in rows]
+
+
+async def count_loads_over(
+    connection: AsyncConnection, norm: int, regions: Sequence[str], on: datetime.date
+) -> int:
+    """How many grids there are over the norm."""
+    matching = _loads_over(norm, regions, on).subquery()
+    return (await connection.execute(select(func.count()).select_from(matching))).scalar_one()
+
+
+async def loads_by_level(
+    connection: AsyncConnection, regions: Sequence[str], on: datetime.date
+) -> list[LevelLoad]:
+    """What the sponsors of each level answer for among the buildings of the regions.
+
+    From the widest level down; of a level that has none there is nothing. Served by
+    buildings_community_idx and sponsorships_building_idx.
+    """
+    sponsor = tables.sponsors
+    rows = await connection.execute(
+        select(
+            sponsor.c.level,
+            func.count(sponsor.c.code.distinct()),
+            func.count(),
+            func.sum(_building.c.households),
+        )
+        .select_from(_building)
+        .join(_sponsorship, _is_sponsored_on(on))
+        .join(sponsor, sponsor.c.code == _sponsorship.c.sponsor_code)
+        .where(among(_building.c.community_code, regions))
+        .group_by(sponsor.c.level)
+    )
+    found = [LevelLoad(level, sponsors, Load(*load)) for level, sponsors, *load in rows]
+    return sorted(found, key=lambda each: tables.SPONSOR_LEVELS.index(each.level))
+
+
+def _without(
+    statement: Select[Any], lack: Lack, regions: Sequence[str], on: datetime.date
+) -> Select[Any]:
+    """The buildings of the regions, of a statement on buildings, that lack this."""
+    statement = statement.where(among(_building.c.community_code, regions))
+    match lack:
+        case Lack.GRID:
+            return _outside(statement, regions, on)
+        case Lack.SPONSOR:
+            return statement.where(~_is_sponsored(on))
+        case Lack.MANAGEMENT:
+            return statement.where(
+                ~exists().where(
+                    _management.c.district_code == _building.c.district_code,
+                    _management.c.building_code == _building.c.code,
+                    holds_on(_management, on),
+                )
+            )
+
+
+def _outside(statement: Select[Any], regions: Sequence[str], on: datetime.date) -> Select[Any]:
+    """The buildings of the regions that no grid covers.
+
+    To look for the grid of each building takes four times as long as to look for the buildings of
+    each grid, since PostGIS prepares an outline once for all points that follow one another. So
+    the grids of the regions themselves go first; what they leave is little, and may still stand in
+    a grid of another region.
+    """
+    inside = (
+        select(_building.c.district_code, _building.c.code)
+        .join(_grid, covers(_grid.c.boundary, _building.c.location))
+        .where(among(_grid.c.community_code, regions), holds_on(_grid, on))
+        .cte("inside")
+        .prefix_with("MATERIALIZED")
+    )
+    left = (
+        select(_building.c.district_code, _building.c.code)
+        .where(
+            among(_building.c.community_code, regions),
+            ~exists().where(_is_same(inside, _building)),
+        )
+        .cte("left_over")
+        .prefix_with("MATERIALIZED")
+    )
+    elsewhere = exists().where(covers(_grid.c.boundary, _building.c.location), holds_on(_grid, on))
+    return statement.join(left, _is_same(left, _building)).where(~elsewhere)
+
+
+def _is_same(one: Any, other: Any) -> ColumnElement[bool]:
+    return and_(one.c.district_code == other.c.district_code, one.c.code == other.c.code)
+
+
+def _is_sponsored_on(on: datetime.date) -> ColumnElement[bool]:
+    return and_(
+        _sponsorship.c.district_code == _building.c.district_code,
+        _sponsorship.c.building_code == _building.c.code,
+        holds_on(_sponsorship, on),
+    )
+
+
+def _is_sponsored(on: datetime.date) -> ColumnElement[bool]:
+    return exists().where(_is_sponsored_on(on))
+
+
+def _worker_of(grid: Any, on: datetime.date) -> ColumnElement[bool]:
+    return exists().where(
+        _assignment.c.district_code == grid.c.district_code,
+        _assignment.c.grid_code == grid.c.code,
+        holds_on(_assignment, on),
+    )
+
+
+async def _grids_without(
+    connection: AsyncConnection,
+    what: ColumnElement[bool],
+    regions: Sequence[str],
+    on: datetime.date,
+) -> list[Grid]:
+    statement = select(*grid_columns(_grid)).where(
+        among(_grid.c.community_code, regions), holds_on(_grid, on), ~what
+    )
+    key = (_grid.c.code, _grid.c.district_code)
+    rows = (await connection.execute(sliced(statement, key, Slice(MOST_GRIDS + 1)))).all()
+    if len(rows) > MOST_GRIDS:
+        raise TooLarge(
+            f"More than {MOST_GRIDS} grids are without; ask for the parts of the region by "
+            "themselves."
+        )
+    return [Grid(*row) for row in rows]
+
+
+def _loads_over(norm: int, regions: Sequence[str], on: datetime.date) -> Select[Any]:
+    """The columns of a `Grid`, households and workers.
+
+    A building on a shared edge, or where grids overlap, belongs to the one with the smallest code,
+    which may be one of another region: so the grids around the regions' own are looked at too.
+    """
+    own = _grid.alias("own")
+    is_near = exists().where(
+        own.c.boundary.op("&&")(_grid.c.boundary),
+        among(own.c.community_code, regions),
+        holds_on(own, on),
+    )
+    standing = (
+        select(_grid.c.district_code, _grid.c.code, _building.c.households)
+        .ext(distinct_on(_building.c.district_code, _building.c.code))
+        .join(_building, covers(_grid.c.boundary, _building.c.location))
+        .where(holds_on(_grid, on), is_near)
+        .order_by(_building.c.district_code, _building.c.code, _grid.c.code, _grid.c.district_code)
+        .subquery("standing")
+    )
+    load = (
+        select(
+            standing.c.district_code,
+            standing.c.code,
+            func.sum(standing.c.households).label("households"),
+        )
+        .group_by(standing.c.district_code, standing.c.code)
+        .cte("load")
+    )
+    workers = (
+        select(
+            _assignment.c.district_code,
+            _assignment.c.grid_code.label("code"),
+            func.count().label("workers"),
+        )
+        .where(holds_on(_assignment, on))
+        .group_by(_assignment.c.district_code, _assignment.c.grid_code)
+        .cte("walked")
+    )
+    return (
+        select(*grid_columns(_grid), load.c.households, workers.c.workers)
+        .join(load, _is_same(load, _grid))
+        .join(workers, _is_same(workers, _grid))
+        .where(
+            among(_grid.c.community_code, regions),
+            holds_on(_grid, on),
+            load.c.households > norm * workers.c.workers,
+        )
+    )
