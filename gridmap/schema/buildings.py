@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from enum import Enum
+from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
@@ -15,6 +16,10 @@ from gridmap.schema.scalars import GeoJSON, geojson
 from gridmap.schema.sponsors import Sponsor, sponsor
 from gridmap.store import buildings as store
 from gridmap.store import sponsors as store_sponsors
+from gridmap.store import sponsorships as store_sponsorships
+
+if TYPE_CHECKING:
+    from gridmap.schema.sponsorships import Sponsorship
 
 
 @strawberry.enum
@@ -52,6 +57,17 @@ class Building(Node):
     async def sponsor(self, info: Info) -> Sponsor | None:
         row = await info.context.load(store_sponsors.sponsors_of_buildings, self.row.key, self.on)
         return sponsor(row, self.on) if row else None
+
+    @strawberry.field(
+        description="Who has answered for the building, does, and is to: the latest first."
+    )
+    async def sponsorships(
+        self, info: Info
+    ) -> list[Annotated[Sponsorship, strawberry.lazy("gridmap.schema.sponsorships")]]:
+        from gridmap.schema.sponsorships import sponsorship
+
+        rows = await info.context.load(store_sponsorships.sponsorships_of_buildings, self.row.key)
+        return [sponsorship(row, self.on) for row in rows]
 
 
 def building(row: store.Building, on: datetime.date) -> Building:

@@ -79,6 +79,10 @@ class Context:
             loader = self._loaders[name] = DataLoader(load_all)
         return loader.load(key)
 
+    def forget_loaded(self) -> None:
+        """What was loaded may have changed: loads it anew when it is asked for again."""
+        self._loaders.clear()
+
     @property
     def remembered(self) -> Snapshot | None:
         """What this request was answered from before, and is to be answered from again."""

@@ -19,11 +19,13 @@ from gridmap.schema.workers import GridWorker, grid_worker
 from gridmap.store import buildings as store_buildings
 from gridmap.store import grids as store
 from gridmap.store import sponsors as store_sponsors
+from gridmap.store import sponsorships as store_sponsorships
 from gridmap.store import workers as store_workers
 
 if TYPE_CHECKING:
     from gridmap.schema.buildings import Building
     from gridmap.schema.reports import ReportConnection, ReportFilter
+    from gridmap.schema.sponsorships import Sponsorship
 
 
 @strawberry.type(description="How many of a grid's buildings a sponsor answers for.")
@@ -126,6 +128,17 @@ class Grid(Node):
             )
             for share in shares
         ]
+
+    @strawberry.field(
+        description="Who has answered for the grid itself, does, and is to: the latest first."
+    )
+    async def sponsorships(
+        self, info: Info
+    ) -> list[Annotated[Sponsorship, strawberry.lazy("gridmap.schema.sponsorships")]]:
+        from gridmap.schema.sponsorships import sponsorship
+
+        rows = await info.context.load(store_sponsorships.sponsorships_of_grids, self.row.key)
+        return [sponsorship(row, self.on) for row in rows]
 
 
 def grid(row: store.Grid, on: datetime.date) -> Grid:

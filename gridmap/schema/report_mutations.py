@@ -329,7 +329,7 @@ class EscalateReportInput(ReportActionInput): ...
 
 
 @strawberry.type
-class Mutation:
+class ReportMutation:
     @strawberry.mutation(description="点单: report something. Answered at once.")
     async def submit_report(self, info: Info, input: SubmitReportInput) -> SubmitReportPayload:
         return await _submit(info.context, input)

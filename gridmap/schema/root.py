@@ -30,7 +30,7 @@ from gridmap.schema.report_figures import (
     report_figures,
 )
 from gridmap.schema.report_maps import Hotspot, ReportCluster, hotspots, report_clusters
-from gridmap.schema.report_mutations import Mutation
+from gridmap.schema.report_mutations import ReportMutation
 from gridmap.schema.report_subscription import Subscription
 from gridmap.schema.report_trends import (
     Days,
@@ -52,6 +52,12 @@ from gridmap.schema.reports import (
 )
 from gridmap.schema.scalars import SCALARS
 from gridmap.schema.sponsors import Sponsor, sponsor
+from gridmap.schema.sponsorships import (
+    Sponsorship,
+    SponsorshipMutation,
+    sponsorship,
+    sponsorship_key,
+)
 from gridmap.schema.viewers import Viewer, viewer
 from gridmap.schema.workers import GridWorker, grid_worker
 from gridmap.store import buildings as store_buildings
@@ -59,6 +65,7 @@ from gridmap.store import grids as store_grids
 from gridmap.store import regions as store_regions
 from gridmap.store import reports as store_reports
 from gridmap.store import sponsors as store_sponsors
+from gridmap.store import sponsorships as store_sponsorships
 from gridmap.store import workers as store_workers
 from gridmap.store.paging import Key
 from gridmap.store.report_figures import Order
@@ -289,6 +296,12 @@ async def _sponsor_node(context: Context, wanted: GlobalId) -> Node | None:
     return sponsor(row, context.today) if row else None
 
 
+async def _sponsorship_node(context: Context, wanted: GlobalId) -> Node | None:
+    key = sponsorship_key(wanted.encoded())
+    row = await context.load(store_sponsorships.sponsorships_by_key, key)
+    return sponsorship(row, context.today) if row else None
+
+
 async def _worker_node(context: Context, wanted: GlobalId) -> Node | None:
     key = Key(wanted.code, wanted.district_code)
     row = await context.load(store_workers.workers_by_key, key)
@@ -305,9 +318,14 @@ _NODES: dict[str, Callable[[Context, GlobalId], Awaitable[Node | None]]] = {
     "Grid": _grid_node,
     "Building": _building_node,
     "Sponsor": _sponsor_node,
+    "Sponsorship": _sponsorship_node,
     "GridWorker": _worker_node,
     "Report": _report_node,
 }
+
+
+@strawberry.type
+class Mutation(ReportMutation, SponsorshipMutation): ...
 
 
 class _QuietSchema(strawberry.Schema):
@@ -322,6 +340,6 @@ schema = _QuietSchema(
     query=Query,
     mutation=Mutation,
     subscription=Subscription,
-    types=[Region, Grid, Building, Sponsor, GridWorker, Report],
+    types=[Region, Grid, Building, Sponsor, Sponsorship, GridWorker, Report],
     config=StrawberryConfig(scalar_map=SCALARS),
 )

@@ -14,6 +14,7 @@ from gridmap.schema.context import Info
 from gridmap.schema.nodes import GlobalId, Node
 from gridmap.schema.regions import Region, region_of
 from gridmap.store import buildings as store_buildings
+from gridmap.store import reports as store_reports
 from gridmap.store import sponsors as store
 
 if TYPE_CHECKING:
@@ -69,6 +70,24 @@ class Sponsor(Node):
     @strawberry.field
     async def household_count(self, info: Info) -> int:
         return (await info.context.load(store.loads_of_sponsors, self.code, self.on)).households
+
+    @strawberry.field(description="How many grids the unit answers for, or for a building in them.")
+    async def grid_count(self, info: Info) -> int:
+        return await info.context.load(store.grid_counts_of_sponsors, self.code, self.on)
+
+    @strawberry.field(description="Reports that the unit answers for and that are open now.")
+    async def open_report_count(self, info: Info) -> int:
+        count, _ = await self._reports(info)
+        return count
+
+    @strawberry.field(description="Of these, those that are past a deadline.")
+    async def overdue_report_count(self, info: Info) -> int:
+        _, overdue = await self._reports(info)
+        return overdue
+
+    async def _reports(self, info: Info) -> tuple[int, int]:
+        context = info.context
+        return await context.load(store_reports.open_reports_of_sponsors, self.code, context.now)
 
 
 def sponsor(row: store.Sponsor, on: datetime.date) -> Sponsor:

@@ -243,6 +243,22 @@ async def count_reports_of_grids(
     return [count for [(count,)] in await rows_by_parent(connection, parent, rows, len(grids))]
 
 
+async def open_reports_of_sponsors(
+    connection: AsyncConnection, codes: Sequence[str], now: datetime.datetime
+) -> list[tuple[int, int]]:
+    """How many reports that each sponsor answers for are open, and how many of these overdue.
+
+    Served by reports_open_idx or reports_sponsor_idx.
+    """
+    rows = await connection.execute(
+        select(_table.c.sponsor_code, func.count(), func.count().filter(is_overdue(now)))
+        .where(among(_table.c.sponsor_code, codes), _table.c.ended_at.is_(None))
+        .group_by(_table.c.sponsor_code)
+    )
+    found = {code: (count, overdue) for code, count, overdue in rows}
+    return [found.get(code, (0, 0)) for code in codes]
+
+
 async def events_of_reports(
     connection: AsyncConnection, keys: Sequence[ReportKey]
 ) -> list[list[Event]]:

@@ -100,6 +100,42 @@ async def loads_of_sponsors(
     return [found.get(code, Load(0, 0)) for code in codes]
 
 
+async def grid_counts_of_sponsors(
+    connection: AsyncConnection, codes: Sequence[str], on: datetime.date
+) -> list[int]:
+    """How many grids each answers for, or for a building in them.
+
+    Served by sponsorships_sponsor_idx, and by grids_boundary_idx for each building.
+    """
+    parent, grid = parents(code=codes), tables.grids
+    of_parent = and_(_sponsorship.c.sponsor_code == parent.c.code, holds_on(_sponsorship, on))
+    inside = (
+        select(grid.c.district_code, grid.c.code)
+        .select_from(_sponsorship)
+        .join(_building, _is_sponsored_building())
+        .join(grid, grid_covers(grid, _building.c.location, on))
+        .where(of_parent)
+        .correlate(parent)
+    )
+    itself = (
+        select(grid.c.district_code, grid.c.code)
+        .select_from(_sponsorship)
+        .join(
+            grid,
+            and_(
+                grid.c.district_code == _sponsorship.c.district_code,
+                grid.c.code == _sponsorship.c.grid_code,
+                holds_on(grid, on),
+            ),
+        )
+        .where(of_parent)
+        .correlate(parent)
+    )
+    touched = inside.union(itself).subquery("touched")
+    rows = select(func.count()).select_from(touched)
+    return [count for [(count,)] in await rows_by_parent(connection, parent, rows, len(codes))]
+
+
 async def sponsors_of_buildings(
     connection: AsyncConnection, keys: Sequence[Key], on: datetime.date
 ) -> list[Sponsor | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
@@ -124,6 +125,15 @@ class Viewer:
 
 
 ANONYMOUS = Viewer(Role.ANONYMOUS)
+
+
+OFFICES = (Role.COMMUNITY, Role.STREET, Role.DISTRICT)
+"""The roles whose codes are regions."""
+
+
+def is_office_of(viewer: Viewer, regions: Collection[str]) -> bool:
+    """Whether the viewer is the office of one of the regions."""
+    return viewer.role in OFFICES and not viewer.codes.isdisjoint(regions)
 
 
 def holder_of_receipt(district_code: str, report_id: UUID) -> Viewer:
