@@ -12,6 +12,7 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
 from gridmap.errors import Invalid
+from gridmap.geo.sharing import EVENNESS
 from gridmap.schema.buildings import Building, building
 from gridmap.schema.connections import After, Connection, First, connection, page_slice
 from gridmap.schema.context import Context, Info
@@ -51,6 +52,7 @@ from gridmap.schema.reports import (
     reports_page,
 )
 from gridmap.schema.scalars import SCALARS
+from gridmap.schema.sponsor_plans import Evenness, SponsorshipPlan, suggest_sponsorships
 from gridmap.schema.sponsors import Sponsor, sponsor
 from gridmap.schema.sponsorships import (
     Sponsorship,
@@ -182,6 +184,20 @@ class Query:
     )
     async def coverage(self, info: Info, region: str, on: datetime.date | None = None) -> Coverage:
         return await coverage(info.context, region, on or info.context.today)
+
+    @strawberry.field(
+        description="Who could answer for the buildings of a region that have no sponsor on a day, "
+        "today by default: by nearness and load. Writes nothing."
+    )
+    async def suggest_sponsorships(
+        self,
+        info: Info,
+        region: str,
+        on: datetime.date | None = None,
+        evenness: Evenness = EVENNESS,
+    ) -> SponsorshipPlan:
+        day = on or info.context.today
+        return await suggest_sponsorships(info.context, region, day, evenness)
 
     @strawberry.field(description="By its id.")
     async def report(self, info: Info, id: strawberry.ID) -> Report | None:

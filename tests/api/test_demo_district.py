@@ -148,6 +148,19 @@ class TestFigures:
                 "gridsWithoutSponsor": [],
             }
 
+    def test_the_16_buildings_of_dongshan_are_proposed_to_the_units_of_their_grids(
+        self, server: Server
+    ) -> None:
+        proposals = server.ask(
+            """
+            { suggestSponsorships(region: "230406", evenness: 16) {
+                proposals { building { grid { sponsor { code } } } sponsor { code } } } }
+            """
+        )["suggestSponsorships"]["proposals"]
+        assert len(proposals) == 16
+        for each in proposals:
+            assert each["sponsor"] == each["building"]["grid"]["sponsor"]
+
     def test_every_one_of_xiangyangs_370_buildings_has_a_mode(self, server: Server) -> None:
         coverage = server.ask(
             '{ coverage(region: "230402") { buildingsWithoutManagement { totalCount } } }'
