@@ -83,8 +83,11 @@ class TestQueries:
         [shown] = blocks(page, "json")
         assert answer.json() == json.loads(shown)
 
-    def test_every_query_of_the_manual_gives_the_answer_that_is_shown(self, server: Server) -> None:
-        page = ROOT / "docs" / "api.md"
+    @pytest.mark.parametrize("name", ["api.md", "coverage.md"])
+    def test_every_query_of_the_manual_gives_the_answer_that_is_shown(
+        self, server: Server, name: str
+    ) -> None:
+        page = ROOT / "docs" / name
         queries, answers = blocks(page, "graphql"), blocks(page, "json")
         assert len(queries) == len(answers) >= 4
         for query, shown in zip(queries, answers, strict=True):
