@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,14 +99,17 @@ def shared_out(
     if n == 0 or k == 0:
         return Shares(unit, metres, turn)
     order = np.argsort(uncovered.code, kind="stable")
-    wanted = uncovered.taken(order)
-    scale = _metres(np.concatenate([uncovered.points, covered.points]))
-    cost = np.full((n, k), np.inf)
-    nearest = np.full((n, k), np.inf)
+    by_unit = np.argsort(answering, kind="stable")
+    wanted, held = _spots(uncovered.taken(order), covered.taken(by_unit))
+    cost, nearest = np.full((n, k), np.inf), np.full((n, k), np.inf)
+    if len(covered):
+        units, first = np.unique(answering[by_unit], return_index=True)
+        for place in range(n):
+            straight, felt = _distances(held, wanted, place)
+            nearest[place, units] = np.minimum.reduceat(straight, first)
+            cost[place, units] = np.minimum.reduceat(felt, first)
     is_around = around[order] >= 0
     cost[is_around, around[order][is_around]] = 0.0
-    for place in range(len(covered)):
-        _draw_near(cost, nearest, wanted, covered, place, int(answering[place]), scale)
     load = loads.astype(np.int64, copy=True)
     mean = (int(load.sum()) + n) / k
     most = math.ceil(evenness * mean)
@@ -121,30 +125,48 @@ def shared_out(
             metres[order[place]] = nearest[place, chosen]
         load[chosen] += 1
         is_left[place] = False
-        _draw_near(cost, nearest, wanted, wanted, place, chosen, scale)
+        straight, felt = _distances(wanted, wanted, place)
+        np.minimum(nearest[:, chosen], straight, out=nearest[:, chosen])
+        np.minimum(cost[:, chosen], felt, out=cost[:, chosen])
     return Shares(unit, metres, turn)
 
 
-def _metres(points: Floats) -> Floats:
-    """Metres to a degree of longitude and of latitude in the middle of the points."""
+class _Spots(NamedTuple):
+    """Places in metres and with numbers for names, −1 for no compound."""
+
+    points: Floats
+    community: Ints
+    compound: Ints
+
+
+def _spots(*several: Places) -> list[_Spots]:
+    points = np.concatenate([places.points for places in several])
     middle = (points[:, 1].min() + points[:, 1].max()) / 2
-    return np.array([float(each) for each in metres_per_degree(middle)])
+    # From near by, so that no digits are lost.
+    points = (points - points.min(axis=0)) * np.array(
+        [float(each) for each in metres_per_degree(middle)]
+    )
+    names = np.concatenate([places.community for places in several])
+    community = np.unique(names, return_inverse=True)[1]
+    compounds = np.concatenate([places.compound for places in several])
+    _, label = np.unique(compounds, return_inverse=True)
+    compound = np.where(compounds == "", -1, community * (label.max() + 1) + label)
+    cuts = np.cumsum([len(places) for places in several])[:-1]
+    return [
+        _Spots(*each)
+        for each in zip(
+            np.split(points, cuts), np.split(community, cuts), np.split(compound, cuts), strict=True
+        )
+    ]
 
 
-def _draw_near(
-    cost: Floats,
-    nearest: Floats,
-    wanted: Places,
-    places: Places,
-    place: int,
-    unit: int,
-    scale: Floats,
-) -> None:
-    """Takes into account that the unit answers for this place."""
-    metres = np.hypot(*((wanted.points - places.points[place]) * scale).T)
-    is_neighbour = wanted.community == places.community[place]
-    far = np.where(is_neighbour, metres, metres * _OTHER_COMMUNITY)
-    if places.compound[place]:
-        far[is_neighbour & (wanted.compound == places.compound[place])] = 0.0
-    np.minimum(cost[:, unit], far, out=cost[:, unit])
-    np.minimum(nearest[:, unit], metres, out=nearest[:, unit])
+def _distances(spots: _Spots, others: _Spots, place: int) -> tuple[Floats, Floats]:
+    """Metres from all spots to one of the others, straight and as they are felt."""
+    across, along = (spots.points - others.points[place]).T
+    straight = np.hypot(across, along)
+    felt = np.where(
+        spots.community == others.community[place], straight, straight * _OTHER_COMMUNITY
+    )
+    if others.compound[place] >= 0:
+        felt[spots.compound == others.compound[place]] = 0.0
+    return straight, felt
