@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import json
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from gridmap.errors import Conflict
+from gridmap.errors import Conflict, GridmapError
+from gridmap.store.changes import CHANNEL
 from gridmap.store.database import Database
 from gridmap.store.dates import today
-from gridmap.store.sponsorships import Sponsorship, Wanted, assign
+from gridmap.store.sponsorships import Sponsorship, SponsorshipKey, Wanted, assign, end
 from gridmap.store.viewers import ANONYMOUS, Role, Viewer
 from tests.asking import Answer
 from tests.districts import COMMUNITY, DISTRICT, STREET, building_code, grid_code
@@ -347,6 +352,75 @@ class TestAccept:
         assert code_of(self.accepted(desk, *[(n, "S1") for n in range(1001)])) == "TOO_LARGE"
 
 
+class TestWhateverIsDone:
+    @settings(
+        max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    )
+    @given(
+        st.lists(
+            st.tuples(
+                st.sampled_from(["assign", "end"]),
+                st.sampled_from(["S1", "S2"]),
+                st.integers(-4, 4),
+                st.booleans(),
+            ),
+            max_size=8,
+        )
+    )
+    def test_one_answers_on_each_day_and_no_day_before_the_one_that_is_said_is_changed(
+        self, desk: Desk, deeds: list[tuple[str, str, int, bool]]
+    ) -> None:
+        desk.sql("DELETE FROM sponsorships")
+        answering = calendar(desk)
+        for deed, sponsor, offset, is_seen in deeds:
+            day = TODAY + offset * DAY
+            before, rows_before = answering, rows(desk, 2)
+            ids = desk.sql(
+                "SELECT id FROM sponsorships WHERE building_code = %s AND valid_from <= %s "
+                "AND (valid_to IS NULL OR valid_to > %s)",
+                building_code(2),
+                day if deed == "assign" else TODAY + 5 * DAY,
+                day if deed == "assign" else TODAY - 5 * DAY,
+            )
+            keys = [SponsorshipKey(DISTRICT, id_) for (id_,) in ids if is_seen]
+            try:
+                if deed == "assign":
+                    replaces = keys[0] if keys else None
+                    desk.run(
+                        assign_one(desk, Wanted(building_code(2), None, sponsor, replaces), day)
+                    )
+                elif keys:
+                    desk.run(end_one(desk, keys[-1], day))
+            except GridmapError:
+                assert rows(desk, 2) == rows_before
+            answering = calendar(desk)
+            unchanged = [each for each in before if each < day]
+            assert [answering[each] for each in unchanged] == [before[each] for each in unchanged]
+            assert all(len(sponsors) <= 1 for sponsors in answering.values())
+
+
+def calendar(desk: Desk) -> dict[datetime.date, list[str]]:
+    """Who answers for building 2 on each day around today."""
+    days = [TODAY + offset * DAY for offset in range(-8, 9)]
+    kept = rows(desk, 2)
+    return {
+        day: [
+            sponsor for sponsor, since, until in kept if since <= day and (not until or until > day)
+        ]
+        for day in days
+    }
+
+
+async def assign_one(desk: Desk, wanted: Wanted, since: datetime.date) -> None:
+    async with desk.database.transaction() as connection:
+        await assign(connection, [wanted], since, OFFICE)
+
+
+async def end_one(desk: Desk, key: SponsorshipKey, on: datetime.date) -> None:
+    async with desk.database.transaction() as connection:
+        await end(connection, key, on, OFFICE, TODAY)
+
+
 class TestAtTheSameMoment:
     def test_of_many_who_assign_at_once_one_comes_first_and_the_others_are_told(
         self, desk: Desk
@@ -377,6 +451,16 @@ class TestAtTheSameMoment:
         assert {each.sponsor_code for each in begun} == {sponsor}
         # Who sent the same as the first is answered as the first.
         assert sum(isinstance(each, Conflict) for each in found) == 3
+
+
+def test_all_who_listen_hear_of_it(desk: Desk) -> None:
+    with psycopg.connect(desk.url, autocommit=True) as listener:
+        listener.execute(f"LISTEN {CHANNEL}")
+        well(assigned(desk, 1, replaces=held(desk, 1)))
+        heard = [each.payload for each in listener.notifies(timeout=5, stop_after=1)]
+    [payload] = [json.loads(each) for each in heard]
+    assert payload["table"] == "sponsorships"
+    assert payload["codes"] == [building_code(1)]
 
 
 def test_a_sponsorship_is_found_again_by_its_id(desk: Desk) -> None:
