@@ -277,6 +277,8 @@ def grid_covers(
     A point on a shared edge or corner lies in several outlines; it belongs to the one with the
     smallest code, so that every point belongs to one grid at most.
     """
+    # The code as an expression: PostgreSQL would look it up in grids_code_idx too, and find half of
+    # all grids there for each point.
     smaller = tables.grids.alias("smaller")
     return and_(
         covers(grid.c.boundary, point),
@@ -286,7 +288,7 @@ def grid_covers(
             .where(
                 covers(smaller.c.boundary, point),
                 holds_on(smaller, on),
-                tuple_(smaller.c.code, smaller.c.district_code)
+                tuple_(func.textcat(smaller.c.code, ""), smaller.c.district_code)
                 < tuple_(grid.c.code, grid.c.district_code),
             )
             .correlate_except(smaller)
