@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterator
 from typing import Annotated, TypeAlias
 
+import shapely
 import strawberry
 
-from gridmap.errors import Invalid, NotFound
+from gridmap.errors import Invalid, NotFound, TooLarge
+from gridmap.geo.coverage import Pieces
+from gridmap.geo.datums import Datum
 from gridmap.schema.buildings import Building, building
 from gridmap.schema.connections import After, Connection, First, connection, page_slice
 from gridmap.schema.context import Context, Info
 from gridmap.schema.grids import Grid, grid
 from gridmap.schema.regions import Region, region, regions_below
+from gridmap.schema.scalars import GeoJSON, geojson
 from gridmap.schema.sponsors import SponsorLevel
 from gridmap.store import buildings as store_buildings
 from gridmap.store import coverage as store
 from gridmap.store import grids as store_grids
 from gridmap.store import regions as store_regions
 from gridmap.store.coverage import Lack
+
+USUAL_TOLERANCE = 1.0
+WIDEST_TOLERANCE = 10.0
+
+MOST_PIECES = 1_000
+
+Tolerance: TypeAlias = Annotated[
+    float,
+    strawberry.argument(description="Metres. What is narrower is a sliver, and only counted."),
+]
 
 USUAL_HOUSEHOLDS = 300
 """Of one grid, as the districts draw them."""
@@ -44,6 +59,37 @@ class GridLoad:
     households_per_worker: float
 
 
+@strawberry.type(description="A part of a region that lies in no grid.")
+class CoverageGap:
+    outline: GeoJSON
+    area: float = strawberry.field(description="Square metres on the ground.")
+    neighbours: list[Grid] = strawberry.field(
+        description="The grids that share a stretch of its border."
+    )
+    wkb: strawberry.Private[bytes]
+
+    @strawberry.field(description="How many stand in it.")
+    async def buildings(self, info: Info) -> int:
+        return await info.context.load(store.buildings_in, self.wkb)
+
+
+@strawberry.type(description="A part that two grids or more claim.")
+class CoverageOverlap:
+    outline: GeoJSON
+    area: float = strawberry.field(description="Square metres on the ground.")
+    grids: list[Grid]
+
+
+@strawberry.type(
+    description="Pieces that are narrower than the tolerance; they are not among the others."
+)
+class CoverageSlivers:
+    gaps: int
+    gaps_area: float = strawberry.field(description="Square metres on the ground.")
+    overlaps: int
+    overlaps_area: float
+
+
 @strawberry.type(description="What nobody covers in a region, as it stands on a day.")
 class Coverage:
     region: Region
@@ -60,6 +106,51 @@ class Coverage:
     async def building_count(self, info: Info) -> int:
         wanted = store_buildings.BuildingFilter(self.on, self.codes)
         return await info.context.run(store_buildings.count_buildings, wanted)
+
+    @strawberry.field(description="Share of the region's area that lies in a grid, 0 to 1.")
+    async def area_covered(self, info: Info) -> float:
+        found = (await self._topology(info.context, USUAL_TOLERANCE)).found
+        return found.covered_area_m2 / found.region_area_m2 if found.region_area_m2 else 0.0
+
+    @strawberry.field(
+        description="The region's outline less its grids, the largest part first. Where the "
+        "outline is not known, the region is all that its grids enclose."
+    )
+    async def gaps(self, info: Info, tolerance: Tolerance = USUAL_TOLERANCE) -> list[CoverageGap]:
+        grids, found = await self._topology(info.context, tolerance)
+        return [
+            CoverageGap(
+                outline=geojson(wkb, Datum.WGS84),
+                area=area,
+                neighbours=[grid(grids[place], self.on) for place in around],
+                wkb=wkb,
+            )
+            for wkb, area, around in _pieces(found.gaps)
+        ]
+
+    @strawberry.field(description="Where grids lie over each other, the largest part first.")
+    async def overlaps(
+        self, info: Info, tolerance: Tolerance = USUAL_TOLERANCE
+    ) -> list[CoverageOverlap]:
+        grids, found = await self._topology(info.context, tolerance)
+        return [
+            CoverageOverlap(
+                outline=geojson(wkb, Datum.WGS84),
+                area=area,
+                grids=[grid(grids[place], self.on) for place in claimed],
+            )
+            for wkb, area, claimed in _pieces(found.overlaps)
+        ]
+
+    @strawberry.field
+    async def slivers(self, info: Info, tolerance: Tolerance = USUAL_TOLERANCE) -> CoverageSlivers:
+        found = (await self._topology(info.context, tolerance)).found
+        return CoverageSlivers(
+            gaps=found.gaps.slivers,
+            gaps_area=found.gaps.slivers_area_m2,
+            overlaps=found.overlaps.slivers,
+            overlaps_area=found.overlaps.slivers_area_m2,
+        )
 
     @strawberry.field(description="Buildings that stand in no grid.")
     async def buildings_outside_grids(
@@ -137,6 +228,13 @@ class Coverage:
             for row in rows
         ]
 
+    async def _topology(self, context: Context, tolerance: float) -> store.Topology:
+        if not 0 <= tolerance <= WIDEST_TOLERANCE:
+            raise Invalid(
+                f"tolerance is {tolerance:g}; it is a width from 0 to {WIDEST_TOLERANCE:g} metres."
+            )
+        return await context.load(store.topologies, self.region.code, self.on, tolerance)
+
     async def _without(
         self, context: Context, lack: Lack, first: First, after: After
     ) -> Connection[Building]:
@@ -157,3 +255,14 @@ async def coverage(context: Context, code: str, on: datetime.date) -> Coverage:
     if row is None or codes is None:
         raise NotFound(f"There is no region {code!r}.")
     return Coverage(region=region(row, on), on=on, codes=codes)
+
+
+def _pieces(pieces: Pieces) -> Iterator[tuple[bytes, float, tuple[int, ...]]]:
+    """Outline as WKB, area and grids of each. Raises TooLarge where there are very many."""
+    if len(pieces.polygons) > MOST_PIECES:
+        raise TooLarge(
+            f"There are {len(pieces.polygons)} pieces; at most {MOST_PIECES} are told. Ask for the "
+            "regions in this one."
+        )
+    wkb = shapely.to_wkb(pieces.polygons).tolist()
+    return zip(wkb, pieces.areas_m2.tolist(), pieces.grids, strict=True)

@@ -6,22 +6,37 @@ stands on a day.
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 from collections.abc import Sequence
 from enum import Enum
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, select
+import shapely
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    LargeBinary,
+    Select,
+    and_,
+    column,
+    exists,
+    func,
+    literal,
+    select,
+)
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap.errors import TooLarge
+from gridmap.geo import coverage as geo
 from gridmap.store import tables
 from gridmap.store.buildings import Building, buildings_on
 from gridmap.store.dates import holds_on
-from gridmap.store.geometry import covers, covers_many
+from gridmap.store.geometry import as_wkb, covers, covers_many
 from gridmap.store.grids import Grid, grid_columns, grid_covers
 from gridmap.store.paging import Key, Slice, among, follows, sliced
+from gridmap.store.regions import region_boundaries, region_tree
 from gridmap.store.sponsors import Load
 
 _building = tables.buildings
@@ -32,6 +47,9 @@ _assignment = tables.worker_assignments
 
 MOST_GRIDS = 10_000
 """Of a list that is given whole."""
+
+MOST_OUTLINES = 20_000
+"""Grids whose outlines are laid over each other at once, which takes some seconds."""
 
 
 class Lack(Enum):
@@ -60,6 +78,68 @@ class LevelLoad(NamedTuple):
     level: str
     sponsors: int
     load: Load
+
+
+class Topology(NamedTuple):
+    """How the grids of a region cover it; `found` names them by their positions in `grids`."""
+
+    grids: list[Grid]
+    found: geo.Coverage
+
+
+async def topologies(
+    connection: AsyncConnection, regions: Sequence[str], on: datetime.date, tolerance_metres: float
+) -> list[Topology]:
+    """Gaps and overlaps of each region on a day. Reckoned in a thread, region by region.
+
+    A region without an outline is all that its grids enclose. Served by grids_community_idx. Raises
+    TooLarge for a region of more than `MOST_OUTLINES` grids, and Invalid as `geo.coverage` does.
+    """
+    return [await _topology(connection, code, on, tolerance_metres) for code in regions]
+
+
+async def _topology(
+    connection: AsyncConnection, region: str, on: datetime.date, tolerance_metres: float
+) -> Topology:
+    grid, tree = tables.grids, region_tree([region])
+    rows = (
+        await connection.execute(
+            select(*grid_columns(grid), as_wkb(grid.c.boundary))
+            .where(grid.c.community_code.in_(select(tree.c.code)), holds_on(grid, on))
+            .order_by(grid.c.code, grid.c.district_code)
+            .limit(MOST_OUTLINES + 1)
+        )
+    ).all()
+    if len(rows) > MOST_OUTLINES:
+        raise TooLarge(
+            f"Region {region} has more than {MOST_OUTLINES} grids; ask for the regions in it."
+        )
+    [outline] = await region_boundaries(connection, [region])
+
+    def found() -> geo.Coverage:
+        outlines = shapely.from_wkb([row[-1] for row in rows])
+        whole = shapely.from_wkb(outline) if outline else None
+        return geo.coverage(whole, outlines, tolerance_metres)
+
+    return Topology([Grid(*row[:-1]) for row in rows], await asyncio.to_thread(found))
+
+
+async def buildings_in(connection: AsyncConnection, outlines: Sequence[bytes]) -> list[int]:
+    """How many buildings stand in each outline (WKB, WGS 84). Served by buildings_location_idx."""
+    building = tables.buildings
+    given = (
+        func.unnest(literal(list(outlines), ARRAY(LargeBinary)))
+        .table_valued(column("wkb", LargeBinary), with_ordinality="ordinal", name="given")
+        .render_derived()
+    )
+    shape = func.ST_GeomFromWKB(given.c.wkb, tables.LONGITUDE_LATITUDE)
+    rows = await connection.execute(
+        select(given.c.ordinal, func.count().label("buildings"))
+        .join(building, func.ST_Covers(shape, building.c.location))
+        .group_by(given.c.ordinal)
+    )
+    counts = {row.ordinal: row.buildings for row in rows}
+    return [counts.get(place, 0) for place in range(1, len(outlines) + 1)]
 
 
 async def page_of_buildings_without(
