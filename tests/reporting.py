@@ -138,7 +138,7 @@ class Desk:
     ) -> tuple[Submitted, bool]:
         position = submission.longitude, submission.latitude
         day = submission.captured_at.astimezone(CHINA).date()
-        async with self.database.connection(commits=True) as connection:
+        async with self.database.connection() as connection:
             [located] = await locate_points(
                 connection, np.array([position]), [submission.accuracy], day, 30.0
             )

@@ -478,7 +478,7 @@ async def _submit(context: Context, given: SubmitReportInput) -> SubmitReportPay
     )
     day = submission.captured_at.astimezone(CHINA).date()
     located = await _located(context, position, submission.accuracy, day)
-    async with context.database.connection(commits=True) as connection:
+    async with context.database.connection() as connection:
         try:
             placement = await submissions.place(
                 connection, located, position, submission.grid, day, rules

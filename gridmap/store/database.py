@@ -58,6 +58,9 @@ class Database:
             max_overflow=0,
             pool_timeout=statement_timeout_seconds,
             pool_pre_ping=True,
+            # Most connections run one statement, for which beginning and ending a transaction would
+            # be two more ways to PostgreSQL and back.
+            isolation_level="AUTOCOMMIT",
             connect_args={
                 # Times come in the zone of the districts, as those that are reckoned here;
                 # statements of a millisecond are sooner done than compiled.
@@ -68,21 +71,21 @@ class Database:
             },
         )
 
+        self._transactions = self._engine.execution_options(isolation_level="READ COMMITTED")
+
     @property
     def engine(self) -> AsyncEngine:
         return self._engine
 
     @asynccontextmanager
-    async def connection(self, *, commits: bool = False) -> AsyncIterator[AsyncConnection]:
-        """A connection for reading; or where it `commits`, for statements that each do so.
+    async def connection(self) -> AsyncIterator[AsyncConnection]:
+        """A connection on which each statement stands by itself, and what it writes is committed.
 
         Raises Unavailable when PostgreSQL cannot be reached, no connection comes free in time, or
         the statement took longer than it may.
         """
         with explained():
             async with self._engine.connect() as connection:
-                if commits:
-                    connection = await connection.execution_options(isolation_level="AUTOCOMMIT")
                 yield connection
 
     @asynccontextmanager
@@ -92,7 +95,7 @@ class Database:
         Raises what `connection` raises, and Conflict where another transaction is in the way.
         """
         with explained():
-            async with self._engine.begin() as connection:
+            async with self._transactions.begin() as connection:
                 yield connection
 
     async def close(self) -> None:

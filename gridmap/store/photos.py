@@ -93,7 +93,7 @@ class Photos:
         for name, file in zip(photo.names, (made.photo, made.thumbnail), strict=True):
             await self._objects.put(name, file)
         row = insert(_table).values(photo._asdict()).on_conflict_do_nothing()
-        async with self._database.connection() as connection, connection.begin():
+        async with self._database.transaction() as connection:
             is_new = (await connection.execute(row.returning(_table.c.id))).first() is not None
         if is_new:
             return photo, True
@@ -155,7 +155,7 @@ class Photos:
             .limit(_PURGED_AT_ONCE)
             .with_for_update(of=_table, skip_locked=True)
         )
-        async with self._database.connection() as connection, connection.begin():
+        async with self._database.transaction() as connection:
             ids = (await connection.execute(candidates)).scalars().all()
             gone = await connection.execute(
                 delete(_table).where(_table.c.id.in_(ids), ~_is_taken).returning(*_COLUMNS)

@@ -266,7 +266,7 @@ class ReportNews:
             try:
                 if self._is_to_announce:
                     self._is_to_announce = False
-                    async with self._database.connection(commits=True) as connection:
+                    async with self._database.connection() as connection:
                         await connection.execute(_ANNOUNCE)
                 if self._listeners:
                     async with self._reading:

@@ -46,6 +46,9 @@ BUILDINGS = """编码,名称,经度,纬度,户数,管理方式
 INTERRUPTED = """
 import os, signal, sys
 
+# Whoever runs the tests in the background may have it ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 class Finder:
     def find_spec(self, name, path=None, target=None):
         if name == "numpy":

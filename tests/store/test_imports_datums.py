@@ -74,6 +74,12 @@ def test_the_datum_that_a_file_was_in_is_named_and_its_shift_measured(
     given_ = read_wrongly(kept, true, declared)
     lengths = EARTH.inv(*kept.reshape(-1, 2).T, *given_.reshape(-1, 2).T)[2]
     assume(lengths.min() > 25)
+    # In places two datums are so close to each other that nobody can tell which one it was.
+    for other in Datum:
+        if other is not true and (other.is_shifted or true.is_shifted):
+            alike = read_wrongly(kept, other, declared).reshape(-1, 2)
+            apart = EARTH.inv(*given_.reshape(-1, 2).T, *alike.T)[2]
+            assume(apart.min() > 100)
 
     shift = shift_between(given_, [declared] * len(kept), kept, [Datum.WGS84] * len(kept))
 

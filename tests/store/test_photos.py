@@ -162,7 +162,7 @@ class TestPurge:
         async def work(photos: Photos, database: Database) -> None:
             await photos.keep(id, b"1")
             # 1. A purge has deleted the row, and has not committed yet.
-            async with database.connection() as purge, purge.begin():
+            async with database.transaction() as purge:
                 await purge.execute(text("DELETE FROM photos"))
 
                 async def take() -> None:
