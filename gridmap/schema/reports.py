@@ -24,11 +24,11 @@ from gridmap.schema.regions import Region, region_of, regions_below
 from gridmap.schema.report_types import HandlerKind, ReportSource, Urgency
 from gridmap.schema.scalars import Cursor, GeoJSON
 from gridmap.schema.sponsors import Sponsor, sponsor
-from gridmap.store import actions as store_actions
 from gridmap.store import buildings as store_buildings
 from gridmap.store import grids as store_grids
 from gridmap.store import reports as store
 from gridmap.store import sponsors as store_sponsors
+from gridmap.store import standings as store_standings
 from gridmap.store import submissions
 from gridmap.store.dates import CHINA
 from gridmap.store.locations import spots_at
@@ -237,8 +237,8 @@ class Report(Node):
         if kind is None:
             return None
         if HandlerKind(kind) is HandlerKind.BUILDING_MEMBER:
-            standing = await info.context.load(store_actions.standings, self.row, viewer)
-            code = code if store_actions.is_told_of_persons(standing, viewer) else None
+            standing = await info.context.load(store_standings.standings, self.row, viewer)
+            code = code if store_standings.is_told_of_persons(standing, viewer) else None
         return Handler(kind=HandlerKind(kind), code=code)
 
     @strawberry.field(description="The report that it was merged into.")
@@ -267,13 +267,13 @@ class Report(Node):
     @strawberry.field(description="What the viewer may do with it as it stands.")
     async def actions(self, info: Info) -> list[Action]:
         viewer, rules = info.context.viewer, await info.context.report_rules()
-        standing = await info.context.load(store_actions.standings, self.row, viewer)
-        return store_actions.possible(self.row, standing, viewer, rules)
+        standing = await info.context.load(store_standings.standings, self.row, viewer)
+        return store_standings.possible(self.row, standing, viewer, rules)
 
     @strawberry.field(description="Null to those who do not handle the report.")
     async def reporter(self, info: Info) -> Reporter | None:
         viewer = info.context.viewer
-        row = await info.context.load(store_actions.reporters_of_reports, self.row, viewer)
+        row = await info.context.load(store_standings.reporters_of_reports, self.row, viewer)
         return Reporter(name=row.name, phone=row.phone) if row else None
 
 

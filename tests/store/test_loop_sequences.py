@@ -16,11 +16,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gridmap.errors import Conflict, Forbidden, GridmapError, Invalid
-from gridmap.store.actions import Handler, Move, Outcome, standings
-from gridmap.store.actions import possible as possible_actions
+from gridmap.store.actions import Handler, Move, Outcome
 from gridmap.store.loop import Action, Level
 from gridmap.store.report_rules import load_rules
 from gridmap.store.reports import Report
+from gridmap.store.standings import possible as possible_actions
+from gridmap.store.standings import standings
 from gridmap.store.submissions import Placement
 from gridmap.store.viewers import ANONYMOUS, Role, Viewer
 from tests.districts import COMMUNITY, DISTRICT, STREET, grid_code

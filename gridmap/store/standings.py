@@ -1,0 +1,166 @@
+"""How somebody stands to a report: what they have to do with it, and what they may do.
+
+A worker, a member or a sponsor is known by codes that a token brings, and an office by its region;
+whoever sent a report, by what they signed in with or by its receipt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Table, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gridmap.store import tables
+from gridmap.store.loop import TRANSITIONS, Action, Level, Party
+from gridmap.store.paging import among
+from gridmap.store.regions import regions_around
+from gridmap.store.report_rules import ReportRules
+from gridmap.store.reports import Report, Reporter, ReportKey, unnested
+from gridmap.store.submissions import signed
+from gridmap.store.viewers import Role, Viewer
+
+
+class Standing(NamedTuple):
+    """How somebody stands to a report: what they have to do with it, the regions that it lies in,
+    from within outwards, and who sent it."""
+
+    parties: frozenset[Party]
+    regions: list[str]
+    reporter: Reporter | None
+
+
+async def standings(
+    connection: AsyncConnection, reports: Sequence[Report], viewer: Viewer
+) -> list[Standing]:
+    """How the viewer stands to each report."""
+    if viewer.role is Role.ANONYMOUS:
+        return [Standing(frozenset(), [], None)] * len(reports)
+    regions = await regions_around(connection, [report.region_code for report in reports])
+    reporters = await _reporters(connection, [report.report_key for report in reports])
+    homes = await _homes(connection, viewer)
+    return [
+        Standing(frozenset(_parties(report, around, signature, viewer, homes)), around, reporter)
+        for report, around, (signature, reporter) in zip(reports, regions, reporters, strict=True)
+    ]
+
+
+async def reporters_of_reports(
+    connection: AsyncConnection, reports: Sequence[Report], viewer: Viewer
+) -> list[Reporter | None]:
+    """Who sent each report, where the viewer has to do with it; else None."""
+    return [
+        standing.reporter if is_told_of_persons(standing, viewer) else None
+        for standing in await standings(connection, reports, viewer)
+    ]
+
+
+def is_told_of_persons(standing: Standing, viewer: Viewer) -> bool:
+    """Whether the viewer is to know who sent a report, and who of the residents handles it."""
+    return bool(standing.parties) or viewer.role in (Role.ADMINISTRATOR, Role.AUDITOR)
+
+
+def possible(
+    report: Report, standing: Standing, viewer: Viewer, rules: ReportRules
+) -> list[Action]:
+    """What the viewer may do with a report as it stands. REASSIGN is a MOVE to whoever moves."""
+    return [
+        action
+        for (state, action), found in TRANSITIONS.items()
+        if state == report.state
+        and action is not Action.REASSIGN
+        and (action is not Action.CHOOSE_GRID or report.grid_code is None)
+        and (action is not Action.RATE or rules.is_rated(standing.regions))
+        and (action is not Action.ESCALATE or Level(report.level).above is not None)
+        and (viewer.role is Role.ADMINISTRATOR or standing.parties & found.parties)
+    ]
+
+
+async def _homes(connection: AsyncConnection, viewer: Viewer) -> frozenset[tuple[str, str]]:
+    """District and community of the grids or buildings that the viewer looks after.
+
+    Codes of workers are those of one district, and names of members are nobody's alone, so that
+    either is meant only where the person is at home. Served by grids_code_idx and
+    buildings_code_idx.
+    """
+    table: Table
+    match viewer.role:
+        case Role.GRID_WORKER:
+            table = tables.grids
+        case Role.BUILDING_MEMBER:
+            table = tables.buildings
+        case _:
+            return frozenset()
+    rows = await connection.execute(
+        select(table.c.district_code, table.c.community_code)
+        .where(among(table.c.code, sorted(viewer.codes)))
+        .distinct()
+    )
+    return frozenset((row.district_code, row.community_code) for row in rows)
+
+
+async def _reporters(
+    connection: AsyncConnection, keys: Sequence[ReportKey]
+) -> list[tuple[str | None, Reporter | None]]:
+    """By what each reporter is known again, and what is known of them. Served by reporters_pkey."""
+    table = tables.reporters
+    rows = await connection.execute(
+        select(table).where(tuple_(table.c.district_code, table.c.report_id).in_(unnested(keys)))
+    )
+    found = {
+        ReportKey(row.district_code, row.report_id): (row.subject, Reporter(row.name, row.phone))
+        for row in rows
+    }
+    return [found.get(key, (None, None)) for key in keys]
+
+
+def _parties(
+    report: Report,
+    regions: Sequence[str],
+    signature: str | None,
+    viewer: Viewer,
+    homes: frozenset[tuple[str, str]],
+) -> Iterator[Party]:
+    if viewer.report == report.report_key or (signature and signature == signed(viewer)):
+        yield Party.REPORTER
+    districts = {district_code for district_code, _ in homes}
+    is_worker = viewer.role is Role.GRID_WORKER and report.district_code in districts
+    if is_worker and report.grid_code in viewer.codes:
+        yield Party.WORKER
+    if _is_handler(report, viewer, homes):
+        yield Party.HANDLER
+    if _is_office(report, regions, viewer):
+        yield Party.OFFICE
+
+
+def _is_handler(report: Report, viewer: Viewer, homes: frozenset[tuple[str, str]]) -> bool:
+    code = report.handler_code
+    match report.handler_kind:
+        case "SPONSOR":
+            return viewer.role is Role.SPONSOR and code in viewer.codes
+        case "GRID_WORKER":
+            districts = {district_code for district_code, _ in homes}
+            is_worker = viewer.role is Role.GRID_WORKER and report.district_code in districts
+            return is_worker and code == viewer.subject
+        case "BUILDING_MEMBER":
+            home = report.district_code, report.region_code
+            is_member = viewer.role is Role.BUILDING_MEMBER and home in homes
+            return is_member and code == viewer.subject
+        case "REGION":
+            return viewer.role in _OFFICES and code in viewer.codes
+    return False
+
+
+def _is_office(report: Report, regions: Sequence[str], viewer: Viewer) -> bool:
+    level = _OFFICES.get(viewer.role)
+    if level is None or level.rank < Level(report.level).rank:
+        return False
+    return any(code in viewer.codes for code in regions)
+
+
+_OFFICES = {
+    Role.COMMUNITY: Level.COMMUNITY,
+    Role.STREET: Level.STREET,
+    Role.DISTRICT: Level.DISTRICT,
+}
