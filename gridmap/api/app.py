@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -75,6 +76,10 @@ def application(settings: Settings, database_url: str) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        # What is loaded by now stays. The garbage collector need not look at it again and again,
+        # for which every hundredth map or so waited 90 ms.
+        gc.collect()
+        gc.freeze()
         tasks = [asyncio.create_task(each.run()) for each in (follower, news)]
         yield
         for task in tasks:
