@@ -151,3 +151,9 @@ def grid(row: store.Grid, on: datetime.date) -> Grid:
         row=row,
         on=on,
     )
+
+
+def grid_as_it_was(row: store.Grid, today: datetime.date) -> Grid:
+    """A version of a grid: as it is today, or if it has ended as on its first day."""
+    ended = row.valid_to is not None and row.valid_to <= today
+    return grid(row, row.valid_from if ended else today)

@@ -137,15 +137,24 @@ async def _located(
     accuracies: Sequence[float | None],
     on: datetime.date,
 ) -> list[Location]:
-    """From the database, unless memory has the day by the time that it may answer."""
-    found: Sequence[store.Located]
+    return _locations(positions, await spots(context, positions, accuracies, on), on)
+
+
+async def spots(
+    context: Context,
+    positions: NDArray[np.float64],
+    accuracies: Sequence[float | None],
+    on: datetime.date,
+) -> Sequence[store.Located]:
+    """What is known of positions on a day: float64 (n, 2), longitude then latitude, WGS 84 degrees.
+
+    From memory if that has the day by the time that it may answer, else by one statement.
+    """
     async with context.snapshot_of(on) as snapshot:
         if snapshot is not None:
-            found = snapshot.locate_many(positions, accuracies)
-        else:
-            reach = context.building_reach_metres
-            found = await context.run(store.locate_points, positions, accuracies, on, reach)
-    return _locations(positions, found, on)
+            return snapshot.locate_many(positions, accuracies)
+        reach = context.building_reach_metres
+        return await context.run(store.locate_points, positions, accuracies, on, reach)
 
 
 def _locations(

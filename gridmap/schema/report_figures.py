@@ -9,16 +9,16 @@ import strawberry
 
 from gridmap.errors import Invalid, TooLarge
 from gridmap.schema.context import Context, Info
-from gridmap.schema.grids import Grid
+from gridmap.schema.grids import Grid, grid_as_it_was
 from gridmap.schema.regions import Region, region
 from gridmap.schema.report_types import ReportSource
 from gridmap.schema.reports import (
     ReportCategory,
     ReportFilter,
     filter_of,
-    grid_as_it_was,
     report_category,
 )
+from gridmap.schema.scalars import aware
 from gridmap.schema.sponsors import Sponsor, sponsor
 from gridmap.store import grids as store_grids
 from gridmap.store import regions as store_regions
@@ -170,8 +170,8 @@ async def report_figures(
     if first is not None and first < 0:
         raise Invalid(f"first is {first}; it counts groups from 0 to {MOST_GROUPS}.")
     for name, moment in zip(("dueSince", "dueUntil"), due, strict=True):
-        if moment is not None and moment.tzinfo is None:
-            raise Invalid(f"{name} is {moment.isoformat()}; say its time zone, as in +08:00.")
+        if moment is not None:
+            aware(name, moment)
     wanted = store.FigureFilter(await filter_of(context, given), *due)
     found = await context.run(store.report_figures, wanted, by, order, first)
     return [_figures(group, figures, (wanted, tuple(by))) for group, figures in found]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 from typing import TypeVar
 from uuid import UUID
@@ -11,30 +12,28 @@ import strawberry
 
 from gridmap.errors import Conflict, Invalid, TooLarge
 from gridmap.schema.context import Context, Info
-from gridmap.schema.grids import Grid
-from gridmap.schema.locations import GridCandidate
+from gridmap.schema.grids import Grid, grid_as_it_was
+from gridmap.schema.locations import GridCandidate, spots
 from gridmap.schema.points import PointInput, wgs84_position
 from gridmap.schema.report_types import HandlerKind, ReportSource, Urgency
 from gridmap.schema.reports import (
     Report,
     ReportEvent,
-    grid_as_it_was,
     report,
     report_event,
     report_key,
 )
+from gridmap.schema.scalars import aware
 from gridmap.schema.sponsors import Sponsor, sponsor
 from gridmap.schema.workers import GridWorker, grid_worker
 from gridmap.store import actions as store_actions
 from gridmap.store import grids as store_grids
-from gridmap.store import locations as store_locations
 from gridmap.store import reports as store
 from gridmap.store import sponsors as store_sponsors
 from gridmap.store import submissions
 from gridmap.store import workers as store_workers
 from gridmap.store.actions import Deed, Move
 from gridmap.store.dates import CHINA, now
-from gridmap.store.locations import Located
 from gridmap.store.loop import Action
 from gridmap.store.paging import Key
 
@@ -103,24 +102,23 @@ class SubmitReportPayload:
         "anew with that grid."
     )
     async def candidates(self, info: Info) -> list[GridCandidate]:
-        found = []
-        for said in self.event.details["candidates"]:
-            grid = await self._grid(info.context, said["grid"], said["district"])
-            if grid is not None:
-                found.append(
-                    GridCandidate(grid=grid, share=said["share"], distance=said["distance"])
-                )
-        return found
+        candidates = self.event.details["candidates"]
+        grids = await asyncio.gather(
+            *(self._grid(info.context, said["grid"], said["district"]) for said in candidates)
+        )
+        return [
+            GridCandidate(grid=grid, share=said["share"], distance=said["distance"])
+            for said, grid in zip(candidates, grids, strict=True)
+            if grid is not None
+        ]
 
     @strawberry.field(description="Who walks the grid.")
     async def workers(self, info: Info) -> list[GridWorker]:
-        found = []
-        for code in self.event.details["workers"]:
-            key = Key(code, self.event.district_code)
-            row = await info.context.load(store_workers.workers_by_key, key)
-            if row is not None:
-                found.append(grid_worker(row))
-        return found
+        keys = [Key(code, self.event.district_code) for code in self.event.details["workers"]]
+        rows = await asyncio.gather(
+            *(info.context.load(store_workers.workers_by_key, key) for key in keys)
+        )
+        return [grid_worker(row) for row in rows if row is not None]
 
     @strawberry.field(description="Who answers.")
     async def sponsor(self, info: Info) -> Sponsor | None:
@@ -421,7 +419,7 @@ class ReportMutation:
 
     @strawberry.mutation(description="延时: set a later deadline.")
     async def extend_report(self, info: Info, input: ExtendReportInput) -> ExtendReportPayload:
-        until = _aware("deadline", input.deadline)
+        until = aware("deadline", input.deadline)
         return await _act(info, input, Action.EXTEND, ExtendReportPayload, until=until)
 
     @strawberry.mutation(description="反馈: it is done.")
@@ -477,7 +475,7 @@ async def _submit(context: Context, given: SubmitReportInput) -> SubmitReportPay
         reporter=_reporter(reporter) if reporter else None,
     )
     day = submission.captured_at.astimezone(CHINA).date()
-    located = await _located(context, position, submission.accuracy, day)
+    [located] = await spots(context, np.array([position]), [submission.accuracy], day)
     async with context.database.connection() as connection:
         try:
             placement = await submissions.place(
@@ -547,33 +545,16 @@ async def _move(
 ) -> Move:
     """Where a report is moved to, as of its capture."""
     rules, day = await context.report_rules(), row.captured_at.astimezone(CHINA).date()
-    located = await _located(context, position, accuracy, day)
+    [located] = await spots(context, np.array([position]), [accuracy], day)
     async with context.database.connection() as connection:
         placement = await submissions.place(connection, located, position, grid, day, rules)
     datum, longitude, latitude = source
     return Move(*position, datum, longitude, latitude, accuracy, placement)
 
 
-async def _located(
-    context: Context, position: tuple[float, float], accuracy: float | None, on: datetime.date
-) -> Located:
-    """What is known of a position on a day: from memory where that shows the day."""
-    async with context.snapshot_of(on) as snapshot:
-        if snapshot is not None:
-            return snapshot.locate(*position, accuracy)
-        [located] = await context.run(
-            store_locations.locate_points,
-            np.array([position]),
-            [accuracy],
-            on,
-            context.building_reach_metres,
-        )
-        return located
-
-
 def _captured(captured_at: datetime.datetime, moment: datetime.datetime) -> datetime.datetime:
     """Raises Invalid for a time that the report cannot have been seen at."""
-    captured_at = _aware("capturedAt", captured_at)
+    captured_at = aware("capturedAt", captured_at)
     if captured_at > moment + _FAST_CLOCK:
         raise Invalid(
             f"capturedAt is {captured_at.isoformat()}, which is still to come; here it is "
@@ -585,12 +566,6 @@ def _captured(captured_at: datetime.datetime, moment: datetime.datetime) -> date
             "right?"
         )
     return captured_at
-
-
-def _aware(name: str, moment: datetime.datetime) -> datetime.datetime:
-    if moment.tzinfo is None:
-        raise Invalid(f"{name} is {moment.isoformat()}; say its time zone, as in +08:00.")
-    return moment
 
 
 def _note(given: str) -> str:

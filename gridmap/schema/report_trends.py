@@ -9,9 +9,9 @@ import strawberry
 
 from gridmap.errors import Invalid, TooLarge
 from gridmap.schema.context import Context
-from gridmap.schema.grids import Grid
+from gridmap.schema.grids import Grid, grid_as_it_was
 from gridmap.schema.regions import regions_below
-from gridmap.schema.reports import ReportFilter, filter_of, grid_as_it_was
+from gridmap.schema.reports import ReportFilter, filter_of
 from gridmap.store import report_trends as store
 
 _MOST_TRENDS = 1_000

@@ -16,13 +16,13 @@ from gridmap.schema.buildings import Building, building
 from gridmap.schema.connections import Connection, Edge, PageInfo
 from gridmap.schema.connections import connection as page_of
 from gridmap.schema.context import Context, Info
-from gridmap.schema.grids import Grid, grid
+from gridmap.schema.grids import Grid, grid, grid_as_it_was
 from gridmap.schema.nodes import GlobalId, Node
 from gridmap.schema.photos import Photo, photo
 from gridmap.schema.points import BoundsInput, Point, bounds_of, point_in
 from gridmap.schema.regions import Region, region_of, regions_below
 from gridmap.schema.report_types import HandlerKind, ReportSource, Urgency
-from gridmap.schema.scalars import Cursor, GeoJSON
+from gridmap.schema.scalars import Cursor, GeoJSON, aware
 from gridmap.schema.sponsors import Sponsor, sponsor
 from gridmap.store import buildings as store_buildings
 from gridmap.store import grids as store_grids
@@ -273,8 +273,11 @@ class Report(Node):
     @strawberry.field(description="Null to those who do not handle the report.")
     async def reporter(self, info: Info) -> Reporter | None:
         viewer = info.context.viewer
-        row = await info.context.load(store_standings.reporters_of_reports, self.row, viewer)
-        return Reporter(name=row.name, phone=row.phone) if row else None
+        standing = await info.context.load(store_standings.standings, self.row, viewer)
+        row = standing.reporter
+        if row is None or not store_standings.is_told_of_persons(standing, viewer):
+            return None
+        return Reporter(name=row.name, phone=row.phone)
 
 
 def report(row: store.Report) -> Report:
@@ -298,12 +301,6 @@ def report(row: store.Report) -> Report:
         rating=row.rating,
         row=row,
     )
-
-
-def grid_as_it_was(row: store_grids.Grid, today: datetime.date) -> Grid:
-    """A version of a grid: as it is today, or if it has ended as on its first day."""
-    ended = row.valid_to is not None and row.valid_to <= today
-    return grid(row, row.valid_from if ended else today)
 
 
 @strawberry.input(description="Which reports; what is said must all hold.")
@@ -399,8 +396,8 @@ async def filter_of(context: Context, given: ReportFilter | None) -> store.Repor
         raise TooLarge(f"text has {len(text)} characters; at most {_LONGEST_TEXT} are looked for.")
     for name in ("since", "until"):
         moment = getattr(given, name)
-        if moment is not None and moment.tzinfo is None:
-            raise Invalid(f"{name} is {moment.isoformat()}; say its time zone, as in +08:00.")
+        if moment is not None:
+            aware(name, moment)
     regions = await regions_below(context, given.region)
     return store.ReportFilter(
         context.now,

@@ -17,7 +17,7 @@ from gridmap.schema.buildings import Building, building
 from gridmap.schema.connections import After, Connection, First, connection, page_slice
 from gridmap.schema.context import Context, Info
 from gridmap.schema.coverage import Coverage, coverage
-from gridmap.schema.grids import Grid, grid
+from gridmap.schema.grids import Grid, grid, grid_as_it_was
 from gridmap.schema.locations import Location, locate, locate_many
 from gridmap.schema.nodes import GlobalId, Node
 from gridmap.schema.points import BoundsInput, PointInput, bounds_of
@@ -294,11 +294,7 @@ async def _grid_node(context: Context, wanted: GlobalId) -> Node | None:
         raise Invalid(f"The id of grid {wanted.code!r} names no version of it.") from error
     version = store_grids.GridVersion(wanted.district_code, wanted.code, valid_from)
     row = await context.load(store_grids.grids_by_version, version)
-    if row is None:
-        return None
-    # A version that has ended is shown as it was on its first day.
-    ended = row.valid_to is not None and row.valid_to <= context.today
-    return grid(row, row.valid_from if ended else context.today)
+    return grid_as_it_was(row, context.today) if row else None
 
 
 async def _building_node(context: Context, wanted: GlobalId) -> Node | None:

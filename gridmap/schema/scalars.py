@@ -5,6 +5,7 @@ Geometry travels as one value, not as a tree.
 
 from __future__ import annotations
 
+import datetime
 from typing import Any, NewType
 
 import numpy as np
@@ -59,6 +60,13 @@ def geojson(wkb: bytes, datum: Datum, tolerance_metres: float | None = None) -> 
             geometry = shapely.multipolygons([geometry])
     [converted] = geometries_from_wgs84(np.array([geometry]), datum)
     return GeoJSON(orjson.Fragment(shapely.to_geojson(converted)))
+
+
+def aware(name: str, moment: datetime.datetime) -> datetime.datetime:
+    """The moment. Raises Invalid, calling it by its name, where it has no time zone."""
+    if moment.tzinfo is None:
+        raise Invalid(f"{name} is {moment.isoformat()}; say its time zone, as in +08:00.")
+    return moment
 
 
 def _text(value: object) -> str:

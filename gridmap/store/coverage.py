@@ -14,15 +14,11 @@ from typing import Any, NamedTuple
 
 import shapely
 from sqlalchemy import (
-    ARRAY,
     ColumnElement,
-    LargeBinary,
     Select,
     and_,
-    column,
     exists,
     func,
-    literal,
     select,
 )
 from sqlalchemy.dialects.postgresql import distinct_on
@@ -33,7 +29,7 @@ from gridmap.geo import coverage as geo
 from gridmap.store import tables
 from gridmap.store.buildings import Building, buildings_on
 from gridmap.store.dates import holds_on
-from gridmap.store.geometry import as_wkb, covers, covers_many
+from gridmap.store.geometry import as_wkb, covers, covers_many, outlines_given
 from gridmap.store.grids import Grid, grid_columns, grid_covers
 from gridmap.store.paging import Key, Slice, among, follows, sliced
 from gridmap.store.regions import region_boundaries, region_tree
@@ -126,16 +122,10 @@ async def _topology(
 
 async def buildings_in(connection: AsyncConnection, outlines: Sequence[bytes]) -> list[int]:
     """How many buildings stand in each outline (WKB, WGS 84). Served by buildings_location_idx."""
-    building = tables.buildings
-    given = (
-        func.unnest(literal(list(outlines), ARRAY(LargeBinary)))
-        .table_valued(column("wkb", LargeBinary), with_ordinality="ordinal", name="given")
-        .render_derived()
-    )
-    shape = func.ST_GeomFromWKB(given.c.wkb, tables.LONGITUDE_LATITUDE)
+    building, given = tables.buildings, outlines_given(outlines)
     rows = await connection.execute(
         select(given.c.ordinal, func.count().label("buildings"))
-        .join(building, func.ST_Covers(shape, building.c.location))
+        .join(building, func.ST_Covers(given.c.outline, building.c.location))
         .group_by(given.c.ordinal)
     )
     counts = {row.ordinal: row.buildings for row in rows}

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, LargeBinary, and_, func, not_, or_
+from sqlalchemy import (
+    ARRAY,
+    CTE,
+    ColumnElement,
+    LargeBinary,
+    and_,
+    column,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+)
 
 from gridmap.geo.bounds import Bounds
 from gridmap.store.tables import LONGITUDE_LATITUDE
@@ -75,3 +88,14 @@ def covers_in_text(polygon: str, point: str) -> str:
 def area_m2(geometry: ColumnElement[Any]) -> ColumnElement[float]:
     """Square metres on the WGS 84 ellipsoid."""
     return func.ST_Area(func.geography(geometry))
+
+
+def outlines_given(outlines: Sequence[bytes]) -> CTE:
+    """Outlines that a statement brings as WKB: columns `ordinal`, from 1 on, and `outline`."""
+    given = (
+        func.unnest(literal(list(outlines), ARRAY(LargeBinary)))
+        .table_valued(column("wkb", LargeBinary), with_ordinality="ordinal", name="given")
+        .render_derived()
+    )
+    outline = func.ST_GeomFromWKB(given.c.wkb, LONGITUDE_LATITUDE).label("outline")
+    return select(given.c.ordinal.label("ordinal"), outline).cte("outlines")

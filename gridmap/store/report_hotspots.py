@@ -9,15 +9,15 @@ from typing import NamedTuple
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from sqlalchemy import ARRAY, BigInteger, LargeBinary, column, func, literal, select, true
+from sqlalchemy import func, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap.errors import TooLarge
 from gridmap.geo.density import centres, dense_groups, outlines
 from gridmap.store import tables
 from gridmap.store.dates import holds_on
+from gridmap.store.geometry import outlines_given
 from gridmap.store.grids import Grid, grid_columns
-from gridmap.store.tables import LONGITUDE_LATITUDE
 
 MOST_HOTSPOTS = 1_000
 
@@ -72,16 +72,7 @@ async def surroundings(
     Served by grids_boundary_idx and buildings_location_idx.
     """
     grid, building = tables.grids, tables.buildings
-    given = (
-        func.unnest(literal(list(outlines), ARRAY(LargeBinary)))
-        .table_valued(column("wkb", LargeBinary), with_ordinality="ordinal", name="given")
-        .render_derived()
-    )
-    ordinal = column("ordinal", BigInteger)
-    outline = select(
-        given.c.ordinal.label("ordinal"),
-        func.ST_GeomFromWKB(given.c.wkb, LONGITUDE_LATITUDE).label("outline"),
-    ).cte("outlines")
+    outline = outlines_given(outlines)
     touching = await connection.execute(
         select(outline.c.ordinal, *grid_columns(grid))
         .join(grid, func.ST_Intersects(grid.c.boundary, outline.c.outline))
@@ -99,7 +90,7 @@ async def surroundings(
     rows = await connection.execute(
         select(outline.c.ordinal, inside.c.households)
         .select_from(outline.join(inside, true()))
-        .order_by(ordinal)
+        .order_by(outline.c.ordinal)
     )
     return [
         around._replace(households=row.households) for around, row in zip(found, rows, strict=True)

@@ -46,16 +46,6 @@ async def standings(
     ]
 
 
-async def reporters_of_reports(
-    connection: AsyncConnection, reports: Sequence[Report], viewer: Viewer
-) -> list[Reporter | None]:
-    """Who sent each report, where the viewer has to do with it; else None."""
-    return [
-        standing.reporter if is_told_of_persons(standing, viewer) else None
-        for standing in await standings(connection, reports, viewer)
-    ]
-
-
 def is_told_of_persons(standing: Standing, viewer: Viewer) -> bool:
     """Whether the viewer is to know who sent a report, and who of the residents handles it."""
     return bool(standing.parties) or viewer.role in (Role.ADMINISTRATOR, Role.AUDITOR)
