@@ -27,6 +27,9 @@ class Objects:
     An S3 store is further described by the usual variables of the environment, such as
     AWS_ACCESS_KEY_ID and AWS_ENDPOINT_URL. It is opened, and the folder made, when it is first
     needed. Every method raises Unavailable when that cannot be done.
+
+    The library is called in threads of ours, not by its own coroutines: those end in threads of
+    its own, and one that is late aborts a program that is about to leave.
     """
 
     def __init__(self, address: str) -> None:
@@ -34,32 +37,31 @@ class Objects:
 
     async def put(self, name: str, data: bytes) -> None:
         """Keeps the bytes under the name: all of them, for good, or none."""
-        from obstore import put_async
+        from obstore import put
 
         with self._explained():
-            await put_async(self._store, name, data, use_multipart=False)
+            await asyncio.to_thread(put, self._store, name, data, use_multipart=False)
             if self._folder is not None:
                 await asyncio.to_thread(_settle, self._folder / name)
 
     async def get(self, name: str) -> bytes | None:
         """The bytes, None where there are none of this name."""
-        from obstore import get_async
+        from obstore import get
 
         with self._explained():
             try:
-                found = await get_async(self._store, name)
-                return bytes(await found.bytes_async())
+                return await asyncio.to_thread(lambda: bytes(get(self._store, name).bytes()))
             except FileNotFoundError:
                 return None
 
     async def delete(self, names: Sequence[str]) -> None:
         """Removes what is there of these names."""
-        from obstore import delete_async
+        from obstore import delete
 
         with self._explained():
             for name in names:
                 try:
-                    await delete_async(self._store, name)
+                    await asyncio.to_thread(delete, self._store, name)
                 except FileNotFoundError:
                     continue
 
@@ -68,7 +70,8 @@ class Objects:
         from obstore import list as list_objects
 
         with self._explained():
-            async for some in list_objects(self._store, chunk_size=500):
+            pages = list_objects(self._store, chunk_size=500)
+            while (some := await asyncio.to_thread(next, pages, None)) is not None:
                 yield [found["path"] for found in some]
 
     @property
