@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
-from typing import Annotated, TypeAlias
+from collections.abc import Callable
+from typing import Annotated, TypeAlias, TypeVar
 
-import shapely
 import strawberry
 
-from gridmap.errors import Invalid, NotFound, TooLarge
-from gridmap.geo.coverage import Pieces
+from gridmap.errors import Invalid, NotFound
 from gridmap.geo.datums import Datum
 from gridmap.schema.buildings import Building, building
 from gridmap.schema.connections import After, Connection, First, connection, page_slice
@@ -23,12 +21,12 @@ from gridmap.store import buildings as store_buildings
 from gridmap.store import coverage as store
 from gridmap.store import grids as store_grids
 from gridmap.store import regions as store_regions
-from gridmap.store.coverage import Lack
+from gridmap.store.coverage import GridLack, Lack
+
+PieceType = TypeVar("PieceType")
 
 USUAL_TOLERANCE = 1.0
 WIDEST_TOLERANCE = 10.0
-
-MOST_PIECES = 1_000
 
 Tolerance: TypeAlias = Annotated[
     float,
@@ -116,31 +114,43 @@ class Coverage:
         description="The region's outline less its grids, the largest part first. Where the "
         "outline is not known, the region is all that its grids enclose."
     )
-    async def gaps(self, info: Info, tolerance: Tolerance = USUAL_TOLERANCE) -> list[CoverageGap]:
-        grids, found = await self._topology(info.context, tolerance)
-        return [
-            CoverageGap(
-                outline=geojson(wkb, Datum.WGS84),
-                area=area,
-                neighbours=[grid(grids[place], self.on) for place in around],
-                wkb=wkb,
+    async def gaps(
+        self,
+        info: Info,
+        tolerance: Tolerance = USUAL_TOLERANCE,
+        first: First = None,
+        after: After = None,
+    ) -> Connection[CoverageGap]:
+        pieces = (await self._topology(info.context, tolerance)).gaps
+
+        def gap(piece: store.Piece) -> CoverageGap:
+            return CoverageGap(
+                outline=geojson(piece.outline, Datum.WGS84),
+                area=piece.area_m2,
+                neighbours=[grid(each, self.on) for each in piece.grids],
+                wkb=piece.outline,
             )
-            for wkb, area, around in _pieces(found.gaps)
-        ]
+
+        return _page_of_pieces(pieces, first, after, gap)
 
     @strawberry.field(description="Where grids lie over each other, the largest part first.")
     async def overlaps(
-        self, info: Info, tolerance: Tolerance = USUAL_TOLERANCE
-    ) -> list[CoverageOverlap]:
-        grids, found = await self._topology(info.context, tolerance)
-        return [
-            CoverageOverlap(
-                outline=geojson(wkb, Datum.WGS84),
-                area=area,
-                grids=[grid(grids[place], self.on) for place in claimed],
+        self,
+        info: Info,
+        tolerance: Tolerance = USUAL_TOLERANCE,
+        first: First = None,
+        after: After = None,
+    ) -> Connection[CoverageOverlap]:
+        pieces = (await self._topology(info.context, tolerance)).overlaps
+
+        def overlap(piece: store.Piece) -> CoverageOverlap:
+            return CoverageOverlap(
+                outline=geojson(piece.outline, Datum.WGS84),
+                area=piece.area_m2,
+                grids=[grid(each, self.on) for each in piece.grids],
             )
-            for wkb, area, claimed in _pieces(found.overlaps)
-        ]
+
+        return _page_of_pieces(pieces, first, after, overlap)
 
     @strawberry.field
     async def slivers(self, info: Info, tolerance: Tolerance = USUAL_TOLERANCE) -> CoverageSlivers:
@@ -172,18 +182,20 @@ class Coverage:
     ) -> Connection[Building]:
         return await self._without(info.context, Lack.MANAGEMENT, first, after)
 
-    @strawberry.field(description=f"By code. At most {store.MOST_GRIDS}.")
-    async def grids_without_worker(self, info: Info) -> list[Grid]:
-        rows = await info.context.run(store.grids_without_worker, self.codes, self.on)
-        return [grid(row, self.on) for row in rows]
+    @strawberry.field(description="Grids that nobody walks, by code.")
+    async def grids_without_worker(
+        self, info: Info, first: First = None, after: After = None
+    ) -> Connection[Grid]:
+        return await self._grids_without(info.context, GridLack.WORKER, first, after)
 
     @strawberry.field(
         description="Grids where nobody answers for the grid itself nor for any building in it; by "
-        f"code. At most {store.MOST_GRIDS}."
+        "code."
     )
-    async def grids_without_sponsor(self, info: Info) -> list[Grid]:
-        rows = await info.context.run(store.grids_without_sponsor, self.codes, self.on)
-        return [grid(row, self.on) for row in rows]
+    async def grids_without_sponsor(
+        self, info: Info, first: First = None, after: After = None
+    ) -> Connection[Grid]:
+        return await self._grids_without(info.context, GridLack.SPONSOR, first, after)
 
     @strawberry.field(
         description="Grids whose workers have more households each than the norm; those without a "
@@ -247,6 +259,18 @@ class Coverage:
             lambda: context.run(store.count_buildings_without, *what),
         )
 
+    async def _grids_without(
+        self, context: Context, lack: GridLack, first: First, after: After
+    ) -> Connection[Grid]:
+        cut, what = page_slice(first, after), (lack, self.codes, self.on)
+        rows = await context.run(store.page_of_grids_without, *what, cut)
+        return connection(
+            rows,
+            cut,
+            lambda row: grid(row, self.on),
+            lambda: context.run(store.count_grids_without, *what),
+        )
+
 
 async def coverage(context: Context, code: str, on: datetime.date) -> Coverage:
     """The coverage of a region. Raises NotFound where it is not kept."""
@@ -257,12 +281,15 @@ async def coverage(context: Context, code: str, on: datetime.date) -> Coverage:
     return Coverage(region=region(row, on), on=on, codes=codes)
 
 
-def _pieces(pieces: Pieces) -> Iterator[tuple[bytes, float, tuple[int, ...]]]:
-    """Outline as WKB, area and grids of each. Raises TooLarge where there are very many."""
-    if len(pieces.polygons) > MOST_PIECES:
-        raise TooLarge(
-            f"There are {len(pieces.polygons)} pieces; at most {MOST_PIECES} are told. Ask for the "
-            "regions in this one."
-        )
-    wkb = shapely.to_wkb(pieces.polygons).tolist()
-    return zip(wkb, pieces.areas_m2.tolist(), pieces.grids, strict=True)
+def _page_of_pieces(
+    pieces: list[store.Piece],
+    first: First,
+    after: After,
+    to_node: Callable[[store.Piece], PieceType],
+) -> Connection[PieceType]:
+    cut = page_slice(first, after)
+
+    async def count() -> int:
+        return len(pieces)
+
+    return connection(store.page_of_pieces(pieces, cut), cut, to_node, count)

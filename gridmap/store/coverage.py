@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import struct
+from bisect import bisect_right
 from collections.abc import Sequence
 from enum import Enum
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 import shapely
@@ -41,9 +44,6 @@ _management = tables.building_managements
 _sponsorship = tables.sponsorships
 _assignment = tables.worker_assignments
 
-MOST_GRIDS = 10_000
-"""Of a list that is given whole."""
-
 MOST_OUTLINES = 20_000
 """Grids whose outlines are laid over each other at once, which takes some seconds."""
 
@@ -54,6 +54,13 @@ class Lack(Enum):
     GRID = "GRID"
     SPONSOR = "SPONSOR"
     MANAGEMENT = "MANAGEMENT"
+
+
+class GridLack(Enum):
+    """What a grid may be without."""
+
+    WORKER = "WORKER"
+    SPONSOR = "SPONSOR"
 
 
 class GridLoad(NamedTuple):
@@ -76,11 +83,58 @@ class LevelLoad(NamedTuple):
     load: Load
 
 
+class Piece(NamedTuple):
+    """A gap with the grids around it, or an overlap with those that claim it.
+
+    `outline` is WKB, WGS 84.
+    """
+
+    outline: bytes
+    area_m2: float
+    grids: list[Grid]
+
+    @property
+    def key(self) -> Key:
+        """The largest first. It tells the piece itself, so that a page stays right while another
+        piece is mended: bits of an area above 0 sort as the area does.
+        """
+        [bits] = struct.unpack(">Q", struct.pack(">d", self.area_m2))
+        return Key(f"{(1 << 64) - 1 - bits:016x}", sha256(self.outline).hexdigest()[:16])
+
+
 class Topology(NamedTuple):
     """How the grids of a region cover it; `found` names them by their positions in `grids`."""
 
     grids: list[Grid]
     found: geo.Coverage
+
+    @property
+    def gaps(self) -> list[Piece]:
+        """The largest first."""
+        return self._pieces(self.found.gaps)
+
+    @property
+    def overlaps(self) -> list[Piece]:
+        """The largest first."""
+        return self._pieces(self.found.overlaps)
+
+    def _pieces(self, pieces: geo.Pieces) -> list[Piece]:
+        outlines = shapely.to_wkb(pieces.polygons).tolist()
+        found = [
+            Piece(outline, area, [self.grids[place] for place in places])
+            for outline, area, places in zip(
+                outlines, pieces.areas_m2.tolist(), pieces.grids, strict=True
+            )
+        ]
+        return sorted(found, key=lambda piece: piece.key)
+
+
+def page_of_pieces(pieces: Sequence[Piece], cut: Slice) -> list[Piece]:
+    """The pieces of a slice, of all in their order."""
+    first = 0
+    if cut.after is not None:
+        first = bisect_right(pieces, cut.after, key=lambda piece: piece.key)
+    return list(pieces[first : first + cut.limit])
 
 
 async def topologies(
@@ -154,32 +208,31 @@ async def count_buildings_without(
     return count
 
 
-async def grids_without_worker(
-    connection: AsyncConnection, regions: Sequence[str], on: datetime.date
+async def page_of_grids_without(
+    connection: AsyncConnection,
+    lack: GridLack,
+    regions: Sequence[str],
+    on: datetime.date,
+    cut: Slice,
 ) -> list[Grid]:
-    """By code. Raises TooLarge where there are more than MOST_GRIDS.
+    """By code. A grid is without a sponsor where neither it nor any building in it has one.
 
-    Served by grids_community_idx and worker_assignments_grid_idx.
+    A grid is done with at its first building that has a sponsor. Served by grids_community_idx;
+    by worker_assignments_grid_idx, or by sponsorships_grid_idx, buildings_location_idx and
+    sponsorships_building_idx.
     """
-    return await _grids_without(connection, _worker_of(_grid, on), regions, on)
+    key = (_grid.c.code, _grid.c.district_code)
+    statement = _grids_without(select(*grid_columns(_grid)), lack, regions, on)
+    return [Grid(*row) for row in await connection.execute(sliced(statement, key, cut))]
 
 
-async def grids_without_sponsor(
-    connection: AsyncConnection, regions: Sequence[str], on: datetime.date
-) -> list[Grid]:
-    """Those where nobody answers for the grid itself nor for any building in it; by code.
-
-    A grid is done with at its first building that has a sponsor. Raises TooLarge where there are
-    more than MOST_GRIDS. Served by grids_community_idx, sponsorships_grid_idx,
-    buildings_location_idx and sponsorships_building_idx.
-    """
-    itself = exists().where(
-        _sponsorship.c.district_code == _grid.c.district_code,
-        _sponsorship.c.grid_code == _grid.c.code,
-        holds_on(_sponsorship, on),
-    )
-    inside = exists().where(grid_covers(_grid, _building.c.location, on), _is_sponsored(on))
-    return await _grids_without(connection, itself | inside, regions, on)
+async def count_grids_without(
+    connection: AsyncConnection, lack: GridLack, regions: Sequence[str], on: datetime.date
+) -> int:
+    """How many there are."""
+    statement = _grids_without(select(func.count()).select_from(_grid), lack, regions, on)
+    count: int = (await connection.execute(statement)).scalar_one()
+    return count
 
 
 async def page_of_loads_over(
@@ -294,31 +347,29 @@ def _is_sponsored(on: datetime.date) -> ColumnElement[bool]:
     return exists().where(_is_sponsored_on(on))
 
 
-def _worker_of(grid: Any, on: datetime.date) -> ColumnElement[bool]:
+def _grids_without(
+    statement: Select[Any], lack: GridLack, regions: Sequence[str], on: datetime.date
+) -> Select[Any]:
+    """The grids of the regions, of a statement on grids, that lack this."""
+    there = {GridLack.WORKER: _is_walked, GridLack.SPONSOR: _is_answered_for}[lack](on)
+    return statement.where(among(_grid.c.community_code, regions), holds_on(_grid, on), ~there)
+
+
+def _is_walked(on: datetime.date) -> ColumnElement[bool]:
     return exists().where(
-        _assignment.c.district_code == grid.c.district_code,
-        _assignment.c.grid_code == grid.c.code,
+        _assignment.c.district_code == _grid.c.district_code,
+        _assignment.c.grid_code == _grid.c.code,
         holds_on(_assignment, on),
     )
 
 
-async def _grids_without(
-    connection: AsyncConnection,
-    what: ColumnElement[bool],
-    regions: Sequence[str],
-    on: datetime.date,
-) -> list[Grid]:
-    statement = select(*grid_columns(_grid)).where(
-        among(_grid.c.community_code, regions), holds_on(_grid, on), ~what
+def _is_answered_for(on: datetime.date) -> ColumnElement[bool]:
+    itself = exists().where(
+        _sponsorship.c.district_code == _grid.c.district_code,
+        _sponsorship.c.grid_code == _grid.c.code,
+        holds_on(_sponsorship, on),
     )
-    key = (_grid.c.code, _grid.c.district_code)
-    rows = (await connection.execute(sliced(statement, key, Slice(MOST_GRIDS + 1)))).all()
-    if len(rows) > MOST_GRIDS:
-        raise TooLarge(
-            f"More than {MOST_GRIDS} grids are without; ask for the parts of the region by "
-            "themselves."
-        )
-    return [Grid(*row) for row in rows]
+    return itself | exists().where(grid_covers(_grid, _building.c.location, on), _is_sponsored(on))
 
 
 def _loads_over(norm: int, regions: Sequence[str], on: datetime.date) -> Select[Any]:

@@ -133,8 +133,8 @@ class TestFigures:
                     buildingCount
                     buildingsOutsideGrids { nodes { code } }
                     buildingsWithoutSponsor { nodes { code } }
-                    gridsWithoutWorker { code }
-                    gridsWithoutSponsor { code }
+                    gridsWithoutWorker { nodes { code } }
+                    gridsWithoutSponsor { nodes { code } }
                   }
                 }
                 """,
@@ -144,8 +144,8 @@ class TestFigures:
                 "buildingCount": buildings,
                 "buildingsOutsideGrids": {"nodes": []},
                 "buildingsWithoutSponsor": {"nodes": []},
-                "gridsWithoutWorker": [],
-                "gridsWithoutSponsor": [],
+                "gridsWithoutWorker": {"nodes": []},
+                "gridsWithoutSponsor": {"nodes": []},
             }
 
     def test_the_16_buildings_of_dongshan_are_proposed_to_the_units_of_their_grids(
