@@ -14,10 +14,11 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
 from gridmap import migrations
-from gridmap.api import graphiql, report_files
+from gridmap.api import coverage_files, graphiql, report_files
 from gridmap.api.graphql import GraphQLEndpoint
 from gridmap.api.identity import Tokens
 from gridmap.api.photos import photo_routes
+from gridmap.api.sending import MOST_AT_ONCE
 from gridmap.api.settings import Settings
 from gridmap.errors import GridmapError
 from gridmap.schema.context import Context
@@ -94,6 +95,7 @@ def application(settings: Settings, database_url: str) -> Starlette:
     endpoint = GraphQLEndpoint(
         schema, context, body_limit=settings.body_limit_bytes, version=version
     )
+    places = asyncio.Semaphore(MOST_AT_ONCE)
     app = Starlette(
         routes=[
             Route("/", lambda _: RedirectResponse("graphql")),
@@ -101,7 +103,8 @@ def application(settings: Settings, database_url: str) -> Starlette:
             Route("/readyz", readyz),
             Route("/graphql", endpoint),
             WebSocketRoute("/graphql", endpoint),
-            *report_files.routes(context),
+            *report_files.routes(context, places),
+            *coverage_files.routes(context, places),
             *graphiql.routes,
             *photo_routes(Photos(database, Objects(settings.photos_address))),
         ],

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar, cast
-from urllib.parse import quote
+from typing import ParamSpec, TypeVar, cast
 
 import orjson
 from graphql import GraphQLError, GraphQLInputType, coerce_input_value, validate_input_value
@@ -20,8 +19,8 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 from strawberry.types.arguments import convert_argument
 
-from gridmap.api.errors import Refused, answer_of
-from gridmap.errors import Invalid, Unavailable
+from gridmap.api.sending import PATIENCE_SECONDS, Sending, answered, check_parameters, place_in
+from gridmap.errors import Invalid
 from gridmap.schema.context import Context
 from gridmap.schema.reports import ReportFilter, filter_of
 from gridmap.schema.root import schema
@@ -30,14 +29,6 @@ from gridmap.store.database import Database
 from gridmap.store.report_exports import report_rows
 from gridmap.store.report_sheets import TITLES, Language, Workbook, csv_heading, csv_lines
 
-MOST_AT_ONCE = 2
-"""Files that one process sends at the same time: each may hold a connection of the pool."""
-
-PATIENCE_SECONDS = 60.0
-"""How long a client may take nothing of a file. Until the file is sent it keeps others waiting, and
-a CSV keeps PostgreSQL from cleaning up what has changed meanwhile."""
-
-_RETRY_AFTER_SECONDS = 30
 _PARAMETERS = ("filter", "language")
 _CHUNK_BYTES = 1 << 18
 
@@ -45,9 +36,8 @@ Terms = ParamSpec("Terms")
 Value = TypeVar("Value")
 
 
-def routes(context: Callable[[Request], Context]) -> list[Route]:
+def routes(context: Callable[[Request], Context], places: asyncio.Semaphore) -> list[Route]:
     """`/reports.csv` and `/reports.xlsx`; `context` is called once for each request."""
-    places = asyncio.Semaphore(MOST_AT_ONCE)
     return [
         Route("/reports.csv", ReportFile(send_csv, context, places)),
         Route("/reports.xlsx", ReportFile(send_xlsx, context, places)),
@@ -73,36 +63,17 @@ class ReportFile:
         self._patience_seconds = patience_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        sending = Sending(send, self._patience_seconds)
-        try:
-            await _while_connected(receive, self._answer(Request(scope), sending))
-        except Exception as error:
-            # What is half sent cannot be taken back: the server closes the connection before the
-            # end of the answer, by which the client knows.
-            if sending.is_begun:
-                raise
-            await answer_of(error)(scope, receive, send)
+        await answered(scope, receive, Sending(send, self._patience_seconds), self._answer)
 
     async def _answer(self, request: Request, sending: Sending) -> None:
-        if request.method != "GET":
-            message = f"{request.method} is not understood here; send GET."
-            raise Refused(405, Invalid(message), {"allow": "GET"})
+        check_parameters(request, _PARAMETERS)
         given = request.query_params
-        for name in given:
-            if name not in _PARAMETERS:
-                known = " and ".join(_PARAMETERS)
-                raise Invalid(f"There is no parameter {name!r}; there are {known}.")
-        language = _language(given.get("language", Language.CHINESE))
+        language = language_of(given.get("language", Language.CHINESE))
         context = self._context(request)
         wanted = await filter_of(context, report_filter(given.get("filter", "null")))
-        if self._places.locked():
-            message = (
-                f"{MOST_AT_ONCE} files are being sent, and no more at once; ask again in "
-                f"{_RETRY_AFTER_SECONDS} seconds."
-            )
-            raise Refused(503, Unavailable(message), {"retry-after": f"{_RETRY_AFTER_SECONDS}"})
-        async with self._places:
+        async with place_in(self._places):
             sending.name = f"{TITLES[language]}-{context.today}"
+            sending.plain_name = f"reports-{context.today}"
             await self._write(context.database, wanted, language, sending)
 
 
@@ -132,49 +103,6 @@ def report_filter(text: str) -> ReportFilter | None:
         schema.config,
     )
     return cast("ReportFilter | None", converted)
-
-
-class Sending:
-    """An answer on its way. `name` is that of the file, without its ending."""
-
-    def __init__(self, send: Send, patience_seconds: float) -> None:
-        self._send = send
-        self._patience_seconds = patience_seconds
-        self.name = ""
-        self.is_begun = False
-
-    async def begin(self, type_: str, ending: str, length: int | None = None) -> None:
-        """Sends the status and the headers; `length` is in bytes, None where nobody knows it."""
-        headers = {
-            "content-type": type_,
-            # The one name for all, the other for those who read RFC 6266.
-            "content-disposition": f'attachment; filename="reports{self.name[-11:]}{ending}"; '
-            f"filename*=UTF-8''{quote(self.name + ending)}",
-            "cache-control": "no-store",
-            "x-content-type-options": "nosniff",
-        }
-        if length is not None:
-            headers["content-length"] = str(length)
-        self.is_begun = True
-        raw = [(name.encode(), value.encode()) for name, value in headers.items()]
-        await self._send({"type": "http.response.start", "status": 200, "headers": raw})
-
-    async def bytes(self, body: bytes) -> None:
-        """Sends some bytes, as soon as the client has taken those before.
-
-        Raises Unavailable when it takes too long for that.
-        """
-        try:
-            async with asyncio.timeout(self._patience_seconds):
-                await self._send({"type": "http.response.body", "body": body, "more_body": True})
-        except TimeoutError as error:
-            raise Unavailable(
-                f"The client took nothing of a file for {self._patience_seconds:g} seconds."
-            ) from error
-
-    async def end(self) -> None:
-        """Says that this was all."""
-        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def send_csv(
@@ -214,24 +142,6 @@ async def send_xlsx(
     await sending.end()
 
 
-async def _while_connected(receive: Receive, work: Coroutine[Any, Any, None]) -> None:
-    """Does the work, or as much of it as is done when the client leaves."""
-
-    async def leaving() -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-
-    working, left = asyncio.create_task(work), asyncio.create_task(leaving())
-    try:
-        await asyncio.wait((working, left), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        working.cancel()
-        left.cancel()
-        await asyncio.wait((working, left))
-    if not working.cancelled():
-        working.result()
-
-
 async def _in_thread(
     function: Callable[Terms, Value], *terms: Terms.args, **named: Terms.kwargs
 ) -> Value:
@@ -245,7 +155,8 @@ async def _in_thread(
             await asyncio.wait((running,))
 
 
-def _language(text: str) -> Language:
+def language_of(text: str) -> Language:
+    """Raises Invalid where there is no such language."""
     try:
         return Language(text)
     except ValueError as error:

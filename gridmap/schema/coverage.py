@@ -76,6 +76,11 @@ class CoverageOverlap:
     outline: GeoJSON
     area: float = strawberry.field(description="Square metres on the ground.")
     grids: list[Grid]
+    wkb: strawberry.Private[bytes]
+
+    @strawberry.field(description="How many stand in it.")
+    async def buildings(self, info: Info) -> int:
+        return await info.context.load(store.buildings_in, self.wkb)
 
 
 @strawberry.type(
@@ -148,6 +153,7 @@ class Coverage:
                 outline=geojson(piece.outline, Datum.WGS84),
                 area=piece.area_m2,
                 grids=[grid(each, self.on) for each in piece.grids],
+                wkb=piece.outline,
             )
 
         return _page_of_pieces(pieces, first, after, overlap)
@@ -208,8 +214,7 @@ class Coverage:
         first: First = None,
         after: After = None,
     ) -> Connection[GridLoad]:
-        if norm < 0:
-            raise Invalid(f"norm is {norm}; it counts households from 0 on.")
+        check_norm(norm)
         cut, context = page_slice(first, after), info.context
         rows = await context.run(store.page_of_loads_over, norm, self.codes, self.on, cut)
         return connection(
@@ -241,10 +246,7 @@ class Coverage:
         ]
 
     async def _topology(self, context: Context, tolerance: float) -> store.Topology:
-        if not 0 <= tolerance <= WIDEST_TOLERANCE:
-            raise Invalid(
-                f"tolerance is {tolerance:g}; it is a width from 0 to {WIDEST_TOLERANCE:g} metres."
-            )
+        check_tolerance(tolerance)
         return await context.load(store.topologies, self.region.code, self.on, tolerance)
 
     async def _without(
@@ -279,6 +281,20 @@ async def coverage(context: Context, code: str, on: datetime.date) -> Coverage:
     if row is None or codes is None:
         raise NotFound(f"There is no region {code!r}.")
     return Coverage(region=region(row, on), on=on, codes=codes)
+
+
+def check_tolerance(metres: float) -> None:
+    """Raises Invalid for what is no width of a sliver."""
+    if not 0 <= metres <= WIDEST_TOLERANCE:
+        raise Invalid(
+            f"tolerance is {metres:g}; it is a width from 0 to {WIDEST_TOLERANCE:g} metres."
+        )
+
+
+def check_norm(households: int) -> None:
+    """Raises Invalid for what is no number of households."""
+    if households < 0:
+        raise Invalid(f"norm is {households}; it counts households from 0 on.")
 
 
 def _page_of_pieces(

@@ -195,7 +195,7 @@ async def page_of_buildings_without(
 ) -> list[Building]:
     """Served by buildings_community_idx, and by the index on what each may lack."""
     key = (_building.c.code, _building.c.district_code)
-    statement = _without(buildings_on(on), lack, regions, on)
+    statement = buildings_without(buildings_on(on), lack, regions, on)
     return [Building(*row) for row in await connection.execute(sliced(statement, key, cut))]
 
 
@@ -203,7 +203,7 @@ async def count_buildings_without(
     connection: AsyncConnection, lack: Lack, regions: Sequence[str], on: datetime.date
 ) -> int:
     """How many there are."""
-    statement = _without(select(func.count()).select_from(_building), lack, regions, on)
+    statement = buildings_without(select(func.count()).select_from(_building), lack, regions, on)
     count: int = (await connection.execute(statement)).scalar_one()
     return count
 
@@ -222,7 +222,7 @@ async def page_of_grids_without(
     sponsorships_building_idx.
     """
     key = (_grid.c.code, _grid.c.district_code)
-    statement = _grids_without(select(*grid_columns(_grid)), lack, regions, on)
+    statement = grids_without(select(*grid_columns(_grid)), lack, regions, on)
     return [Grid(*row) for row in await connection.execute(sliced(statement, key, cut))]
 
 
@@ -230,7 +230,7 @@ async def count_grids_without(
     connection: AsyncConnection, lack: GridLack, regions: Sequence[str], on: datetime.date
 ) -> int:
     """How many there are."""
-    statement = _grids_without(select(func.count()).select_from(_grid), lack, regions, on)
+    statement = grids_without(select(func.count()).select_from(_grid), lack, regions, on)
     count: int = (await connection.execute(statement)).scalar_one()
     return count
 
@@ -243,7 +243,7 @@ async def page_of_loads_over(
     Grids without a worker are not among them.
     """
     key = (_grid.c.code, _grid.c.district_code)
-    statement = _loads_over(norm, regions, on)
+    statement = loads_over(norm, regions, on)
     if cut.after is not None:
         statement = statement.where(follows(key, cut.after))
     rows = await connection.execute(statement.order_by(*key).limit(cut.limit))
@@ -255,7 +255,7 @@ async def count_loads_over(
     connection: AsyncConnection, norm: int, regions: Sequence[str], on: datetime.date
 ) -> int:
     """How many grids there are over the norm."""
-    matching = _loads_over(norm, regions, on).subquery()
+    matching = loads_over(norm, regions, on).subquery()
     return (await connection.execute(select(func.count()).select_from(matching))).scalar_one()
 
 
@@ -285,7 +285,7 @@ async def loads_by_level(
     return sorted(found, key=lambda each: tables.SPONSOR_LEVELS.index(each.level))
 
 
-def _without(
+def buildings_without(
     statement: Select[Any], lack: Lack, regions: Sequence[str], on: datetime.date
 ) -> Select[Any]:
     """The buildings of the regions, of a statement on buildings, that lack this."""
@@ -347,7 +347,7 @@ def _is_sponsored(on: datetime.date) -> ColumnElement[bool]:
     return exists().where(_is_sponsored_on(on))
 
 
-def _grids_without(
+def grids_without(
     statement: Select[Any], lack: GridLack, regions: Sequence[str], on: datetime.date
 ) -> Select[Any]:
     """The grids of the regions, of a statement on grids, that lack this."""
@@ -372,7 +372,7 @@ def _is_answered_for(on: datetime.date) -> ColumnElement[bool]:
     return itself | exists().where(grid_covers(_grid, _building.c.location, on), _is_sponsored(on))
 
 
-def _loads_over(norm: int, regions: Sequence[str], on: datetime.date) -> Select[Any]:
+def loads_over(norm: int, regions: Sequence[str], on: datetime.date) -> Select[Any]:
     """The columns of a `Grid`, households and workers.
 
     A building on a shared edge, or where grids overlap, belongs to the one with the smallest code,

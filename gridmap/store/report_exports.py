@@ -1,16 +1,15 @@
 """Reports as rows of a table for people: what they are about and who answers, in words.
 
-The rows come through a cursor of the server, a batch at a time, so that no number of them fills the
-memory, and are those of one moment. No row says who sent a report.
+No row says who sent a report.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, TypeAlias
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -24,13 +23,13 @@ from sqlalchemy import (
     extract,
     func,
     select,
-    text,
 )
 
 from gridmap.store import tables
 from gridmap.store.database import Database
 from gridmap.store.dates import CHINA
 from gridmap.store.reports import ReportFilter, is_overdue, matching
+from gridmap.store.streaming import Rows, rows_in_batches
 
 
 class Kind(Enum):
@@ -93,9 +92,6 @@ COLUMNS = (
 )
 """The columns of a row, in their order."""
 
-Rows: TypeAlias = Sequence[Sequence[Any]]
-"""Some rows, each with a value or None for every one of COLUMNS."""
-
 
 @asynccontextmanager
 async def report_rows(
@@ -103,27 +99,10 @@ async def report_rows(
 ) -> AsyncIterator[AsyncIterator[Rows]]:
     """All reports that match, newest first, in batches, as they are when the block begins.
 
-    Holds one connection until the block ends; so does a task that is cancelled meanwhile, which
-    ends the statement first. No time limit cuts it: whoever reads for long is to be watched by the
-    caller. Raises what `Database.connection` raises, also from the batches.
+    See `rows_in_batches` for what that holds and raises.
     """
-    async with database.connection() as connection:
-        connection = await connection.execution_options(
-            isolation_level="REPEATABLE READ", postgresql_readonly=True
-        )
-        # Until the transaction ends; a limit would hold for each batch, and the first may be long.
-        await connection.execute(text("SET LOCAL statement_timeout = 0"))
-        result = await connection.stream(
-            _statement(wanted), execution_options={"yield_per": _FETCHED}
-        )
-        try:
-            yield result.partitions()
-        finally:
-            await result.close()
-
-
-# Some 200 kB as text: little to hold, and few enough statements to count for nothing.
-_FETCHED = 500
+    async with rows_in_batches(database, _statement(wanted)) as batches:
+        yield batches
 
 
 def _statement(wanted: ReportFilter) -> Select[Any]:

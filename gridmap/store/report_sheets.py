@@ -1,4 +1,4 @@
-"""Rows of reports as CSV and as XLSX, for people who work in a spreadsheet.
+"""Rows as CSV, and those of reports as XLSX, for people who work in a spreadsheet.
 
 A spreadsheet takes text that begins like a formula for one, and what residents write may be meant
 to. In a sheet every text is a cell of text and nothing else. CSV knows no types, so that there an
@@ -20,7 +20,8 @@ import xlsxwriter
 from xlsxwriter.exceptions import FileCreateError
 
 from gridmap.errors import Unavailable
-from gridmap.store.report_exports import COLUMNS, Column, Kind, Rows
+from gridmap.store.report_exports import COLUMNS, Column, Kind
+from gridmap.store.streaming import Rows
 
 ROWS_OF_A_SHEET = 1_048_575
 """As many as Excel has, but for the heading."""
@@ -37,14 +38,14 @@ TITLES = {Language.CHINESE: "网格诉求", Language.ENGLISH: "Reports"}
 """What a file and its sheets are called."""
 
 
-def csv_heading(language: Language) -> bytes:
+def csv_heading(language: Language, columns: Sequence[Column] = COLUMNS) -> bytes:
     """The beginning of a CSV: a byte-order mark, by which Excel knows UTF-8, and the heading."""
-    return "\ufeff".encode() + _csv([_headings(language)])
+    return "\ufeff".encode() + _csv([_headings(language, columns)])
 
 
-def csv_lines(rows: Rows, language: Language) -> bytes:
+def csv_lines(rows: Rows, language: Language, columns: Sequence[Column] = COLUMNS) -> bytes:
     """Rows as CSV by RFC 4180, in UTF-8. Times are as in 2026-03-01 08:30:00."""
-    return _csv(_cells(rows, _AS_CSV, _words(language)))
+    return _csv(_cells(rows, _AS_CSV, _words(language), columns))
 
 
 class Workbook:
@@ -81,7 +82,7 @@ class Workbook:
     def write(self, rows: Rows) -> None:
         """Adds rows."""
         with _room():
-            for cells in _cells(rows, _AS_XLSX, self._words):
+            for cells in _cells(rows, _AS_XLSX, self._words, COLUMNS):
                 if self._row == self._rows_of_a_sheet:
                     self._end_sheet()
                     self._add_sheet()
@@ -111,7 +112,7 @@ class Workbook:
         for place, column in enumerate(COLUMNS):
             # The format is the column's, so that the cells need not have it each.
             self._sheet.set_column(place, place, column.width, self._formats.get(column.kind))
-        for place, heading in enumerate(_headings(self._language)):
+        for place, heading in enumerate(_headings(self._language, COLUMNS)):
             self._sheet.write_string(0, place, heading, self._bold)
         self._writers = [
             self._sheet.write_string
@@ -155,6 +156,11 @@ _CHINESE: dict[object, str] = {
     "GRID_WORKER": "网格员",
     "BUILDING_MEMBER": "楼栋党员",
     "REGION": "社区、街道、区",
+    "COMMUNITY_LED": "社区领办",
+    "PROFESSIONAL": "专业引进",
+    "BASELINE_CLEANING": "底线保洁",
+    "SELF_MANAGED": "业主自治",
+    "UNMANAGED": "无人管理",
     True: "是",
     False: "否",
 }
@@ -179,16 +185,18 @@ def _room() -> Iterator[None]:
         ) from error
 
 
-def _headings(language: Language) -> list[str]:
+def _headings(language: Language, columns: Sequence[Column]) -> list[str]:
     is_english = language is Language.ENGLISH
-    return [column.english if is_english else column.chinese for column in COLUMNS]
+    return [column.english if is_english else column.chinese for column in columns]
 
 
 def _words(language: Language) -> dict[object, str]:
     return {True: "yes", False: "no"} if language is Language.ENGLISH else _CHINESE
 
 
-def _cells(rows: Rows, kinds: dict[Kind, _Cells], words: dict[object, str]) -> zip[tuple[Any, ...]]:
+def _cells(
+    rows: Rows, kinds: dict[Kind, _Cells], words: dict[object, str], columns: Sequence[Column]
+) -> zip[tuple[Any, ...]]:
     """The rows with their cells as they are written; column by column, which is faster."""
 
     def written(column: Column, values: Sequence[Any]) -> Sequence[Any]:
@@ -197,8 +205,8 @@ def _cells(rows: Rows, kinds: dict[Kind, _Cells], words: dict[object, str]) -> z
         as_written = kinds.get(column.kind)
         return as_written(values) if as_written else values
 
-    columns = zip(*rows, strict=True) if rows else [()] * len(COLUMNS)
-    return zip(*map(written, COLUMNS, columns), strict=True)
+    cells = zip(*rows, strict=True) if rows else [()] * len(columns)
+    return zip(*map(written, columns, cells), strict=True)
 
 
 def _csv(rows: Any) -> bytes:
