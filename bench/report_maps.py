@@ -30,7 +30,7 @@ import uvloop
 from sqlalchemy import Select, func, select
 
 from bench.clusters import supercluster, view
-from bench.reports import load_reports, report_points
+from bench.reports import WISHES, load_reports, report_points
 from bench.server import Client, Server, cpu_seconds, memory, request, served
 from gridmap.api.memory import share_one_heap
 from gridmap.geo.bounds import Bounds
@@ -50,6 +50,14 @@ _VIEWS = 50
 _FILTERED_VIEWS = 20
 _SQL_VIEWS = 3
 _ADDED = 5
+# By how many reports have them: one in fifty thousand, in five hundred, in five.
+_TEXTS = {
+    "rare": [f"建设路{number}号" for number in range(10, 50)],
+    "more": [f"{name}路{number}" for name in ("建设", "新华", "文化") for number in range(1, 10)],
+    "common": [wish[:end] for wish in WISHES for end in range(2, len(wish) + 1)],
+}
+_NEW_TEXTS = 5
+_PAUSE = 1.0  # in which whoever asked looks at the map
 _HOTSPOT_REPORTS = 100_000
 _HOTSPOT_TERMS = ((30.0, 60), (80.0, 150))
 _RUNS = 5
@@ -124,6 +132,7 @@ class _Maps:
         await self._everything(views, theirs)
         for name, given in self._filters.items():
             await self._filtered(views, name, given)
+        self._first_of_texts(views)
         await self._added(views)
         await self._hotspots()
         await self._points.close()
@@ -232,6 +241,32 @@ class _Maps:
         if "since" in values:
             values["since"] = datetime.datetime.fromisoformat(values["since"])
         return await filter_of(Context(self._database, 30.0), ReportFilter(**values))
+
+    def _first_of_texts(self, views: Views) -> None:
+        """The first answers for texts that nobody has asked for yet."""
+        print(
+            f"\nThe first answer for a new text, {_NEW_TEXTS} texts each\n"
+            f"{'text':<6} {'screen':<6} {'zoom':>4} {'reports':>8} {'HTTP ms: p50':>13} "
+            f"{'worst':>6} {'and then: p50':>14} {'worst':>6}"
+        )
+        for name, texts in _TEXTS.items():
+            unknown = iter(texts)
+            for screen, zoom in (("phone", 16), ("phone", 12), ("wall", 12), ("wall", 4)):
+                first, then, counts = _Times(), _Times(), []
+                for box, said in zip(views[screen, zoom][:_NEW_TEXTS], unknown, strict=False):
+                    for times in (first, then):
+                        began = time.perf_counter()
+                        answer = self._asked(box, zoom, {"text": said})
+                        times.add(began, 0)
+                        time.sleep(_PAUSE)
+                    clusters = orjson.loads(answer)["data"]["reportClusters"]
+                    counts.append(sum(each["count"] for each in clusters))
+                print(
+                    f"{name:<6} {screen:<6} {zoom:>4} {int(np.median(counts)):>8,} "
+                    f"{first.p50:>13.1f} {max(first.milliseconds):>6.1f} "
+                    f"{then.p50:>14.1f} {max(then.milliseconds):>6.1f}"
+                )
+                sys.stdout.flush()
 
     async def _added(self, views: Views) -> None:
         """The first answer after reports have come."""

@@ -37,7 +37,7 @@ _ENDED, _SHARES_OF_ENDED = ("CLOSED", "RATED", "REJECTED"), (0.55, 0.4, 0.05)
 _URGENCIES, _SHARES_OF_URGENCIES = ("ROUTINE", "URGENT", "EMERGENCY"), (0.9, 0.09, 0.01)
 _SOURCES = ("PHONE", "CHAT_GROUP", "HOTLINE_12345", "WALK")
 _SHARES_OF_SOURCES = (0.4, 0.2, 0.1, 0.3)
-_WISHES = ("请尽快处理", "已经好几天了", "影响居民出行", "老人孩子走不了", "味道很大")
+WISHES = ("请尽快处理", "已经好几天了", "影响居民出行", "老人孩子走不了", "味道很大")
 
 
 def report_points(count: int, seed: int = 1) -> NDArray[np.float64]:
@@ -131,7 +131,7 @@ def _copy_given(
         random.integers(0, _SPONSORS, count),
         random.integers(0, 200, count),
         random.integers(1, 300, count),
-        random.choice(_WISHES, count),
+        random.choice(WISHES, count),
         random.integers(0, 1 << 62, (count, 2)),
     )
     connection.execute(_GIVEN)

@@ -144,6 +144,13 @@ class ClusterIndex:
             rows = [_concatenated(zoom, len(self), rows)]
         return _joined(rows[0])
 
+    def most_within(self, bounds: Bounds) -> int:
+        """At least as many points as lie within the bounds, and some that lie close by, counted in
+        no time. Raises Invalid for bounds that are no numbers."""
+        return sum(
+            int(self._firsts[end] - self._firsts[first]) for first, end in self._stretches(bounds)
+        )
+
     def _stretches(self, bounds: Bounds) -> list[tuple[int, int]]:
         """Stretches of spots that hold all within the bounds, first and end of each."""
         if not np.isfinite(bounds).all():

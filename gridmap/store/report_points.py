@@ -9,13 +9,17 @@ A report stands as its serial, which the database gives: whoever sends reports c
 and could choose two that get in each other's way. Codes stand as PostgreSQL's 64-bit hashes of
 them: two codes of one column that share one would be taken for each other, of which the chance is
 below one in a billion for a hundred thousand codes.
+
+What residents wrote would not fit: the database is asked which reports have a text, once for each
+text and large index. Of the small index the descriptions are here too.
 """
 
 from __future__ import annotations
 
 import asyncio
 import datetime
-from collections.abc import Callable, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -24,7 +28,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
-from sqlalchemy import ARRAY, BigInteger, Connection, LargeBinary, any_, func, literal, select, text
+from sqlalchemy import ARRAY, BigInteger, Connection, any_, literal, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap.errors import TooLarge
@@ -33,7 +37,7 @@ from gridmap.geo.clusters import Cells, ClusterIndex, merged
 from gridmap.store import tables
 from gridmap.store.database import Database, explained, tool_engine
 from gridmap.store.loop import ENDED
-from gridmap.store.reports import REPORT_COLUMNS, Report, ReportFilter, matching
+from gridmap.store.reports import REPORT_COLUMNS, Report, ReportFilter
 from gridmap.store.snapshot import one_state
 from gridmap.store.states import STATE_NOW
 
@@ -48,6 +52,12 @@ _NEVER = np.iinfo(np.int64).max
 _FEWEST_IN_TAIL = 5_000
 _MOST_FOLLOWED = 50_000
 _MOST_CODES = 100_000
+_MOST_TEXTS = 1_000
+_MOST_TEXT_BYTES = 64_000_000
+# A text is looked for everywhere in this time where few reports have it. Where many do, the reports
+# of a view are sooner looked through, if they are no more than this.
+_SOON_SECONDS = 0.02
+_FEW = 30_000
 
 
 def _hash(code: str) -> str:
@@ -196,8 +206,7 @@ class _Points:
     def of(cls, columns: Columns, as_of: str) -> _Points:
         main = _Rows.of(columns)
         main.prepare()
-        tail = _Rows.of({name: values[:0] for name, values in columns.items()})
-        return cls(as_of, _Part(main), _Part(tail))
+        return cls(as_of, _Part(main), _Part(_Rows.of(_unpacked(b"", ()))))
 
     def after(self, changed: Columns, as_of: str) -> _Points:
         """The same with rows that have come or changed."""
@@ -210,17 +219,110 @@ class _Points:
         return len(self.tail) > max(_FEWEST_IN_TAIL, len(self.main) // 100)
 
     def merged(self) -> _Points:
-        """The same with all rows in the large index."""
+        """The same with all rows in the large index, without what is said of them."""
         return _Points.of(_joined(self.main.columns_here, self.tail.columns_here), self.as_of)
 
 
 @dataclass(frozen=True, slots=True)
+class _Having:
+    """Which rows have a text in them.
+
+    `rows`: of a large index. `positions`: of them those that have it, ascending. `said`: the text
+    as PostgreSQL puts it in lower case, by which the rows of a small index are looked through.
+    """
+
+    rows: _Rows
+    positions: NDArray[np.int32]
+    said: str
+
+    @classmethod
+    def of(cls, rows: _Rows, serials: bytes, said: str) -> _Having:
+        found, known = np.frombuffer(serials, ">i8").astype(np.int64), rows.columns["serial"]
+        if len(found) < len(known) // 100:
+            positions = np.sort(_Part(rows).find(np.sort(found)))
+        else:
+            positions = np.flatnonzero(np.isin(known, found))
+        return cls(rows, positions.astype(np.int32), said)
+
+    def mask(self, part: _Part) -> Callable[[slice], Bools]:
+        if part.rows is self.rows:
+            return self._among_positions
+        descriptions, said = part.rows.columns["description"], self.said
+        return lambda rows: np.array([said in each for each in descriptions[rows]], dtype=np.bool_)
+
+    def _among_positions(self, rows: slice) -> Bools:
+        first, end = np.searchsorted(self.positions, (rows.start, rows.stop))
+        mask = np.zeros(rows.stop - rows.start, dtype=np.bool_)
+        mask[self.positions[first:end] - rows.start] = True
+        return mask
+
+
+class _Texts:
+    """Which rows of a large index have the texts that were last asked for.
+
+    What is found once holds as long as the index: a report that has changed since the text was
+    looked for is no longer in the index for whoever asks then what has changed.
+    """
+
+    def __init__(
+        self, rows: _Rows, look: Callable[[_Rows, str, Bounds | None], Coroutine[Any, Any, _Having]]
+    ) -> None:
+        self.rows = rows
+        self._look = look
+        self._found: OrderedDict[str, asyncio.Task[_Having]] = OrderedDict()
+
+    async def having(self, text: str, bounds: Bounds | None) -> _Having:
+        """Of the rows within the bounds, where there are bounds, all that have the text are told.
+
+        Where few lie within them they are looked through if the text is not soon found everywhere;
+        of such texts, which nobody waits for, one at a time is looked for.
+        """
+        task = self._found.get(text)
+        if task is not None:
+            self._found.move_to_end(text)
+        if bounds is not None and self.rows.index.most_within(bounds) <= _FEW:
+            if task is None and all(each.done() for each in self._found.values()):
+                task = self._look_everywhere(text)
+                await asyncio.wait({task}, timeout=_SOON_SECONDS)
+            if task is None or not _has_succeeded(task):
+                return await self._look(self.rows, text, bounds)
+        elif task is None or (task.done() and not _has_succeeded(task)):
+            task = self._look_everywhere(text)
+        return await asyncio.shield(task)
+
+    async def close(self) -> None:
+        tasks = [task for task in self._found.values() if task.cancel()]
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _look_everywhere(self, text: str) -> asyncio.Task[_Having]:
+        task = asyncio.create_task(self._look(self.rows, text, None))
+        self._found[text] = task
+        task.add_done_callback(self._forget_oldest)
+        return task
+
+    def _forget_oldest(self, _: asyncio.Task[_Having]) -> None:
+        sizes = {
+            text: task.result().positions.nbytes if _has_succeeded(task) else 0
+            for text, task in self._found.items()
+        }
+        size = sum(sizes.values())
+        while len(self._found) > 1 and (size > _MOST_TEXT_BYTES or len(self._found) > _MOST_TEXTS):
+            text, _ = self._found.popitem(last=False)
+            size -= sizes[text]
+
+
+def _has_succeeded(task: asyncio.Task[_Having]) -> bool:
+    return task.done() and not task.cancelled() and task.exception() is None
+
+
+@dataclass(frozen=True, slots=True)
 class _Wanted:
-    """A filter in numbers. `chosen`: the reports that the database has picked, None for any."""
+    """A filter in numbers. `serials`: of the report that has the number, None for any."""
 
     filter: ReportFilter
     codes: Mapping[str, int]
-    chosen: Serials | None
+    serials: Serials | None = None
+    having: _Having | None = None
 
     def mask(self, part: _Part) -> Callable[[slice], Bools] | None:
         """Which rows of a part are wanted; None where all are."""
@@ -283,10 +385,11 @@ class _Wanted:
         if wanted.is_overdue is not None:
             now, is_overdue = _in_microseconds(wanted.now), wanted.is_overdue
             found.append(lambda rows: (overdue[rows] < now) == is_overdue)
-        if self.chosen is not None:
-            picked = np.zeros(len(part), dtype=np.bool_)
-            picked[part.find(self.chosen)] = True
-            found.append(lambda rows: picked[rows])
+        if self.serials is not None:
+            serials, known = self.serials, columns["serial"]
+            found.append(lambda rows: np.isin(known[rows], serials))
+        if self.having is not None:
+            found.append(self.having.mask(part))
         return found
 
 
@@ -305,14 +408,16 @@ class ReportPoints:
         self._turn = asyncio.Lock()
         self._thread = ThreadPoolExecutor(2, "points")
         self._codes: dict[str, int] = {}
+        self._texts: _Texts | None = None
 
     async def clusters(self, bounds: Bounds, zoom: int, wanted: ReportFilter) -> ReportClusters:
         """The reports within the bounds, merged for a zoom (see `ClusterIndex.cells`).
 
         Raises TooLarge where there are more than `MOST_CLUSTERS`.
         """
-        numbers = await self._numbers(wanted, bounds)
-        points = await self._now()
+        if wanted.bounds is not None:
+            bounds = _both(bounds, wanted.bounds)
+        points, numbers = await self._asked_for(wanted, bounds)
         return await self._in_thread(partial(_clusters, points, bounds, zoom, numbers))
 
     async def positions(self, wanted: ReportFilter) -> NDArray[np.float64]:
@@ -320,17 +425,34 @@ class ReportPoints:
 
         float64 (n, 2), longitude then latitude, WGS 84 degrees.
         """
-        numbers = await self._numbers(wanted, wanted.bounds)
-        points = await self._now()
+        points, numbers = await self._asked_for(wanted, wanted.bounds)
         return await self._in_thread(partial(_positions, points, numbers))
 
     async def close(self) -> None:
         for task in (self._merging, self._loading):
             if task is not None:
                 task.cancel()
+        if self._texts is not None:
+            await self._texts.close()
         await asyncio.to_thread(self._thread.shutdown, cancel_futures=True)
 
-    async def _numbers(self, wanted: ReportFilter, bounds: Bounds | None) -> _Wanted:
+    async def _asked_for(
+        self, wanted: ReportFilter, bounds: Bounds | None
+    ) -> tuple[_Points, _Wanted]:
+        """All reports as they are at some time after this was called, and which are wanted of those
+        within the bounds."""
+        numbers = await self._numbers(wanted)
+        if wanted.text is None:
+            return await self._now(), numbers
+        while True:
+            # In this order, so that what changes meanwhile is in the large index no more.
+            rows = (self._points or await self._now()).main.rows
+            having = await self._texts_of(rows).having(wanted.text, bounds)
+            points = await self._now()
+            if points.main.rows is rows:
+                return points, replace(numbers, having=having)
+
+    async def _numbers(self, wanted: ReportFilter) -> _Wanted:
         codes = {code for code in (wanted.grid, wanted.sponsor, wanted.handler) if code is not None}
         codes |= {*(wanted.regions or ()), *(wanted.categories or ())}
         known = self._codes
@@ -339,11 +461,26 @@ class ReportPoints:
             known = self._codes if len(self._codes) < _MOST_CODES else {}
             async with self._database.connection() as connection:
                 self._codes = known = known | await _numbers_of(connection, sorted(codes))
-        picked = None
-        if wanted.text is not None or wanted.serial is not None:
+        if wanted.serial is None:
+            return _Wanted(wanted, known)
+        async with self._database.connection() as connection:
+            return _Wanted(wanted, known, await _serials_of(connection, *wanted.serial))
+
+    def _texts_of(self, rows: _Rows) -> _Texts:
+        if self._texts is None or self._texts.rows is not rows:
+            self._texts = _Texts(rows, self._look)
+        return self._texts
+
+    async def _look(self, rows: _Rows, text: str, bounds: Bounds | None) -> _Having:
+        if bounds is None:
+            async with self._database.transaction() as connection:
+                await connection.execute(_MUCH_MEMORY)
+                row = (await connection.execute(_HAVING, {"said": text})).one()
+        else:
             async with self._database.connection() as connection:
-                picked = await _picked(connection, replace(wanted, bounds=bounds))
-        return _Wanted(wanted, known, picked)
+                given = {"said": text, **bounds._asdict()}
+                row = (await connection.execute(_HAVING_WITHIN, given)).one()
+        return await self._in_thread(partial(_Having.of, rows, row.serials or b"", row.said))
 
     async def _now(self) -> _Points:
         """All reports as they are at some time after this was called."""
@@ -398,8 +535,6 @@ class ReportPoints:
 
 
 def _clusters(points: _Points, bounds: Bounds, zoom: int, wanted: _Wanted) -> ReportClusters:
-    if wanted.filter.bounds is not None:
-        bounds = _both(bounds, wanted.filter.bounds)
     main, tail = points.main, points.tail
     cells = main.rows.index.cells(bounds, zoom, wanted.mask(main))
     if len(tail):
@@ -483,9 +618,13 @@ def _copied(connection: Connection) -> Columns:
     return columns
 
 
-def _unpacked(reports: bytes) -> Columns:
+def _unpacked(reports: bytes, descriptions: Sequence[str]) -> Columns:
+    """Columns, and with them what is said of each report, in lower case."""
     rows = np.frombuffer(reports, _PACKED)
-    return {name: rows[name].astype(type_.replace(">", "=")) for name, type_, _ in _COLUMNS}
+    return {
+        **{name: rows[name].astype(type_.replace(">", "=")) for name, type_, _ in _COLUMNS},
+        "description": np.array(descriptions, dtype=np.object_),
+    }
 
 
 async def _changed(connection: AsyncConnection, after: str) -> tuple[Columns | None, str]:
@@ -493,7 +632,7 @@ async def _changed(connection: AsyncConnection, after: str) -> tuple[Columns | N
     row = (await connection.execute(_CHANGED, {"after": after, "most": _MOST_FOLLOWED})).one()
     if row.events > _MOST_FOLLOWED:
         return None, row.as_of
-    return _unpacked(row.reports or b""), row.as_of
+    return _unpacked(row.reports or b"", row.descriptions or ()), row.as_of
 
 
 # Served by report_events_transaction_idx and reports_pkey, as in `report_changes`.
@@ -514,18 +653,66 @@ _CHANGED = text(
     SELECT
         CAST(state.now AS text) AS as_of,
         (SELECT count(*) FROM came) AS events,
-        (
-            SELECT string_agg(report.packed, '')
-            FROM (SELECT DISTINCT district_code, report_id FROM came) AS named
-            CROSS JOIN LATERAL (
-                SELECT {" || ".join(f"{_SENT[type_]}({sql})" for _, type_, sql in _COLUMNS)}
-                    AS packed
-                FROM reports
-                WHERE district_code = named.district_code AND id = named.report_id
-                LIMIT 1
-            ) AS report
-        ) AS reports
+        found.reports,
+        found.descriptions
     FROM state
+    CROSS JOIN (
+        SELECT
+            string_agg(report.packed, '') AS reports,
+            array_agg(report.description) AS descriptions
+        FROM (SELECT DISTINCT district_code, report_id FROM came) AS named
+        CROSS JOIN LATERAL (
+            SELECT
+                {" || ".join(f"{_SENT[type_]}({sql})" for _, type_, sql in _COLUMNS)} AS packed,
+                lower(description) AS description
+            FROM reports
+            WHERE district_code = named.district_code AND id = named.report_id
+            LIMIT 1
+        ) AS report
+    ) AS found
+    """
+)
+
+# Served by reports_words_idx. Pairs say where their letters are too; of a text of two letters the
+# index says all, of a longer one the pairs may stand apart. They come from a subquery, so that the
+# planner does not know them: where most reports have them it would read all reports instead, and
+# find the words of each, which takes ten times as long as to look for the text.
+_HAVING = text(
+    """
+    SELECT
+        lower(CAST(:said AS text)) AS said,
+        (
+            SELECT string_agg(int8send(serial), '')
+            FROM reports
+            WHERE gridmap_words(description) @> (
+                    SELECT array_agg(word)
+                    FROM unnest(gridmap_words(CAST(:said AS text))) AS word
+                    WHERE length(word) = least(length(lower(CAST(:said AS text))), 2)
+                )
+                AND (
+                    length(lower(CAST(:said AS text))) <= 2
+                    OR strpos(lower(description), lower(CAST(:said AS text))) > 0
+                )
+        ) AS serials
+    """
+)
+# To know each of ten million reports by itself; else PostgreSQL knows their pages, and finds the
+# words of all that is there.
+_MUCH_MEMORY = text("SET LOCAL work_mem = '64MB'")
+
+# Served by reports_location_idx.
+_HAVING_WITHIN = text(
+    f"""
+    SELECT
+        lower(CAST(:said AS text)) AS said,
+        (
+            SELECT string_agg(int8send(serial), '')
+            FROM reports
+            WHERE location && ST_MakeEnvelope(
+                    :west, :south, :east, :north, {tables.LONGITUDE_LATITUDE}
+                )
+                AND strpos(lower(description), lower(CAST(:said AS text))) > 0
+        ) AS serials
     """
 )
 
@@ -543,14 +730,15 @@ async def _numbers_of(connection: AsyncConnection, codes: Sequence[str]) -> dict
     return {row.code: row.number for row in rows}
 
 
-async def _picked(connection: AsyncConnection, wanted: ReportFilter) -> Serials:
-    """The serials of the reports that a filter lets through."""
-    sent = func.int8send(tables.reports.c.serial, type_=LargeBinary)
-    statement = matching(
-        select(func.string_agg(sent, literal(b"", LargeBinary), type_=LargeBinary)),
-        replace(wanted, is_overdue=None),
+async def _serials_of(connection: AsyncConnection, district_code: str, serial: int) -> Serials:
+    """The serial, if a report of the district has it. Served by reports_serial_idx."""
+    reports = tables.reports.c
+    found = await connection.scalars(
+        select(reports.serial).where(
+            reports.district_code == district_code, reports.serial == serial
+        )
     )
-    return np.frombuffer(await connection.scalar(statement) or b"", ">i8").astype(np.int64)
+    return np.array(found.all(), dtype=np.int64)
 
 
 async def reports_by_serial(

@@ -17,6 +17,7 @@ import numpy as np
 import psycopg
 import pytest
 from psycopg import sql
+from sqlalchemy import text
 
 from gridmap.errors import TooLarge, Unavailable
 from gridmap.geo.bounds import Bounds
@@ -37,6 +38,7 @@ from tests.store.reporting import (
 WORLD = Bounds(-180, -90, 180, 90)
 EVERYTHING = ReportFilter(now())
 WORDS = ("楼道", "杂物", "A栋", "灯", "漏水", "Garbage", "100%", "路_灯")
+TEXTS = ("楼", "楼道", "道杂", "garbage", "栋", "%", "_灯", "0%", "物A栋", "杂物a", "灯灯灯", "无")
 CATEGORIES = ("0101", "0102", "0301", "1101")
 STATES = tuple(state for state in tables.STATES if state != "MERGED")
 
@@ -174,6 +176,7 @@ def change_any(connection: psycopg.Connection, chance: random.Random, of: tuple[
             {"state": state, "ended_at": now() if is_ended else None},
             {"grid_code": chance.choice([None, "G1", "G2"]), "sponsor_code": "S1"},
             {"due_at": chosen_moment(chance)},
+            {"description": "".join(chance.choices(WORDS, k=3))},
         ]
     )
     change_report(connection, of[1], of[0], **columns)
@@ -195,9 +198,7 @@ def chosen_filter(chance: random.Random, serials: list[tuple[str, int]]) -> Repo
         "until": lambda: chosen_moment(chance),
         "bounds": lambda: chosen_bounds(chance),
         "is_overdue": lambda: chance.random() < 0.5,
-        "text": lambda: chance.choice(
-            ["楼", "楼道", "道杂", "garbage", "栋", "%", "_灯", "0%", "物A栋", "无"]
-        ),
+        "text": lambda: chance.choice(TEXTS),
     }
     names = chance.sample(sorted(choices), chance.choice([0, 1, 1, 1, 2, 2, 3]))
     return ReportFilter(now(), **{name: choices[name]() for name in names})
@@ -261,6 +262,88 @@ def test_clusters_are_what_the_database_holds_as_reports_come_and_change(
     assert len(set_of_key) > 100
 
 
+@pytest.mark.parametrize("fewest", [5, 5_000])
+def test_a_text_is_found_where_it_stands_now_however_often_it_is_asked_for(
+    url: str, writer: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, fewest: int
+) -> None:
+    """By all ways that a text is looked for, and when what was found is forgotten."""
+    monkeypatch.setattr(report_points, "_FEWEST_IN_TAIL", fewest)
+    monkeypatch.setattr(report_points, "_SOON_SECONDS", 0)
+    chance = random.Random(fewest)
+    known = [put_any(writer, chance) for _ in range(40)]
+
+    async def main() -> None:
+        async with map_of(url) as points:
+            for few, most_bytes in [(0, 10**6), (30, 10**6), (10**6, 10**6), (30, 50)] * 4:
+                monkeypatch.setattr(report_points, "_FEW", few)
+                monkeypatch.setattr(report_points, "_MOST_TEXT_BYTES", most_bytes)
+                with writer.transaction():
+                    known.append(put_any(writer, chance))
+                    for each in chance.sample(known, 5):
+                        said = "".join(chance.choices(WORDS, k=3))
+                        change_report(writer, each[1], each[0], description=said)
+                views = [
+                    (chosen_bounds(chance), replace(EVERYTHING, text=chance.choice(TEXTS)))
+                    for _ in range(8)
+                ]
+                answers = await asyncio.gather(
+                    *(points.clusters(bounds, 14, wanted) for bounds, wanted in views)
+                )
+                for (bounds, wanted), (cells, _) in zip(views, answers, strict=True):
+                    expected = members_by_cell(writer, bounds, 14, wanted)
+                    assert dict(zip(cells.code.tolist(), cells.count.tolist(), strict=True)) == {
+                        code: len(members) for code, members in expected.items()
+                    }, wanted
+
+    asyncio.run(main())
+
+
+def test_a_text_that_takes_too_long_everywhere_is_found_where_few_reports_are(
+    url: str, writer: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_report(writer, description="井盖", longitude=70.0, latitude=5.0)
+    lids, here = replace(EVERYTHING, text="井盖"), Bounds(69, 4, 71, 6)
+    fast = report_points._HAVING
+
+    async def main() -> None:
+        database = Database(url, statement_timeout_seconds=0.2)
+        points = ReportPoints(database, url)
+        count = await counted(points)
+        monkeypatch.setattr(report_points, "_FEW", count - 1)
+        monkeypatch.setattr(report_points, "_HAVING", text(f"{fast.text} FROM pg_sleep(5)"))
+        for _ in range(2):
+            cells, _ = await points.clusters(here, 3, lids)
+            assert cells.count.tolist() == [1]
+            with pytest.raises(Unavailable, match="smaller area"):
+                await counted(points, lids)
+        monkeypatch.setattr(report_points, "_HAVING", fast)
+        assert await counted(points, lids) == 1
+        await points.close()
+        await database.close()
+
+    asyncio.run(main())
+
+
+def test_who_gives_up_on_a_text_keeps_nobody_else_from_it(
+    url: str, writer: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report_points, "_FEW", 0)
+    put_report(writer, description="窨井")
+    slow = text(f"{report_points._HAVING.text} FROM pg_sleep(0.2)")
+
+    async def main() -> None:
+        async with map_of(url) as points:
+            await counted(points)
+            monkeypatch.setattr(report_points, "_HAVING", slow)
+            wanted = replace(EVERYTHING, text="窨井")
+            first, second = (asyncio.create_task(counted(points, wanted)) for _ in range(2))
+            await asyncio.sleep(0.05)
+            first.cancel()
+            assert await second == 1
+
+    asyncio.run(main())
+
+
 def test_one_alone_comes_as_itself_also_where_another_district_has_the_same_id(
     url: str, writer: psycopg.Connection
 ) -> None:
@@ -321,7 +404,8 @@ def test_reports_that_move_meanwhile_are_neither_lost_nor_doubled(
 ) -> None:
     monkeypatch.setattr(report_points, "_FEWEST_IN_TAIL", 15)
     east = Bounds(40, 0, 60, 60)
-    ids = [put_report(writer, longitude=45.0, latitude=5.0) for _ in range(80)]
+    ids = [put_report(writer, longitude=45.0, latitude=5.0, description="灯") for _ in range(80)]
+    lamps = replace(EVERYTHING, text="灯")
     stop = threading.Event()
 
     def move(seed: int) -> None:
@@ -330,21 +414,32 @@ def test_reports_that_move_meanwhile_are_neither_lost_nor_doubled(
             while not stop.is_set():
                 for id_ in chance.sample(ids[seed::2], chance.randint(1, 4)):
                     place = f"{chance.uniform(40, 60):.6f} {chance.uniform(0, 60):.6f}"
-                    change_report(connection, id_, location=f"SRID=4326;POINT({place})")
+                    change_report(
+                        connection,
+                        id_,
+                        location=f"SRID=4326;POINT({place})",
+                        description=chance.choice(["红灯亮", "灯", "路灯"]),
+                    )
                 connection.commit()
 
     async def main() -> None:
         indexes = {}
         async with map_of(url) as points:
             moving = [asyncio.create_task(asyncio.to_thread(move, seed)) for seed in range(2)]
-            for _ in range(60):
-                asked = [points.clusters(east, zoom, EVERYTHING) for zoom in (3, 8, 12)]
-                for cells, _ in await asyncio.gather(*asked):
-                    assert int(cells.count.sum()) == len(ids)
-                assert points._points is not None
-                indexes[id(points._points.main.rows)] = points._points.main
-            stop.set()
-            await asyncio.gather(*moving)
+            try:
+                for _ in range(45):
+                    asked = [
+                        points.clusters(east, zoom, wanted)
+                        for zoom in (3, 12)
+                        for wanted in (EVERYTHING, lamps)
+                    ]
+                    for cells, _ in await asyncio.gather(*asked):
+                        assert int(cells.count.sum()) == len(ids)
+                    assert points._points is not None
+                    indexes[id(points._points.main.rows)] = points._points.main
+            finally:
+                stop.set()
+                await asyncio.gather(*moving)
             cells, _ = await points.clusters(east, 9, EVERYTHING)
             expected = members_by_cell(writer, east, 9, EVERYTHING)
             assert dict(zip(cells.code.tolist(), cells.count.tolist(), strict=True)) == {
