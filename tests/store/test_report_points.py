@@ -403,6 +403,8 @@ def test_reports_that_move_meanwhile_are_neither_lost_nor_doubled(
     url: str, writer: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(report_points, "_FEWEST_IN_TAIL", 15)
+    monkeypatch.setattr(report_points, "_MOST_TEXTS", 1)
+    monkeypatch.setattr(report_points, "_FEW", 0)
     east = Bounds(40, 0, 60, 60)
     ids = [put_report(writer, longitude=45.0, latitude=5.0, description="灯") for _ in range(80)]
     lamps = replace(EVERYTHING, text="灯")
@@ -413,12 +415,12 @@ def test_reports_that_move_meanwhile_are_neither_lost_nor_doubled(
         with psycopg.connect(url) as connection:
             while not stop.is_set():
                 for id_ in chance.sample(ids[seed::2], chance.randint(1, 4)):
-                    place = f"{chance.uniform(40, 60):.6f} {chance.uniform(0, 60):.6f}"
+                    longitude, latitude = chance.uniform(40, 60), chance.uniform(0, 60)
                     change_report(
                         connection,
                         id_,
-                        location=f"SRID=4326;POINT({place})",
-                        description=chance.choice(["红灯亮", "灯", "路灯"]),
+                        location=f"SRID=4326;POINT({longitude:.6f} {latitude:.6f})",
+                        description="红灯" if longitude < 49 else "路灯",
                     )
                 connection.commit()
 
@@ -427,13 +429,16 @@ def test_reports_that_move_meanwhile_are_neither_lost_nor_doubled(
         async with map_of(url) as points:
             moving = [asyncio.create_task(asyncio.to_thread(move, seed)) for seed in range(2)]
             try:
-                for _ in range(45):
+                for _ in range(40):
                     asked = [
                         points.clusters(east, zoom, wanted)
                         for zoom in (3, 12)
                         for wanted in (EVERYTHING, lamps)
                     ]
-                    for cells, _ in await asyncio.gather(*asked):
+                    red = points.clusters(Bounds(50, 0, 60, 60), 3, replace(lamps, text="红灯"))
+                    (none, _), *all_ = await asyncio.gather(red, *asked)
+                    assert len(none) == 0
+                    for cells, _ in all_:
                         assert int(cells.count.sum()) == len(ids)
                     assert points._points is not None
                     indexes[id(points._points.main.rows)] = points._points.main
