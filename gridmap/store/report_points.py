@@ -37,7 +37,7 @@ from gridmap.geo.clusters import Cells, ClusterIndex, merged
 from gridmap.store import tables
 from gridmap.store.database import Database, explained, tool_engine
 from gridmap.store.loop import ENDED
-from gridmap.store.reports import REPORT_COLUMNS, Report, ReportFilter
+from gridmap.store.reports import OVERDUE_AT_AS_TEXT, REPORT_COLUMNS, Report, ReportFilter
 from gridmap.store.snapshot import one_state
 from gridmap.store.states import STATE_NOW
 
@@ -87,20 +87,7 @@ _COLUMNS = (
     ("sponsor", ">i8", _hash("sponsor_code")),
     ("handler", ">i8", _hash("handler_code")),
     ("received", ">i8", _microseconds("received_at")),
-    (
-        "overdue",
-        ">i8",
-        # See `Report.overdue_at`.
-        _microseconds(
-            """
-            CASE
-                WHEN ended_at IS NOT NULL THEN NULL
-                WHEN state = 'SUSPENDED' THEN step_due_at
-                ELSE least(due_at, step_due_at)
-            END
-            """
-        ),
-    ),
+    ("overdue", ">i8", _microseconds(OVERDUE_AT_AS_TEXT)),
 )
 _SENT = {">i2": "int2send", ">i8": "int8send", ">f8": "float8send"}
 

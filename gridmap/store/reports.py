@@ -13,10 +13,10 @@ from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
+    DateTime,
     Select,
     Text,
     and_,
-    case,
     func,
     literal,
     literal_column,
@@ -167,6 +167,15 @@ _POSITION = {
 
 REPORT_AS_TEXT = ", ".join(_POSITION.get(name, name) for name in Report._fields)
 """The columns of a `Report`, for a statement that is written as text."""
+
+OVERDUE_AT_AS_TEXT = f"""
+    CASE
+        WHEN reports.ended_at IS NOT NULL THEN NULL
+        WHEN reports.state = '{State.SUSPENDED}' THEN reports.step_due_at
+        ELSE least(reports.due_at, reports.step_due_at)
+    END
+"""
+"""`Report.overdue_at`, for a statement that is written as text."""
 
 
 def _column(name: str) -> ColumnElement[Any]:
@@ -371,12 +380,10 @@ def _conditions(wanted: ReportFilter) -> list[ColumnElement[bool]]:
 
 
 def is_overdue(now: datetime.datetime, wanted: bool = True) -> ColumnElement[bool]:
-    """Whether a report is open and past `Report.overdue_at`."""
-    c = _table.c
-    overdue_at = case(
-        (c.state == State.SUSPENDED, c.step_due_at), else_=func.least(c.due_at, c.step_due_at)
-    )
-    late = and_(c.ended_at.is_(None), overdue_at < now)
+    """Whether a report is past `Report.overdue_at`."""
+    # That it is open is said once more, for the indexes of those that are.
+    overdue_at = literal_column(OVERDUE_AT_AS_TEXT, DateTime(timezone=True))
+    late = and_(_table.c.ended_at.is_(None), overdue_at < now)
     return late if wanted else func.coalesce(late, False).is_(False)
 
 
