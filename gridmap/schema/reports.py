@@ -314,7 +314,9 @@ class ReportFilter:
     )
     sponsor: str | None = strawberry.field(default=None, description="The code of who answers.")
     handler: str | None = strawberry.field(
-        default=None, description="The code of the one that it is dispatched to."
+        default=None,
+        description="The code of the one that it is dispatched to. A member of a building is found "
+        "by their own reports, and by those of an office's regions to that office.",
     )
     states: list[State] | None = None
     open: bool | None = strawberry.field(
@@ -399,6 +401,11 @@ async def filter_of(context: Context, given: ReportFilter | None) -> store.Repor
         if moment is not None:
             aware(name, moment)
     regions = await regions_below(context, given.region)
+    members: list[str] | None = None
+    if given.handler is not None:
+        members = await context.run(
+            store_standings.regions_of_member, given.handler, context.viewer
+        )
     return store.ReportFilter(
         context.now,
         serial=_serial(given.number),
@@ -406,6 +413,7 @@ async def filter_of(context: Context, given: ReportFilter | None) -> store.Repor
         grid=given.grid,
         sponsor=given.sponsor,
         handler=given.handler,
+        member_regions=tuple(members) if members is not None else None,
         states=tuple(given.states) if given.states is not None else None,
         is_open=given.open,
         categories=categories,

@@ -73,6 +73,8 @@ def _microseconds(moment: str) -> str:
     return f"coalesce(CAST(extract(epoch FROM {moment}) * 1000000 AS bigint), {_NEVER})"
 
 
+_MEMBER = "member "
+
 # Column, its type as PostgreSQL sends it, and what it is; none is ever NULL.
 _COLUMNS = (
     ("serial", ">i8", "serial"),
@@ -85,7 +87,14 @@ _COLUMNS = (
     ("region", ">i8", _hash("region_code")),
     ("grid", ">i8", _hash("grid_code")),
     ("sponsor", ">i8", _hash("sponsor_code")),
-    ("handler", ">i8", _hash("handler_code")),
+    (
+        "handler",
+        ">i8",
+        # No code has a blank in it.
+        _hash(
+            f"CASE handler_kind WHEN 'BUILDING_MEMBER' THEN '{_MEMBER}' ELSE '' END || handler_code"
+        ),
+    ),
     ("received", ">i8", _microseconds("received_at")),
     ("overdue", ">i8", _microseconds(OVERDUE_AT_AS_TEXT)),
 )
@@ -338,13 +347,11 @@ class _Wanted:
         def among(numbers: NDArray[Any], table: Bools) -> None:
             found.append(lambda rows: table[numbers[rows]])
 
-        for name, code in (
-            ("grid", wanted.grid),
-            ("sponsor", wanted.sponsor),
-            ("handler", wanted.handler),
-        ):
+        for name, code in (("grid", wanted.grid), ("sponsor", wanted.sponsor)):
             if code is not None:
                 equal(name, self.codes[code])
+        if wanted.handler is not None:
+            found.append(self._handled_by(wanted.handler, part.rows))
         for (hashes, numbers), codes in (
             (part.rows.regions, wanted.regions),
             (part.rows.categories, wanted.categories),
@@ -378,6 +385,17 @@ class _Wanted:
         if self.having is not None:
             found.append(self.having.mask(part))
         return found
+
+    def _handled_by(self, code: str, rows: _Rows) -> Callable[[slice], Bools]:
+        handlers, (hashes, regions) = rows.columns["handler"], rows.regions
+        other, member = self.codes[code], self.codes[_MEMBER + code]
+        is_told = np.ones(len(hashes), dtype=np.bool_)
+        if self.filter.member_regions is not None:
+            known = [self.codes[region] for region in self.filter.member_regions]
+            is_told = np.isin(hashes, np.array(known, dtype=np.int64))
+        return lambda at: (
+            (handlers[at] == other) | ((handlers[at] == member) & is_told[regions[at]])
+        )
 
 
 class ReportPoints:
@@ -440,8 +458,10 @@ class ReportPoints:
                 return points, replace(numbers, having=having)
 
     async def _numbers(self, wanted: ReportFilter) -> _Wanted:
-        codes = {code for code in (wanted.grid, wanted.sponsor, wanted.handler) if code is not None}
+        codes = {code for code in (wanted.grid, wanted.sponsor) if code is not None}
         codes |= {*(wanted.regions or ()), *(wanted.categories or ())}
+        if wanted.handler is not None:
+            codes |= {wanted.handler, _MEMBER + wanted.handler, *(wanted.member_regions or ())}
         known = self._codes
         if not known.keys() >= codes:
             # They come from clients, and there may be any.

@@ -20,6 +20,7 @@ from sqlalchemy import (
     func,
     literal,
     literal_column,
+    or_,
     select,
     true,
     tuple_,
@@ -137,8 +138,9 @@ class ReportFilter:
     """Which reports. None is any; what is said must all hold.
 
     `serial`: district and serial. `regions`: see `regions_below`. `grid`: as of capture. `sponsor`:
-    who answers. `handler`: to whom it is dispatched. `categories`: codes. `since`, `until`: when it
-    was received, `until` itself not. `is_overdue`: at `now`. `text`: what stands somewhere in the
+    who answers. `handler`: to whom it is dispatched; a member of a building is found by it within
+    `member_regions` alone, None for everywhere. `categories`: codes. `since`, `until`: when it was
+    received, `until` itself not. `is_overdue`: at `now`. `text`: what stands somewhere in the
     description, whatever its case.
     """
 
@@ -148,6 +150,7 @@ class ReportFilter:
     grid: str | None = None
     sponsor: str | None = None
     handler: str | None = None
+    member_regions: tuple[str, ...] | None = None
     states: tuple[str, ...] | None = None
     is_open: bool | None = None
     categories: tuple[str, ...] | None = None
@@ -361,6 +364,9 @@ def _conditions(wanted: ReportFilter) -> list[ColumnElement[bool]]:
     ):
         if value is not None:
             conditions.append(column == value)
+    if wanted.handler is not None and wanted.member_regions is not None:
+        is_within = among(c.region_code, wanted.member_regions)
+        conditions.append(or_(c.handler_kind != "BUILDING_MEMBER", is_within))
     if wanted.is_open is not None:
         conditions.append(c.ended_at.is_(None) if wanted.is_open else c.ended_at.is_not(None))
     if wanted.since is not None:

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gridmap.store import tables
 from gridmap.store.loop import TRANSITIONS, Action, Level, Party
 from gridmap.store.paging import among
-from gridmap.store.regions import regions_around
+from gridmap.store.regions import regions_around, regions_below
 from gridmap.store.report_rules import ReportRules
 from gridmap.store.reports import Report, Reporter, ReportKey, unnested
 from gridmap.store.submissions import signed
@@ -49,6 +49,23 @@ async def standings(
 def is_told_of_persons(standing: Standing, viewer: Viewer) -> bool:
     """Whether the viewer is to know who sent a report, and who of the residents handles it."""
     return bool(standing.parties) or viewer.role in (Role.ADMINISTRATOR, Role.AUDITOR)
+
+
+async def regions_of_member(
+    connection: AsyncConnection, member: str, viewer: Viewer
+) -> list[str] | None:
+    """Where the viewer may find a building's member by name: None is everywhere.
+
+    That is where reports are the viewer's own to handle, or their office's.
+    """
+    if viewer.role in (Role.ADMINISTRATOR, Role.AUDITOR):
+        return None
+    if viewer.role in _OFFICES:
+        below = await regions_below(connection, sorted(viewer.codes))
+        return [code for codes in below for code in codes]
+    if viewer.role is Role.BUILDING_MEMBER and viewer.subject == member:
+        return [community_code for _, community_code in await _homes(connection, viewer)]
+    return []
 
 
 def possible(

@@ -17,7 +17,19 @@ from gridmap.schema.context import Context
 from gridmap.schema.root import schema
 from gridmap.store.database import Database
 from gridmap.store.report_points import ReportPoints
-from tests.districts import COMMUNITY, DISTRICT, LAST_YEAR, SIDE, SOUTH, WEST, District
+from gridmap.store.viewers import ANONYMOUS, Role, Viewer
+from tests.districts import (
+    COMMUNITY,
+    DISTRICT,
+    LAST_YEAR,
+    SIDE,
+    SOUTH,
+    STREET,
+    WEST,
+    District,
+    building_code,
+    grid_code,
+)
 from tests.store.reporting import change_report, put_report
 
 OTHER = "230402002006"
@@ -77,7 +89,7 @@ def put_near(
 
 
 @asynccontextmanager
-async def asking(url: str) -> AsyncIterator[Any]:
+async def asking(url: str, viewer: Viewer = ANONYMOUS) -> AsyncIterator[Any]:
     database = Database(url)
     points = ReportPoints(database, url)
 
@@ -85,7 +97,7 @@ async def asking(url: str) -> AsyncIterator[Any]:
         result = await schema.execute(
             query,
             variable_values=variables,
-            context_value=Context(database, 30, points=points),
+            context_value=Context(database, 30, points=points, viewer=viewer),
         )
         return orjson.loads(orjson.dumps(result.data)), [e.message for e in result.errors or []]
 
@@ -191,6 +203,49 @@ def test_a_report_is_on_the_map_in_its_new_state_as_soon_as_it_has_it(
             assert await keys() == []
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("viewer", "found"),
+    [
+        (ANONYMOUS, 1),
+        (Viewer(Role.BUILDING_MEMBER, "李四", frozenset({building_code(1)})), 2),
+        (Viewer(Role.BUILDING_MEMBER, "王五", frozenset({building_code(1)})), 1),
+        (Viewer(Role.GRID_WORKER, "李四", frozenset({grid_code(1)})), 1),
+        (Viewer(Role.COMMUNITY, "office", frozenset({COMMUNITY})), 2),
+        (Viewer(Role.STREET, "office", frozenset({STREET})), 3),
+        (Viewer(Role.DISTRICT, "office", frozenset({"230406"})), 1),
+        (Viewer(Role.AUDITOR, "auditor"), 3),
+    ],
+    ids=lambda value: str(getattr(value, "role", "")),
+)
+def test_a_member_of_a_building_is_found_by_name_only_by_who_is_told_the_name(
+    url: str, connection: psycopg.Connection, viewer: Viewer, found: int
+) -> None:
+    """Two that the member handles, in two communities, and one of a sponsor of the same code."""
+    bounds = {"west": 100.0, "south": 0.0, "east": 101.0, "north": 1.0}
+    at = {"handler": "李四", "longitude": 100.5, "latitude": 0.5, "category": "0501"}
+    ids = [
+        put_report(connection, DISTRICT, region=COMMUNITY, handler_kind="BUILDING_MEMBER", **at),
+        put_report(connection, DISTRICT, region=OTHER, handler_kind="BUILDING_MEMBER", **at),
+        put_report(connection, DISTRICT, region=OTHER, handler_kind="SPONSOR", **at),
+    ]
+
+    async def main() -> Any:
+        async with asking(url, viewer) as ask:
+            terms = {"handler": "李四", "category": "0501"}
+            return await ask(CLUSTERS, bounds=bounds, zoom=3, filter=terms, all=terms)
+
+    try:
+        data, errors = asyncio.run(main())
+    finally:
+        with connection.transaction():
+            connection.execute("SET LOCAL session_replication_role = replica")
+            for table in ("report_events", "reports"):
+                column = "report_id" if table == "report_events" else "id"
+                connection.execute(f"DELETE FROM {table} WHERE {column} = ANY(%s)", [ids])
+    assert errors == []
+    assert (data["reportClusters"][0]["count"], data["reports"]["totalCount"]) == (found, found)
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,8 @@ def conditions(wanted: ReportFilter) -> tuple[str, dict[str, Any]]:
         "grid": "grid_code = %(grid)s",
         "sponsor": "sponsor_code = %(sponsor)s",
         "handler": "handler_code = %(handler)s",
+        "member_regions": "(CAST(%(handler)s AS text) IS NULL OR handler_kind <> 'BUILDING_MEMBER' "
+        "OR region_code = ANY(%(member_regions)s))",
         "states": "state = ANY(%(states)s)",
         "is_open": "(state NOT IN ('REJECTED', 'MERGED', 'CLOSED', 'RATED')) = %(is_open)s",
         "categories": "category_code = ANY(%(categories)s)",
@@ -145,6 +147,8 @@ def chosen_moment(chance: random.Random) -> datetime.datetime:
 def put_any(connection: psycopg.Connection, chance: random.Random) -> tuple[str, UUID]:
     longitude, latitude = chosen_place(chance)
     region = chance.choice(COMMUNITIES)
+    handler = chance.choice([None, "S1", "W1"])
+    kind = chance.choice(["SPONSOR", "BUILDING_MEMBER"]) if handler else None
     id_ = put_report(
         connection,
         region[:6],
@@ -159,7 +163,8 @@ def put_any(connection: psycopg.Connection, chance: random.Random) -> tuple[str,
         region=region,
         grid=chance.choice([None, "G1", "G2"]),
         sponsor=chance.choice([None, "S1", "S2"]),
-        handler=chance.choice([None, "S1", "W1"]),
+        handler_kind=kind,
+        handler=handler,
         due_at=chance.choice([None, chosen_moment(chance)]),
         step_due_at=chance.choice([None, chosen_moment(chance)]),
     )
@@ -189,6 +194,7 @@ def chosen_filter(chance: random.Random, serials: list[tuple[str, int]]) -> Repo
         "grid": lambda: chance.choice(["G1", "G2", "G3", ""]),
         "sponsor": lambda: chance.choice(["S1", "S2", ""]),
         "handler": lambda: chance.choice(["S1", "W1", "", "W2"]),
+        "member_regions": lambda: tuple(chance.sample(COMMUNITIES, chance.randrange(3))),
         "states": lambda: tuple(chance.sample(tables.STATES, chance.randrange(8))),
         "is_open": lambda: chance.random() < 0.5,
         "categories": lambda: tuple(chance.sample(CATEGORIES, chance.randrange(4))),
@@ -201,6 +207,8 @@ def chosen_filter(chance: random.Random, serials: list[tuple[str, int]]) -> Repo
         "text": lambda: chance.choice(TEXTS),
     }
     names = chance.sample(sorted(choices), chance.choice([0, 1, 1, 1, 2, 2, 3]))
+    if "handler" in names and chance.random() < 0.7:
+        names.append("member_regions")
     return ReportFilter(now(), **{name: choices[name]() for name in names})
 
 
