@@ -19,6 +19,7 @@ from gridmap.schema.report_types import HandlerKind, ReportSource, Urgency
 from gridmap.schema.reports import (
     Report,
     ReportEvent,
+    capture_of,
     report,
     report_event,
     report_key,
@@ -55,8 +56,9 @@ class ReporterInput:
 @strawberry.input
 class SubmitReportInput:
     id: UUID = strawberry.field(
-        description="Made by the client, a UUIDv7 by preference. Send the report again with the "
-        "same id until it is answered: it is taken once."
+        description="Made by the client, a UUIDv7 by preference, and told to nobody else: whoever "
+        "knows it may send the report again and gets the same reply. Do so until it is answered; "
+        "it is taken once. The report's own id is another."
     )
     point: PointInput
     captured_at: datetime.datetime = strawberry.field(description="When it was seen.")
@@ -93,8 +95,11 @@ class SubmitReportPayload:
 
     @strawberry.field(description="Null where there is none, and where candidates leave a choice.")
     async def grid(self, info: Info) -> Grid | None:
-        code = self.event.details["grid"]
-        return await self._grid(info.context, code, self.event.district_code) if code else None
+        if (code := self.event.details["grid"]) is None:
+            return None
+        capture = capture_of(self.report.row, code)
+        row = await info.context.load(store_grids.grids_at_capture, capture)
+        return grid_as_it_was(row, info.context.today) if row else None
 
     @strawberry.field(
         description="The grids it may lie in, where the position does not say which; largest share "
@@ -458,7 +463,7 @@ async def _submit(context: Context, given: SubmitReportInput) -> SubmitReportPay
     position = wgs84_position(given.point)
     reporter = given.reporter
     submission = submissions.Submission(
-        id=given.id,
+        id=submissions.kept_id(given.id),
         longitude=position[0],
         latitude=position[1],
         source_datum=given.point.datum,

@@ -208,9 +208,9 @@ class Report(Node):
     async def captured_grid(self, info: Info) -> Grid | None:
         if self.row.grid_code is None:
             return None
-        key = Key(self.row.grid_code, self.row.district_code)
-        day = self.row.captured_at.astimezone(CHINA).date()
-        row = await info.context.load(store_grids.grids_on_days, (key, day))
+        row = await info.context.load(
+            store_grids.grids_at_capture, capture_of(self.row, self.row.grid_code)
+        )
         return grid_as_it_was(row, info.context.today) if row else None
 
     @strawberry.field(description="The building that it was reported at.")
@@ -278,6 +278,12 @@ class Report(Node):
         if row is None or not store_standings.is_told_of_persons(standing, viewer):
             return None
         return Reporter(name=row.name, phone=row.phone)
+
+
+def capture_of(row: store.Report, grid_code: str) -> store_grids.Capture:
+    """That it was seen in a grid."""
+    day = row.captured_at.astimezone(CHINA).date()
+    return store_grids.Capture(Key(grid_code, row.district_code), day, row.longitude, row.latitude)
 
 
 def report(row: store.Report) -> Report:

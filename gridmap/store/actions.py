@@ -330,10 +330,10 @@ async def _target(under: _Under, into: UUID | None) -> UUID:
         raise Invalid(
             f"There is no report {into} in district {report.district_code} to merge this one into."
         )
-    if found.state in (State.MERGED, State.REJECTED):
+    if found.state in ENDED:
         raise Conflict(
-            f"Report {report.district_code}-{found.serial} is {found.state} itself; merge into "
-            "one that is not."
+            f"Report {report.district_code}-{found.serial} is {found.state}, and nobody would look "
+            "after this one. Merge into one that is open, or have that one reopened first."
         )
     await _refuse_if_others_were_merged_into(under)
     return into

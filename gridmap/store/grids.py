@@ -11,6 +11,7 @@ from sqlalchemy import (
     ARRAY,
     ColumnElement,
     Date,
+    Double,
     FromClause,
     Select,
     Text,
@@ -43,7 +44,7 @@ from gridmap.store.paging import (
     sliced,
 )
 from gridmap.store.regions import region_tree
-from gridmap.store.tables import CODE
+from gridmap.store.tables import CODE, LONGITUDE_LATITUDE
 
 _table = tables.grids
 
@@ -138,6 +139,59 @@ async def grids_on_days(
     )
     found = {row[0]: Grid(*row[1:]) for row in rows}
     return [found.get(ordinal) for ordinal in range(1, len(wanted) + 1)]
+
+
+class Capture(NamedTuple):
+    """That something was seen in a grid on a day. `longitude`, `latitude`: WGS 84 degrees."""
+
+    key: Key
+    day: datetime.date
+    longitude: float
+    latitude: float
+
+
+async def grids_at_capture(
+    connection: AsyncConnection, captures: Sequence[Capture]
+) -> list[Grid | None]:
+    """The version of each grid in which something was seen. Served by grids_pkey.
+
+    Where one version ended on the day and another began, and nobody knows the hour, it is the one
+    that covers the place; if both do, the new one.
+    """
+    given = (
+        func.unnest(
+            literal([each.key.code for each in captures], ARRAY(Text)),
+            literal([each.key.district_code for each in captures], ARRAY(Text)),
+            literal([each.day for each in captures], ARRAY(Date)),
+            literal([each.longitude for each in captures], ARRAY(Double)),
+            literal([each.latitude for each in captures], ARRAY(Double)),
+        )
+        .table_valued(
+            column("code", CODE),
+            column("district_code", CODE),
+            column("day", Date),
+            column("longitude", Double),
+            column("latitude", Double),
+            with_ordinality="ordinal",
+            name="given",
+        )
+        .render_derived()
+    )
+    place = func.ST_SetSRID(
+        func.ST_MakePoint(given.c.longitude, given.c.latitude), LONGITUDE_LATITUDE
+    )
+    versions = (
+        select(*_COLUMNS)
+        .where(
+            is_parent(_table, given),
+            _table.c.valid_from <= given.c.day,
+            or_(_table.c.valid_to.is_(None), _table.c.valid_to >= given.c.day),
+        )
+        .order_by(covers(_table.c.boundary, place).desc(), _table.c.valid_from.desc())
+        .limit(1)
+    )
+    found = await rows_by_parent(connection, given, versions, len(captures))
+    return [Grid(*rows[0]) if rows else None for rows in found]
 
 
 async def grids_known_on(

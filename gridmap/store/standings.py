@@ -38,11 +38,11 @@ async def standings(
     if viewer.role is Role.ANONYMOUS:
         return [Standing(frozenset(), [], None)] * len(reports)
     regions = await regions_around(connection, [report.region_code for report in reports])
-    reporters = await _reporters(connection, [report.report_key for report in reports])
+    reporters = await _reporters(connection, [report.report_key for report in reports], viewer)
     homes = await _homes(connection, viewer)
     return [
-        Standing(frozenset(_parties(report, around, signature, viewer, homes)), around, reporter)
-        for report, around, (signature, reporter) in zip(reports, regions, reporters, strict=True)
+        Standing(frozenset(_parties(report, around, has_sent, viewer, homes)), around, reporter)
+        for report, around, (has_sent, reporter) in zip(reports, regions, reporters, strict=True)
     ]
 
 
@@ -108,28 +108,37 @@ async def _homes(connection: AsyncConnection, viewer: Viewer) -> frozenset[tuple
 
 
 async def _reporters(
-    connection: AsyncConnection, keys: Sequence[ReportKey]
-) -> list[tuple[str | None, Reporter | None]]:
-    """By what each reporter is known again, and what is known of them. Served by reporters_pkey."""
+    connection: AsyncConnection, keys: Sequence[ReportKey], viewer: Viewer
+) -> list[tuple[bool, Reporter | None]]:
+    """Whether the viewer was signed in as each was sent, and what is known of who sent it.
+
+    One name may be two people's, of two offices or districts: the person is the same who answers
+    for something that they answered for then. Served by reporters_pkey.
+    """
     table = tables.reporters
     rows = await connection.execute(
         select(table).where(tuple_(table.c.district_code, table.c.report_id).in_(unnested(keys)))
     )
     found = {
-        ReportKey(row.district_code, row.report_id): (row.subject, Reporter(row.name, row.phone))
+        ReportKey(row.district_code, row.report_id): (
+            row.subject is not None
+            and row.subject == signed(viewer)
+            and (viewer.codes == frozenset(row.codes) or not viewer.codes.isdisjoint(row.codes)),
+            Reporter(row.name, row.phone),
+        )
         for row in rows
     }
-    return [found.get(key, (None, None)) for key in keys]
+    return [found.get(key, (False, None)) for key in keys]
 
 
 def _parties(
     report: Report,
     regions: Sequence[str],
-    signature: str | None,
+    has_sent: bool,
     viewer: Viewer,
     homes: frozenset[tuple[str, str]],
 ) -> Iterator[Party]:
-    if viewer.report == report.report_key or (signature and signature == signed(viewer)):
+    if has_sent or viewer.report == report.report_key:
         yield Party.REPORTER
     districts = {district_code for district_code, _ in homes}
     is_worker = viewer.role is Role.GRID_WORKER and report.district_code in districts

@@ -51,8 +51,9 @@ MOST_DUPLICATES = 3
 class Submission:
     """What a client sends. The position is given as it came, and in WGS 84 degrees.
 
-    `accuracy` is in metres, None for a true position. `grid`: the code of the one chosen, where the
-    position leaves a choice. `photos`: the ids of photos that are uploaded.
+    `id` is the report's own: see `kept_id`. `accuracy` is in metres, None for a true position.
+    `grid`: the code of the one chosen, where the position leaves a choice. `photos`: the ids of
+    photos that are uploaded.
     """
 
     id: UUID
@@ -90,6 +91,19 @@ class Submission:
             self.reporter,
         ]
         return sha256(orjson.dumps(said, default=tuple)).digest()
+
+
+def kept_id(given: UUID) -> UUID:
+    """The id of the report that a client names `given`, of which it does not tell.
+
+    A report's id and all that was said in it are told to others. What its client alone knows is the
+    id that it made: who sends the same again with it is the same, and has the receipt. The first 48
+    bits stay, the time of a UUIDv7, so that ids are in order; it is a UUIDv8 (RFC 9562).
+    """
+    hidden = sha256(b"report " + given.bytes).digest()
+    value = int.from_bytes(given.bytes[:6] + hidden[:10])
+    value = value & ~(0xF << 76) & ~(0b11 << 62) | 8 << 76 | 0b10 << 62
+    return UUID(int=value)
 
 
 class Placement(NamedTuple):
@@ -175,11 +189,11 @@ def grid_now(
 
     `captured`: the code of the grid as of capture, and the day. `located`: what is known of the
     position now. `current`: the version of that grid now. Where its outline is still the one of
-    then, it is that grid, whatever the position alone says, for somebody chose it perhaps. Else it
-    is sought anew.
+    then, it is that grid, whatever the position alone says, for somebody chose it perhaps. Else,
+    and where the outline is of that very day and may be of a later hour, it is sought anew.
     """
     code, day = captured
-    if current is not None and current.valid_from <= day:
+    if current is not None and current.valid_from < day:
         return current
     for candidate in located.candidates:
         if candidate.grid.code == code:
@@ -286,6 +300,7 @@ async def submit(
         "role": viewer.role,
         "subject": viewer.subject,
         "reporter": signed(viewer),
+        "codes": sorted(viewer.codes),
         "name": reporter.name,
         "phone": reporter.phone,
         "today": received_at.astimezone(CHINA).date(),
@@ -350,8 +365,8 @@ async def submitted(connection: AsyncConnection, submission: Submission) -> Subm
             return known
     if known is not None:
         raise Conflict(
-            f"The id {submission.id} is that of report {known.report.number}, which says something "
-            "else. Give each report an id of its own, and send the same report unchanged."
+            f"The id is that of report {known.report.number}, which says something else. Give each "
+            "report an id of its own, and send the same report unchanged."
         )
     return None
 
@@ -442,8 +457,8 @@ _SUBMIT = text(
         RETURNING {", ".join(Event._fields)}
     ),
     reporter AS (
-        INSERT INTO reporters (district_code, report_id, subject, name, phone)
-        SELECT district_code, id, :reporter, :name, :phone
+        INSERT INTO reporters (district_code, report_id, subject, codes, name, phone)
+        SELECT district_code, id, :reporter, :codes, :name, :phone
         FROM made
     ),
     taken AS (

@@ -37,7 +37,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, ExcludeConstraint
 from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.types import UserDefinedType
 
@@ -472,8 +472,9 @@ reporters = Table(
     metadata,
     Column("district_code", CODE, nullable=False),
     Column("report_id", Uuid, nullable=False),
-    # Who was signed in as they sent it.
+    # Who was signed in as they sent it, and what they answered for.
     Column("subject", Text),
+    Column("codes", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     Column("name", Text),
     Column("phone", Text),
     PrimaryKeyConstraint("district_code", "report_id"),

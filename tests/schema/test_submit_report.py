@@ -5,22 +5,26 @@ from __future__ import annotations
 import datetime
 import json
 import re
+from base64 import urlsafe_b64decode
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from pyproj import Geod
 from shapely import box
 
+from gridmap.schema.nodes import GlobalId
 from gridmap.store.database import tool_engine
 from gridmap.store.dates import CHINA, now
 from gridmap.store.loop import Action
-from gridmap.store.reports import ReportKey
+from gridmap.store.reports import Report, ReportKey
 from gridmap.store.viewers import ANONYMOUS, Role, Viewer, holder_of_receipt
 from tests.districts import (
     COMMUNITY,
     DISTRICT,
+    LONG_AGO,
     SIDE,
     SOUTH,
     WEST,
@@ -207,8 +211,29 @@ class TestOnce:
         said = given()
         assert desk.ask(SUBMIT, input=said).errors == []
         [(code, message)] = desk.ask(SUBMIT, input={**said, "urgency": "URGENT"}).errors
-        assert code == "CONFLICT"
-        assert said["id"] in message
+        assert (code, "says something else" in message) == ("CONFLICT", True)
+
+    def test_what_is_told_of_a_report_does_not_let_anybody_send_it_again(self, desk: Desk) -> None:
+        """For the reply has the receipt, and the id that the client made is all that is secret."""
+        said = given(reporter=None)
+        first = desk.ask(SUBMIT, input=said).data["submitReport"]
+        told = key_of(first)
+        assert str(told.id) != said["id"]
+        again = desk.ask(SUBMIT, input={**said, "id": str(told.id)}).data["submitReport"]
+        assert again["number"] != first["number"]
+        everything = desk.ask(
+            """query { reports(first: 100) { pageInfo { endCursor } edges { cursor node {
+                id number mergedInto { id } merged { id } photos { id }
+                events { action note details } } } } }"""
+        )
+        hidden = UUID(said["id"])
+        shown = json.dumps(everything.data)
+        for word in re.findall(r"[\w+/=-]{8,}", shown):
+            with suppress(ValueError):
+                shown += urlsafe_b64decode(word).decode("latin-1")
+        assert first["number"] in shown
+        assert str(told.id) in shown
+        assert str(hidden) not in shown
 
     def test_blanks_around_words_are_no_other_words(self, desk: Desk) -> None:
         said = given()
@@ -318,6 +343,36 @@ class TestReporter:
             answer = desk.ask(self.QUERY, viewer, id=node)
             assert answer.data["report"] == {"reporter": None, "actions": []}
 
+    @pytest.mark.parametrize(
+        ("sender", "namesake"),
+        [
+            (WORKER, Viewer(Role.GRID_WORKER, WORKER.subject, frozenset({"230406001001001"}))),
+            (
+                Viewer(Role.SPONSOR, "clerk", frozenset({"S1"})),
+                Viewer(Role.SPONSOR, "clerk", frozenset({"S2"})),
+            ),
+            (
+                Viewer(Role.COMMUNITY, "李", frozenset({"230402002006"})),
+                Viewer(Role.COMMUNITY, "李", frozenset({"230406004002"})),
+            ),
+            (
+                Viewer(Role.BUILDING_MEMBER, "李", frozenset({building_code(5)})),
+                Viewer(Role.BUILDING_MEMBER, "李", frozenset({"23040600400200001"})),
+            ),
+        ],
+        ids=lambda viewer: viewer.role.value,
+    )
+    def test_who_has_the_name_of_the_one_who_sent_it_but_is_elsewhere_is_told_nothing(
+        self, desk: Desk, sender: Viewer, namesake: Viewer
+    ) -> None:
+        node = desk.ask(SUBMIT, sender, input=given()).data["submitReport"]["report"]["id"]
+        seen = desk.ask(self.QUERY, sender, id=node).data["report"]
+        assert (seen["reporter"] is None, "MERGE" in seen["actions"]) == (False, True)
+        assert desk.ask(self.QUERY, namesake, id=node).data["report"] == {
+            "reporter": None,
+            "actions": [],
+        }
+
     def test_nothing_else_of_the_answer_tells_it(self, desk: Desk) -> None:
         name, phone = "欧阳不可寻", "13777654321"
         said = reply(desk, RESIDENT, reporter={"name": name, "phone": phone})
@@ -415,6 +470,37 @@ class TestActions:
             "point": {"datum": "BD09", "longitude": longitude},
         }
         assert desk.ask(move, WORKER, input=sent).data == answer.data
+
+
+def test_on_the_day_on_which_outlines_change_a_report_lies_where_it_lies(desk: Desk) -> None:
+    """Nobody keeps the hour of a change: what was sent before it is told by the old outline."""
+    west, south, today = WEST, SOUTH - 9 * SIDE, desk.now.date()
+    shrinks, grows = f"{COMMUNITY}081", f"{COMMUNITY}082"
+    lower, middle, upper = (
+        box(west, south + i * SIDE, west + SIDE, south + (i + 1) * SIDE) for i in range(3)
+    )
+    engine = tool_engine(desk.url)
+    with engine.begin() as connection:
+        put_grid(connection, shrinks, lower.union(middle))
+        put_grid(connection, grows, upper)
+    said = desk.submit((west + SIDE / 2, south + 1.5 * SIDE))
+    desk.sql("UPDATE grids SET valid_to = %s WHERE code = ANY(%s)", today, [shrinks, grows])
+    with engine.begin() as connection:
+        put_grid(connection, shrinks, lower, valid_from=today)
+        put_grid(connection, grows, middle.union(upper), valid_from=today)
+    engine.dispose()
+    later = desk.submit((west + SIDE / 2, south + 1.5 * SIDE))
+    query = """query ($id: ID!) { report(id: $id) {
+        grid { code validFrom } capturedGrid { code validFrom } } }"""
+    long_ago, now_on = LONG_AGO.isoformat(), today.isoformat()
+    for report, captured in ((said, (shrinks, long_ago)), (later, (grows, now_on))):
+        answer = desk.ask(query, id=global_id_of(report)).data["report"]
+        assert answer["grid"] == {"code": grows, "validFrom": now_on}
+        assert answer["capturedGrid"] == dict(zip(("code", "validFrom"), captured, strict=True))
+
+
+def global_id_of(report: Report) -> str:
+    return GlobalId("Report", report.district_code, str(report.id)).encoded()
 
 
 def key_of(said: Any) -> ReportKey:

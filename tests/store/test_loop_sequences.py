@@ -43,6 +43,7 @@ PEOPLE = {
     "administrator": Viewer(Role.ADMINISTRATOR, "root"),
     "nobody": ANONYMOUS,
 }
+OVER = ("REJECTED", "MERGED", "CLOSED", "RATED")
 LADDER = ["BUILDING", "GRID", "COMMUNITY", "STREET", "DISTRICT"]
 IN_HAND = {"DISPATCHED", "ACCEPTED", "IN_PROGRESS", "SUSPENDED", "REWORK"}
 WITH_REASON = {"REJECT", "RETURN", "SUSPEND", "EXTEND", "REWORK", "REOPEN", "ESCALATE"}
@@ -88,7 +89,7 @@ class Case:
             case "REJECT" if taken_up and office:
                 return "REJECTED"
             case "MERGE" if (fresh and anybody) or (taken_up and worker):
-                stands = other.state not in ("MERGED", "REJECTED") and not self.has_others
+                stands = other.state not in OVER and not self.has_others
                 return "MERGED" if stands else None
             case "CHOOSE_GRID" if (fresh and reporter) or (taken_up and office):
                 return state
@@ -285,7 +286,7 @@ def agree(case: Case, report: Report, other: Report) -> None:
     assert report.handler_code == case.handler
     assert report.merged_into == (other.id if case.into else None)
     assert (report.merged_into is not None) is (case.state == "MERGED")
-    has_ended = case.state in ("REJECTED", "MERGED", "CLOSED", "RATED")
+    has_ended = case.state in OVER
     assert (report.ended_at is not None) is has_ended
     assert (report.closed_at is not None) is (case.state in ("CLOSED", "RATED"))
     assert (report.rating is not None) is (case.state == "RATED")

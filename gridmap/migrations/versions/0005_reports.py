@@ -331,6 +331,9 @@ def upgrade() -> None:
         sa.Column("district_code", sa.Text(collation="C"), nullable=False),
         sa.Column("report_id", sa.Uuid(), nullable=False),
         sa.Column("subject", sa.Text(), nullable=True),
+        sa.Column(
+            "codes", postgresql.ARRAY(sa.Text()), server_default=sa.text("'{}'"), nullable=False
+        ),
         sa.Column("name", sa.Text(), nullable=True),
         sa.Column("phone", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(
