@@ -50,7 +50,7 @@ _VIEWS = 50
 _FILTERED_VIEWS = 20
 _SQL_VIEWS = 3
 _ADDED = 5
-# By how many reports have them: one in fifty thousand, in five hundred, in five.
+# By how many reports have them: one in fifty thousand, in five thousand, in five.
 _TEXTS = {
     "rare": [f"建设路{number}号" for number in range(10, 50)],
     "more": [f"{name}路{number}" for name in ("建设", "新华", "文化") for number in range(1, 10)],
