@@ -161,6 +161,7 @@ def test_counts_add_up_to_the_points_in_the_bounds_at_every_zoom(data: st.DataOb
 
     for zoom in ZOOMS:
         assert index.cells(bounds, zoom).count.sum() == within.all(axis=1).sum()
+    assert within.all(axis=1).sum() <= index.most_within(bounds) <= len(points)
 
 
 @given(st.data())
