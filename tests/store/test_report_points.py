@@ -410,7 +410,7 @@ def test_whoever_has_written_finds_it_however_many_ask(
 def test_reports_that_move_meanwhile_are_neither_lost_nor_doubled(
     url: str, writer: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report_points, "_FEWEST_IN_TAIL", 15)
+    monkeypatch.setattr(report_points, "_FEWEST_IN_TAIL", 25)
     monkeypatch.setattr(report_points, "_MOST_TEXTS", 1)
     monkeypatch.setattr(report_points, "_FEW", 0)
     east = Bounds(40, 0, 60, 60)
@@ -437,11 +437,10 @@ def test_reports_that_move_meanwhile_are_neither_lost_nor_doubled(
         async with map_of(url) as points:
             moving = [asyncio.create_task(asyncio.to_thread(move, seed)) for seed in range(2)]
             try:
-                for _ in range(40):
+                for _ in range(20):
                     asked = [
                         points.clusters(east, zoom, wanted)
-                        for zoom in (3, 12)
-                        for wanted in (EVERYTHING, lamps)
+                        for zoom, wanted in [(3, EVERYTHING), (12, EVERYTHING), (8, lamps)]
                     ]
                     red = points.clusters(Bounds(50, 0, 60, 60), 3, replace(lamps, text="红灯"))
                     (none, _), *all_ = await asyncio.gather(red, *asked)
@@ -458,7 +457,7 @@ def test_reports_that_move_meanwhile_are_neither_lost_nor_doubled(
             assert dict(zip(cells.code.tolist(), cells.count.tolist(), strict=True)) == {
                 code: len(members) for code, members in expected.items()
             }
-        assert len(indexes) > 2
+        assert len(indexes) > 1
 
     asyncio.run(main())
 
