@@ -23,8 +23,9 @@ import yaml
 from jsonschema import Draft202012Validator
 from pathspec import GitIgnoreSpec
 
+from tests.command import run
+
 ROOT = Path(__file__).parent.parent
-GRIDMAP = Path(sys.executable).parent / "gridmap"
 
 Service = dict[str, Any]
 Instruction = tuple[str, str]
@@ -250,9 +251,7 @@ def test_every_command_that_containers_run_is_one_of_gridmaps(
     assert commands
     for program, *arguments in commands:
         assert program == "gridmap"
-        asked = subprocess.run(
-            [GRIDMAP, *arguments, "--help"], capture_output=True, text=True, check=False
-        )
+        asked = run(*arguments, "--help")
         assert asked.returncode == 0, asked.stderr
 
 

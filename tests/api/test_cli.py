@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -15,17 +14,7 @@ from gridmap.schema.root import schema
 from gridmap.store import tables
 from gridmap.store.database import tool_engine
 from gridmap.store.imports.columns import FIELDS
-
-
-def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    """`gridmap` with these arguments, to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "gridmap", *map(str, arguments)],
-        env={**os.environ, "COLUMNS": "200", **environment},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+from tests.command import run
 
 
 def count(url: str, table: str) -> int:

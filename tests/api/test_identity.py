@@ -27,7 +27,7 @@ from gridmap.api.settings import Settings, settings_from_environment
 from gridmap.errors import Invalid, Unauthenticated, Unavailable
 from gridmap.store.viewers import ANONYMOUS, Role, Viewer
 from tests.api.conftest import Server, gridmap
-from tests.api.test_cli import run
+from tests.command import run
 
 SECRET = "a secret that only tests may know"
 REPORT = UUID("0b0e3cf4-6b5e-4a39-8d3b-6a2f2f1d9f00")

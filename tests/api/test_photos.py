@@ -24,8 +24,8 @@ from gridmap.api.settings import settings_from_environment
 from gridmap.errors import Invalid
 from tests.api.conftest import Server, gridmap
 from tests.api.s3 import BUCKET, s3_store
-from tests.api.test_cli import run
 from tests.api.test_server import wait_until
+from tests.command import run
 from tests.pictures import (
     QUARTERS,
     SECRET,

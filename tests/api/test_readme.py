@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
-import subprocess
-import sys
 import tomllib
 import unicodedata
 from decimal import Decimal
@@ -38,6 +35,7 @@ from gridmap.store.imports.values import (
 )
 from gridmap.store.tables import metadata
 from tests.api.conftest import Server
+from tests.command import run_in
 
 ROOT = Path(__file__).parents[2]
 READMES = [ROOT / "README.md", ROOT / "README.zh.md"]
@@ -177,16 +175,10 @@ class TestCommands:
         assert len(steps) >= 4
         for step in steps:
             command, _, shown = step.partition("\n")
-            done = subprocess.run(
-                [sys.executable, "-m", *shlex.split(command)],
-                cwd=tmp_path,
-                env={**os.environ, "COLUMNS": "200", "DATABASE_URL": demo_url},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                check=False,
-            )
-            assert done.stdout == shown, command
+            program, *arguments = shlex.split(command)
+            assert program == "gridmap"
+            done = run_in(tmp_path, *arguments, DATABASE_URL=demo_url)
+            assert done.stdout + done.stderr == shown, command
 
 
 class TestImportPage:

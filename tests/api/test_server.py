@@ -20,7 +20,7 @@ from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
 from tests.api.conftest import Server, gridmap
-from tests.api.test_cli import run
+from tests.command import run
 
 
 @pytest.fixture
