@@ -15,8 +15,9 @@ help: ## List these commands
 demo: runtime ## Serve the demo district on http://127.0.0.1:8000 until Ctrl-C (PORT, GRIDMAP_DATA, DATABASE_URL)
 	@exec $(bin)/gridmap demo
 
-test: check ## Check, then run every test (ARGS="-k boundary" for some)
-	@exec $(bin)/pytest $(ARGS)
+# A file of tests is one process's, since most of them share a database or a server.
+test: check ## Check, then run every test on all cores (ARGS="-k boundary" for some)
+	@exec $(bin)/pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile $(ARGS)
 
 check: dev ## Check format, lint, types and import rules
 	@$(bin)/ruff format --check .

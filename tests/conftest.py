@@ -1,7 +1,8 @@
 """Every test that needs a database has a real PostGIS of its own.
 
-One private cluster serves the whole run. A template database is migrated once; each module that
-asks for `database_url` gets a clone of it, and `connection` rolls each test back.
+One private cluster serves the whole run, or each process of one that is shared out. A template
+database is migrated once; each module that asks for `database_url` gets a clone of it, and
+`connection` rolls each test back.
 """
 
 from __future__ import annotations

@@ -253,8 +253,8 @@ class TestRefusals:
             ({"capturedAt": "2026-03-02T10:00:00"}, "INVALID", "time zone, as in [+]08:00"),
             ({"category": "9999"}, "INVALID", "no category '9999'.*01 市容环境"),
             ({"category": ""}, "INVALID", "no category ''"),
-            ({"photos": [str(uuid4()) for _ in range(7)]}, "TOO_LARGE", "7 photos; at most 6"),
-            ({"photos": [str(uuid4())]}, "INVALID", "photo .* upload it"),
+            ({"photos": [str(UUID(int=i)) for i in range(7)]}, "TOO_LARGE", "7 photos; at most 6"),
+            ({"photos": [str(UUID(int=1))]}, "INVALID", "photo .* upload it"),
             ({"description": ""}, "INVALID", "description is empty"),
             ({"description": " \n\u3000"}, "INVALID", "description is empty"),
             ({"description": "a\0b"}, "INVALID", "description has a null character"),
@@ -292,8 +292,6 @@ class TestRefusals:
     @pytest.mark.parametrize(
         "said",
         [
-            {"capturedAt": (now() + datetime.timedelta(minutes=9)).isoformat()},
-            {"capturedAt": (now() - datetime.timedelta(days=364)).isoformat()},
             {"description": "长" * 2000},
             {"description": "'\"%_\\ 🧹 \u202e {x}"},
             {"reporter": {"name": " ", "phone": None}},
@@ -304,6 +302,14 @@ class TestRefusals:
         key = key_of(reply(desk, **said))
         if "description" in said:
             assert desk.kept(key).description == said["description"]
+
+    def test_a_fast_clock_and_a_long_way_are_allowed_for(self, desk: Desk) -> None:
+        for captured_at in (
+            now() + datetime.timedelta(minutes=9),
+            now() - datetime.timedelta(days=364),
+        ):
+            key = key_of(reply(desk, capturedAt=captured_at.isoformat()))
+            assert desk.kept(key).captured_at == captured_at
 
 
 class TestReporter:

@@ -219,6 +219,10 @@ def test_changes_that_go_on_while_the_snapshot_is_made_are_in_it(
                 for edit in range(1, 15):
                     await asyncio.get_running_loop().run_in_executor(pool, make, engine, edit)
             await until_in_memory(follower)
+            # What came last may not have been heard yet.
+            async with asyncio.timeout(20):
+                while (await seen(requests))[0] != 14:
+                    await asyncio.sleep(0.01)
             return await seen(requests)
 
     assert asyncio.run(ask()) == (14, owner(14))
