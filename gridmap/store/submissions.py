@@ -382,6 +382,9 @@ def _refused(error: exc.IntegrityError, submission: Submission) -> GridmapError:
     return Conflict("What this report belongs to has just changed; send it again.")
 
 
+# Of two that come at the same moment, one waits at reports_id_idx until the other is committed. One
+# that is there already takes no number.
+#
 # Duplicates are looked for by reports_open_location_idx among what is still to be done; the box in
 # degrees is made a little larger than the circle, so that the index may be asked with it.
 _SUBMIT = text(
@@ -438,7 +441,7 @@ _SUBMIT = text(
             :region, :grid, :building, :sponsor, :level,
             :due_at, :step_due_at, :submission
         WHERE NOT EXISTS (SELECT FROM reports WHERE id = :id)
-        ON CONFLICT (district_code, id) DO NOTHING
+        ON CONFLICT DO NOTHING
         RETURNING {REPORT_AS_TEXT}
     ),
     event AS (

@@ -432,7 +432,8 @@ reports = Table(
     ),
     # Newest first, of all or of one of these.
     Index("reports_received_idx", "received_at", "id"),
-    Index("reports_id_idx", "id"),
+    # Of one report, whatever its district: also where it is sent twice at the same moment.
+    Index("reports_id_idx", "id", unique=True),
     Index("reports_serial_idx", "serial"),
     Index("reports_grid_idx", "grid_code", "received_at", "id"),
     Index("reports_sponsor_idx", "sponsor_code", "received_at", "id"),

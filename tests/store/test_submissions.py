@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any
@@ -18,6 +18,7 @@ from gridmap.errors import Conflict, Invalid
 from gridmap.store.dates import CHINA
 from gridmap.store.loop import Action
 from gridmap.store.reports import Reporter
+from gridmap.store.submissions import Submitted
 from gridmap.store.viewers import ANONYMOUS
 from tests.districts import (
     COMMUNITY,
@@ -72,6 +73,39 @@ def on_monday(desk: Desk) -> None:
 def away(bearing: float, metres: float, place: tuple[float, float]) -> tuple[float, float]:
     longitude, latitude, _ = GEOD.fwd(*place, bearing, metres)
     return longitude, latitude
+
+
+def at_once(
+    sent: Sequence[tuple[Desk, tuple[float, float]]], id_: UUID
+) -> list[tuple[Submitted, bool] | Conflict]:
+    """What each is answered who sends a report of this id to a desk of its own at the same time."""
+    assert all(at.rules for at, _ in sent)
+    barrier = Barrier(len(sent))
+
+    def send(at: Desk, place: tuple[float, float]) -> tuple[Submitted, bool] | Conflict:
+        barrier.wait()
+        try:
+            return at.submitted(place, id=id_)
+        except Conflict as refused:
+            return refused
+
+    with ThreadPoolExecutor(len(sent)) as pool:
+        return list(pool.map(send, *zip(*sent, strict=True)))
+
+
+def assert_kept_once(desk: Desk, made: dict[UUID, str]) -> None:
+    """The ids have one report each, in their district, with one event and one reporter."""
+    wanted = sorted((district, id_) for id_, district in made.items())
+    for table, column in (
+        ("reports", "id"),
+        ("report_events", "report_id"),
+        ("reporters", "report_id"),
+    ):
+        found = desk.sql(
+            f"SELECT district_code, {column} FROM {table} WHERE {column} = ANY(%s) ORDER BY 1, 2",
+            list(made),
+        )
+        assert found == wanted
 
 
 class TestPlace:
@@ -362,24 +396,38 @@ class TestOnce:
         assert desk.kept(report.report_key) == report
 
     def test_sent_from_several_connections_at_once_it_comes_in_once(self, desk: Desk) -> None:
+        made = {}
         with Desk(desk.url) as left, Desk(desk.url) as right, Desk(desk.url) as third:
-            desks = (left, right, third)
-            for each in desks:
-                assert each.rules
             for _ in range(40):
-                id_, barrier = uuid4(), Barrier(len(desks))
+                id_ = uuid4()
+                answers = at_once([(at, middle_of(1)) for at in (left, right, third)], id_)
+                submitted = [answer for answer in answers if not isinstance(answer, Conflict)]
+                assert sum(is_new for _, is_new in submitted) == 1
+                assert [str(each) for each, _ in submitted] == 3 * [str(submitted[0][0])]
+                made[id_] = DISTRICT
+        assert_kept_once(desk, made)
 
-                def send(at: Desk, id_: UUID = id_, barrier: Barrier = barrier) -> tuple[Any, bool]:
-                    barrier.wait()
-                    return at.submitted(id=id_)
-
-                with ThreadPoolExecutor(len(desks)) as pool:
-                    answers = list(pool.map(send, desks))
-                assert sum(is_new for _, is_new in answers) == 1
-                assert len({str(submitted) for submitted, _ in answers}) == 1
-                counted = "SELECT count(*) FROM {} WHERE report_id = %s"
-                for table in ("report_events", "reporters"):
-                    assert desk.sql(counted.format(table), id_) == [(1,)]
+    def test_sent_at_once_from_two_districts_one_comes_in_and_the_other_is_told(
+        self, desk: Desk
+    ) -> None:
+        far, neighbour = (131.05, SOUTH), "230403"
+        desk.sql(
+            "INSERT INTO regions (code, name, level, parent_code, district_code, boundary) "
+            "VALUES (%s, '示例', 'DISTRICT', '2304', %s, "
+            "ST_Multi(ST_Expand(ST_SetSRID(ST_MakePoint(%s, %s), 4326), 0.01)))",
+            *(neighbour, neighbour, *far),
+        )
+        made = {}
+        with Desk(desk.url) as left, Desk(desk.url) as right:
+            for _ in range(40):
+                id_ = uuid4()
+                answers = at_once([(left, middle_of(1)), (right, far)], id_)
+                [refused] = [answer for answer in answers if isinstance(answer, Conflict)]
+                [(taken, is_new)] = [each for each in answers if not isinstance(each, Conflict)]
+                assert is_new
+                assert f"{id_} is that of report {taken.report.number}," in str(refused)
+                made[id_] = taken.report.district_code
+        assert_kept_once(desk, made)
 
     def test_with_a_photo_that_is_not_there_nothing_is_kept(self, desk: Desk) -> None:
         id_, photo = uuid4(), uuid4()
