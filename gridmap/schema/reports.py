@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from strawberry.scalars import JSON
 from gridmap.errors import Invalid, TooLarge
 from gridmap.geo.datums import Datum
 from gridmap.schema.buildings import Building, building
-from gridmap.schema.connections import Connection, Edge, PageInfo
+from gridmap.schema.connections import After, Connection, Edge, First, PageInfo, page_slice
 from gridmap.schema.connections import connection as page_of
 from gridmap.schema.context import Context, Info
 from gridmap.schema.grids import Grid, grid, grid_as_it_was
@@ -249,10 +250,13 @@ class Report(Node):
         row = await info.context.load(store.reports_by_key, key)
         return report(row) if row else None
 
-    @strawberry.field(description="The reports that were merged into it.")
-    async def merged(self, info: Info) -> list[Report]:
-        rows = await info.context.load(store.reports_merged_into, self.row.report_key)
-        return [report(row) for row in rows]
+    @strawberry.field(description="The reports that were merged into it, newest first.")
+    async def merged(
+        self, info: Info, first: First = None, after: After = None
+    ) -> ReportConnection:
+        context, key, cut = info.context, self.row.report_key, page_slice(first, after)
+        found = await context.load(store.reports_merged_into, key, cut)
+        return _connection(*found, cut, lambda: context.load(store.count_reports_merged_into, key))
 
     @strawberry.field(description="Those that it came with, and then those of later events.")
     async def photos(self, info: Info) -> list[Photo]:
@@ -264,11 +268,20 @@ class Report(Node):
         rows = await info.context.load(store.events_of_reports, self.row.report_key)
         return [report_event(row) for row in rows]
 
-    @strawberry.field(description="What the viewer may do with it as it stands.")
+    @strawberry.field(
+        description="What the viewer may do with it as it stands. What an action is given must do "
+        "too: the grid that is chosen, or the report to merge into."
+    )
     async def actions(self, info: Info) -> list[Action]:
-        viewer, rules = info.context.viewer, await info.context.report_rules()
-        standing = await info.context.load(store_standings.standings, self.row, viewer)
-        return store_standings.possible(self.row, standing, viewer, rules)
+        context, viewer = info.context, info.context.viewer
+        rules = await context.report_rules()
+        standing = await context.load(store_standings.standings, self.row, viewer)
+        possible = store_standings.possible(self.row, standing, viewer, rules)
+        if not store_standings.REFUSED_TO_HOLDERS.isdisjoint(possible) and await context.load(
+            store.hold_others, self.row.report_key
+        ):
+            return [each for each in possible if each not in store_standings.REFUSED_TO_HOLDERS]
+        return possible
 
     @strawberry.field(description="Null to those who do not handle the report.")
     async def reporter(self, info: Info) -> Reporter | None:
@@ -368,11 +381,8 @@ async def reports_page(
 ) -> ReportConnection:
     """A page of reports, newest first."""
     wanted = await filter_of(context, given)
-    rows, as_of = await context.run(store.page_of_reports, wanted, cut)
-    page = page_of(rows, cut, report, lambda: context.run(store.count_reports, wanted))
-    return ReportConnection(
-        edges=page.edges, page_info=page.page_info, as_of=Cursor(as_of), page=page
-    )
+    found = await context.run(store.page_of_reports, wanted, cut)
+    return _connection(*found, cut, lambda: context.run(store.count_reports, wanted))
 
 
 async def reports_of_grid(
@@ -380,10 +390,16 @@ async def reports_of_grid(
 ) -> ReportConnection:
     """A page of the reports of a grid; pages of many grids at once take one statement."""
     wanted = await filter_of(context, given)
-    rows, as_of = await context.load(store.reports_of_grids, code, wanted, cut)
-    page = page_of(
-        rows, cut, report, lambda: context.load(store.count_reports_of_grids, code, wanted)
+    found = await context.load(store.reports_of_grids, code, wanted, cut)
+    return _connection(
+        *found, cut, lambda: context.load(store.count_reports_of_grids, code, wanted)
     )
+
+
+def _connection(
+    rows: Sequence[store.Report], as_of: str, cut: Slice, count: Callable[[], Awaitable[int]]
+) -> ReportConnection:
+    page = page_of(rows, cut, report, count)
     return ReportConnection(
         edges=page.edges, page_info=page.page_info, as_of=Cursor(as_of), page=page
     )

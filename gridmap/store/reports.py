@@ -17,6 +17,7 @@ from sqlalchemy import (
     Select,
     Text,
     and_,
+    cast,
     func,
     literal,
     literal_column,
@@ -27,6 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.expression import TableValuedAlias
 
 from gridmap.errors import Invalid
 from gridmap.geo.bounds import Bounds
@@ -237,11 +239,9 @@ async def reports_of_grids(
 
     The pages may show later changes too. Served by reports_grid_idx.
     """
-    as_of = await connection.scalar(select(literal_column(STATE_NOW, Text)))
     parent = parents(code=grids)
     rows = matching(select(*REPORT_COLUMNS), wanted).where(_table.c.grid_code == parent.c.code)
-    found = await rows_by_parent(connection, parent, _page(rows, cut), len(grids))
-    return [([Report(*row) for row in reports], str(as_of)) for reports in found]
+    return await _pages(connection, parent, rows, cut, len(grids))
 
 
 async def count_reports_of_grids(
@@ -288,21 +288,44 @@ async def events_of_reports(
 
 
 async def reports_merged_into(
+    connection: AsyncConnection, keys: Sequence[ReportKey], cut: Slice
+) -> list[tuple[list[Report], str]]:
+    """For each report a page of those merged into it, newest first, and the state of the pages.
+
+    The pages may show later changes too. Served by reports_merged_into_idx.
+    """
+    parent = _parents(keys)
+    rows = select(*REPORT_COLUMNS).where(_is_merged_into(parent))
+    return await _pages(connection, parent, rows, cut, len(keys))
+
+
+async def count_reports_merged_into(
     connection: AsyncConnection, keys: Sequence[ReportKey]
-) -> list[list[Report]]:
-    """The reports that were merged into each. Served by reports_merged_into_idx."""
-    wanted = unnested(keys)
-    rows = await connection.execute(
-        select(*REPORT_COLUMNS)
-        .where(tuple_(_table.c.district_code, _table.c.merged_into).in_(wanted))
-        .order_by(_table.c.received_at, _table.c.id)
+) -> list[int]:
+    """How many reports were merged into each."""
+    parent = _parents(keys)
+    rows = select(func.count()).select_from(_table).where(_is_merged_into(parent))
+    return [count for [(count,)] in await rows_by_parent(connection, parent, rows, len(keys))]
+
+
+async def hold_others(connection: AsyncConnection, keys: Sequence[ReportKey]) -> list[bool]:
+    """Whether others were merged into each. Served by reports_merged_into_idx."""
+    parent = _parents(keys)
+    rows = select(_table.c.id).where(_is_merged_into(parent)).limit(1)
+    return [bool(held) for held in await rows_by_parent(connection, parent, rows, len(keys))]
+
+
+def _parents(keys: Sequence[ReportKey]) -> TableValuedAlias:
+    return parents(
+        district_code=[key.district_code for key in keys], id=[str(key.id) for key in keys]
     )
-    found: dict[ReportKey, list[Report]] = {key: [] for key in keys}
-    for row in rows:
-        report = Report(*row)
-        if report.merged_into is not None:
-            found[ReportKey(report.district_code, report.merged_into)].append(report)
-    return [found[key] for key in keys]
+
+
+def _is_merged_into(parent: TableValuedAlias) -> ColumnElement[bool]:
+    return and_(
+        _table.c.district_code == parent.c.district_code,
+        _table.c.merged_into == cast(parent.c.id, postgresql.UUID),
+    )
 
 
 async def photos_of_reports(
@@ -391,6 +414,19 @@ def is_overdue(now: datetime.datetime, wanted: bool = True) -> ColumnElement[boo
     overdue_at = literal_column(OVERDUE_AT_AS_TEXT, DateTime(timezone=True))
     late = and_(_table.c.ended_at.is_(None), overdue_at < now)
     return late if wanted else func.coalesce(late, False).is_(False)
+
+
+async def _pages(
+    connection: AsyncConnection,
+    parent: TableValuedAlias,
+    rows: Select[Any],
+    cut: Slice,
+    how_many: int,
+) -> list[tuple[list[Report], str]]:
+    """For each parent a page of its reports, and a state before all of them."""
+    as_of = await connection.scalar(select(literal_column(STATE_NOW, Text)))
+    found = await rows_by_parent(connection, parent, _page(rows, cut), how_many)
+    return [([Report(*row) for row in reports], str(as_of)) for reports in found]
 
 
 def _page(statement: Select[Any], cut: Slice) -> Select[Any]:

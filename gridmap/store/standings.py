@@ -68,6 +68,10 @@ async def regions_of_member(
     return []
 
 
+REFUSED_TO_HOLDERS = frozenset({Action.MERGE, Action.REJECT})
+"""What is not done to a report into which others were merged: they would be lost with it."""
+
+
 def possible(
     report: Report, standing: Standing, viewer: Viewer, rules: ReportRules
 ) -> list[Action]:

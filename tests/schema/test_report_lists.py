@@ -75,7 +75,7 @@ def random_reports(how_many: int) -> list[Row]:
     standing = [row["id"] for row in rows if row["state"] != "MERGED"]
     for row in rows:
         if row["state"] == "MERGED":
-            row["merged_into"] = draw.choice(standing)
+            row["merged_into"] = draw.choice(standing[:5])
     return rows
 
 
@@ -338,12 +338,35 @@ class TestPages:
             assert found == listed(desk, {"grid": grid_code(1), **wanted})
             assert page["totalCount"] == len(found)
 
+    def test_so_are_those_that_were_merged_into_a_report(self, desk: Desk, rows: list[Row]) -> None:
+        query = """
+        query ($number: String!, $after: Cursor) { reports(filter: {number: $number}) { nodes {
+          merged(first: 3, after: $after) {
+            nodes { number } pageInfo { hasNextPage endCursor } totalCount } } } }
+        """
+        holders = {row["merged_into"] for row in rows} - {None}
+        assert holders
+        for holder in (row for row in rows if row["id"] in holders):
+            found: list[str] = []
+            after = None
+            while True:
+                answer = desk.ask(query, number=number_of(holder), after=after)
+                [node] = answer.data["reports"]["nodes"]
+                page = node["merged"]
+                found += [other["number"] for other in page["nodes"]]
+                after = page["pageInfo"]["endCursor"]
+                if not page["pageInfo"]["hasNextPage"]:
+                    break
+            merged = [row for row in rows if row["merged_into"] == holder["id"]]
+            assert found == newest_first(merged)
+            assert page["totalCount"] == len(found)
+
 
 EVERYTHING = """
   number isOverdue location category { code parent { code } } region { code } grid { code }
   capturedGrid { code } building { code } sponsor { code name } handler { kind code }
-  mergedInto { number sponsor { code } } merged { number } events { version details } actions
-  reporter { name phone }
+  mergedInto { number sponsor { code } } merged { nodes { number } totalCount }
+  events { version details } actions reporter { name phone }
 """
 
 

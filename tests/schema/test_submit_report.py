@@ -414,6 +414,14 @@ class TestReporter:
             Role.ANONYMOUS: set(),
         }
 
+    def test_what_would_lose_the_reports_that_were_merged_into_it_is_not_offered(
+        self, desk: Desk
+    ) -> None:
+        first, second = reply(desk), reply(desk)
+        desk.act(desk.kept(key_of(second)), Action.MERGE, OFFICE, into=key_of(first).id)
+        may = desk.ask(self.QUERY, OFFICE, id=first["report"]["id"]).data["report"]["actions"]
+        assert may == ["MOVE", "REGISTER"]
+
 
 class TestActions:
     def test_a_lost_race_tells_the_state_and_the_version(self, desk: Desk) -> None:
