@@ -68,7 +68,7 @@ def upgrade() -> None:
     op.execute(
         """
         CREATE FUNCTION gridmap_words(said text) RETURNS text[]
-        LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+        LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE COST 10000
         BEGIN ATOMIC
             SELECT array_agg(DISTINCT word)
             FROM (
