@@ -144,6 +144,7 @@ def test_exactly_the_announced_files_are_written(demo: Demo) -> None:
         "sponsors",
         "sponsorships",
         "workers",
+        "member-cards",
         "report-rules",
     ]
     assert {path.name for path in demo.folder.iterdir()} == {name for _, name in DEMO_FILES}

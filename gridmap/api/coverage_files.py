@@ -24,10 +24,12 @@ from gridmap.schema.context import Context
 from gridmap.schema.coverage import (
     USUAL_HOUSEHOLDS,
     USUAL_TOLERANCE,
+    check_days,
     check_norm,
     check_tolerance,
     coverage,
 )
+from gridmap.store import coverage as store
 from gridmap.store.coverage import GridLack, Lack
 from gridmap.store.coverage_files import (
     Listing,
@@ -67,6 +69,15 @@ class Wanted:
         check_norm(households)
         return households
 
+    @property
+    def days(self) -> int:
+        """How many days without a visit. Raises Invalid where nobody says it."""
+        if "days" not in self.given:
+            raise Invalid("Say for how many days nobody was there, as in &days=30.")
+        days = _read("days", int, self.given["days"], "a number of days, as in 30")
+        check_days(days)
+        return days
+
     def _read(self, name: str, kind: Callable[[str], Value], usual: Value, what: str) -> Value:
         return _read(name, kind, self.given[name], what) if name in self.given else usual
 
@@ -82,7 +93,11 @@ class _List:
 
 
 def _buildings(english: str, chinese: str, lack: Lack) -> _List:
-    return _List(english, chinese, lambda wanted: building_list(lack, wanted.regions, wanted.on))
+    return _List(
+        english,
+        chinese,
+        lambda wanted: building_list(store.Wanted(lack, wanted.regions, wanted.on)),
+    )
 
 
 def _grids(english: str, chinese: str, lack: GridLack) -> _List:
@@ -108,6 +123,17 @@ LISTS = {
     ),
     "buildingsWithoutManagement": _buildings(
         "buildings-without-management", "无人管理楼栋", Lack.MANAGEMENT
+    ),
+    "buildingsNotVisited": _List(
+        "buildings-not-visited",
+        "未走访楼栋",
+        lambda wanted: building_list(
+            store.Wanted(Lack.VISIT, wanted.regions, wanted.on, wanted.days)
+        ),
+        ("days",),
+    ),
+    "buildingsWithoutMemberCard": _buildings(
+        "buildings-without-member-card", "无党员身份卡楼栋", Lack.MEMBER_CARD
     ),
     "gridsWithoutWorker": _grids("grids-without-worker", "无网格员网格", GridLack.WORKER),
     "gridsWithoutSponsor": _grids("grids-without-sponsor", "无包保单位网格", GridLack.SPONSOR),

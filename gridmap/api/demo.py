@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, exists, select
 
 from gridmap.api.demo_reports import add_reports
 from gridmap.api.terminal import progress_bar
-from gridmap.demo import DEMO_DATUM, DEMO_FILES, write_demo
+from gridmap.demo import DEMO_DATUM, DEMO_FILES, write_demo, write_visits
 from gridmap.errors import Conflict, GridmapError
 from gridmap.geo.datums import Datum
 from gridmap.store import imports, tables
@@ -28,12 +28,16 @@ def load_demo(engine: Engine, console: Console) -> None:
     """
     with engine.connect() as connection:
         missing = _missing(connection)
+        has_visits = connection.scalar(select(exists().select_from(tables.visits)))
         has_reports = connection.scalar(select(exists().select_from(tables.reports)))
-    if not missing and has_reports:
+    if not missing and has_visits and has_reports:
         return
     console.print("Loading the demo district (synthetic: made up, on real names and codes) …")
     with tempfile.TemporaryDirectory() as folder:
         write_demo(Path(folder))
+        if not has_visits:
+            write_visits(Path(folder) / "visits.csv", now())
+            missing.append((Noun.VISITS, "visits.csv"))
         for noun, file in missing:
             with progress_bar(console) as report:
                 options = ImportOptions(datum=Datum(DEMO_DATUM))
@@ -51,8 +55,8 @@ def _missing(connection: Connection) -> list[tuple[str, str]]:
     log = tables.imports
     names = {name for (name,) in connection.execute(select(log.c.file).distinct())}
     missing = [(noun, file) for noun, file in DEMO_FILES if file not in names]
-    # The first demos had no rules for reports, and are the demo all the same.
-    is_demo = {noun for noun, _ in missing} <= {Noun.REPORT_RULES}
+    # Older demos had no rules for reports and no member cards, and are the demo all the same.
+    is_demo = {noun for noun, _ in missing} <= {Noun.REPORT_RULES, Noun.MEMBER_CARDS}
     if not is_demo and connection.execute(select(tables.regions.c.code).limit(1)).first():
         raise Conflict(
             "This database holds data that is not the demo's, so the demo was not loaded into "

@@ -3,12 +3,14 @@
 Region names and codes are those of the National Bureau of Statistics (list as of 2023-06-30).
 Grids, buildings, units and people are invented, because no public file has them. They are written
 as files, not into the database, so that the demo comes in by the same import as everyone's data.
-Reports have no file: `reports` says what people did, and it is done as people would do it.
+Visits have a file of the weeks before a moment. Reports have none: `reports` says what people did,
+and it is done as people would do it.
 """
 
 from __future__ import annotations
 
 import csv
+import datetime
 import io
 import json
 from collections import defaultdict
@@ -20,6 +22,7 @@ from pathlib import Path
 from gridmap.demo.people import report_rules, sponsors, sponsorships, workers
 from gridmap.demo.streets import Ring, outline
 from gridmap.demo.territory import all_buildings, all_grids
+from gridmap.demo.visits import member_cards, visits
 
 DEMO_DATUM = "WGS84"
 """The datum of every position in the files; to be said to the import, which assumes none."""
@@ -31,6 +34,7 @@ DEMO_FILES: tuple[tuple[str, str], ...] = (
     ("sponsors", "sponsors.csv"),
     ("sponsorships", "sponsorships.csv"),
     ("workers", "workers.csv"),
+    ("member-cards", "member_cards.csv"),
     ("report-rules", "report_rules.csv"),
 )
 """Noun and file name, in the order to import them: each refers only to what came before."""
@@ -52,10 +56,16 @@ def write_demo(folder: Path) -> None:
         "sponsors": _table(asdict(sponsor) for sponsor in sponsors()),
         "sponsorships": _table(asdict(sponsorship) for sponsorship in sponsorships()),
         "workers": _table({**asdict(worker), "valid_to": None} for worker in workers()),
+        "member-cards": _table(asdict(card) for card in member_cards()),
         "report-rules": _table(asdict(rule) for rule in report_rules()),
     }
     for noun, name in DEMO_FILES:
         (folder / name).write_bytes(content[noun])
+
+
+def write_visits(path: Path, at: datetime.datetime) -> None:
+    """Write the visits of the weeks before a moment, as a CSV like those of `write_demo`."""
+    path.write_bytes(_table(asdict(visit) for visit in visits(at)))
 
 
 def _region_features() -> Iterable[str]:

@@ -9,17 +9,22 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from gridmap.geo.datums import Datum
+from gridmap.schema.connections import After, Connection, First, connection, page_slice
 from gridmap.schema.context import Info
 from gridmap.schema.grids import Grid, grid
 from gridmap.schema.nodes import GlobalId, Node
 from gridmap.schema.scalars import GeoJSON, geojson
 from gridmap.schema.sponsors import Sponsor, sponsor
 from gridmap.store import buildings as store
+from gridmap.store import member_cards as store_member_cards
 from gridmap.store import sponsors as store_sponsors
 from gridmap.store import sponsorships as store_sponsorships
+from gridmap.store import visits as store_visits
 
 if TYPE_CHECKING:
+    from gridmap.schema.member_cards import MemberCard
     from gridmap.schema.sponsorships import Sponsorship
+    from gridmap.schema.visits import Visit
 
 
 @strawberry.enum
@@ -68,6 +73,36 @@ class Building(Node):
 
         rows = await info.context.load(store_sponsorships.sponsorships_of_buildings, self.row.key)
         return [sponsorship(row, self.on) for row in rows]
+
+    @strawberry.field(description="What grid workers did here up to the day, the latest first.")
+    async def visits(
+        self, info: Info, first: First = None, after: After = None
+    ) -> Connection[Annotated[Visit, strawberry.lazy("gridmap.schema.visits")]]:
+        from gridmap.schema.visits import visit
+
+        cut, load, what = page_slice(first, after), info.context.load, (self.row.key, self.on)
+        rows = await load(store_visits.visits_of_buildings, *what, cut)
+        return connection(
+            rows, cut, visit, lambda: load(store_visits.count_visits_of_buildings, *what)
+        )
+
+    @strawberry.field(description="The last visit up to the day.")
+    async def last_visit(
+        self, info: Info
+    ) -> Annotated[Visit, strawberry.lazy("gridmap.schema.visits")] | None:
+        from gridmap.schema.visits import visit
+
+        row = await info.context.load(store_visits.last_visits_of_buildings, self.row.key, self.on)
+        return visit(row) if row else None
+
+    @strawberry.field(description="党员身份卡: the members' cards that hang here on the day.")
+    async def member_cards(
+        self, info: Info
+    ) -> list[Annotated[MemberCard, strawberry.lazy("gridmap.schema.member_cards")]]:
+        from gridmap.schema.member_cards import member_card
+
+        rows = await info.context.load(store_member_cards.cards_of_buildings, self.row.key, self.on)
+        return [member_card(row) for row in rows]
 
 
 def building(row: store.Building, on: datetime.date) -> Building:

@@ -21,7 +21,7 @@ from gridmap.store import buildings as store_buildings
 from gridmap.store import coverage as store
 from gridmap.store import grids as store_grids
 from gridmap.store import regions as store_regions
-from gridmap.store.coverage import GridLack, Lack
+from gridmap.store.coverage import GridLack, Lack, Wanted
 
 PieceType = TypeVar("PieceType")
 
@@ -32,6 +32,8 @@ Tolerance: TypeAlias = Annotated[
     float,
     strawberry.argument(description="Metres. What is narrower is a sliver, and only counted."),
 ]
+
+MOST_DAYS = 3_660
 
 USUAL_HOUSEHOLDS = 300
 """Of one grid, as the districts draw them."""
@@ -172,7 +174,9 @@ class Coverage:
     async def buildings_outside_grids(
         self, info: Info, first: First = None, after: After = None
     ) -> Connection[Building]:
-        return await self._without(info.context, Lack.GRID, first, after)
+        return await self._without(
+            info.context, Wanted(Lack.GRID, self.codes, self.on), first, after
+        )
 
     @strawberry.field(
         description="Buildings without a sponsor of their own; their grid may have one."
@@ -180,13 +184,35 @@ class Coverage:
     async def buildings_without_sponsor(
         self, info: Info, first: First = None, after: After = None
     ) -> Connection[Building]:
-        return await self._without(info.context, Lack.SPONSOR, first, after)
+        return await self._without(
+            info.context, Wanted(Lack.SPONSOR, self.codes, self.on), first, after
+        )
 
     @strawberry.field(description="Buildings whose management mode is UNMANAGED.")
     async def buildings_without_management(
         self, info: Info, first: First = None, after: After = None
     ) -> Connection[Building]:
-        return await self._without(info.context, Lack.MANAGEMENT, first, after)
+        return await self._without(
+            info.context, Wanted(Lack.MANAGEMENT, self.codes, self.on), first, after
+        )
+
+    @strawberry.field(
+        description="Buildings where no grid worker was on the day nor on the days before, days in "
+        "all; by code."
+    )
+    async def buildings_not_visited(
+        self, info: Info, days: int, first: First = None, after: After = None
+    ) -> Connection[Building]:
+        check_days(days)
+        wanted = Wanted(Lack.VISIT, self.codes, self.on, days)
+        return await self._without(info.context, wanted, first, after)
+
+    @strawberry.field(description="Buildings where no member's card (党员身份卡) hangs, by code.")
+    async def buildings_without_member_card(
+        self, info: Info, first: First = None, after: After = None
+    ) -> Connection[Building]:
+        wanted = Wanted(Lack.MEMBER_CARD, self.codes, self.on)
+        return await self._without(info.context, wanted, first, after)
 
     @strawberry.field(description="Grids that nobody walks, by code.")
     async def grids_without_worker(
@@ -250,15 +276,15 @@ class Coverage:
         return await context.load(store.topologies, self.region.code, self.on, tolerance)
 
     async def _without(
-        self, context: Context, lack: Lack, first: First, after: After
+        self, context: Context, wanted: Wanted, first: First, after: After
     ) -> Connection[Building]:
-        cut, what = page_slice(first, after), (lack, self.codes, self.on)
-        rows = await context.run(store.page_of_buildings_without, *what, cut)
+        cut = page_slice(first, after)
+        rows = await context.run(store.page_of_buildings_without, wanted, cut)
         return connection(
             rows,
             cut,
             lambda row: building(row, self.on),
-            lambda: context.run(store.count_buildings_without, *what),
+            lambda: context.run(store.count_buildings_without, wanted),
         )
 
     async def _grids_without(
@@ -289,6 +315,12 @@ def check_tolerance(metres: float) -> None:
         raise Invalid(
             f"tolerance is {metres:g}; it is a width from 0 to {WIDEST_TOLERANCE:g} metres."
         )
+
+
+def check_days(days: int) -> None:
+    """Raises Invalid for what is no number of days to look back."""
+    if not 1 <= days <= MOST_DAYS:
+        raise Invalid(f"days is {days}; it counts days back from the day itself, 1 to {MOST_DAYS}.")
 
 
 def check_norm(households: int) -> None:

@@ -19,6 +19,7 @@ from gridmap.schema.context import Context, Info
 from gridmap.schema.coverage import Coverage, coverage
 from gridmap.schema.grids import Grid, grid, grid_as_it_was
 from gridmap.schema.locations import Location, locate, locate_many
+from gridmap.schema.member_cards import MemberCard, MemberCardMutation, card_key, member_card
 from gridmap.schema.nodes import GlobalId, Node
 from gridmap.schema.points import BoundsInput, PointInput, bounds_of
 from gridmap.schema.regions import Region, region, regions_below
@@ -61,13 +62,16 @@ from gridmap.schema.sponsorships import (
     sponsorship_key,
 )
 from gridmap.schema.viewers import Viewer, viewer
+from gridmap.schema.visits import Visit, VisitMutation, visit, visit_key
 from gridmap.schema.workers import GridWorker, grid_worker
 from gridmap.store import buildings as store_buildings
 from gridmap.store import grids as store_grids
+from gridmap.store import member_cards as store_member_cards
 from gridmap.store import regions as store_regions
 from gridmap.store import reports as store_reports
 from gridmap.store import sponsors as store_sponsors
 from gridmap.store import sponsorships as store_sponsorships
+from gridmap.store import visits as store_visits
 from gridmap.store import workers as store_workers
 from gridmap.store.paging import Key
 from gridmap.store.report_figures import Order
@@ -314,6 +318,16 @@ async def _sponsorship_node(context: Context, wanted: GlobalId) -> Node | None:
     return sponsorship(row, context.today) if row else None
 
 
+async def _visit_node(context: Context, wanted: GlobalId) -> Node | None:
+    row = await context.load(store_visits.visits_by_key, visit_key(wanted))
+    return visit(row) if row else None
+
+
+async def _member_card_node(context: Context, wanted: GlobalId) -> Node | None:
+    row = await context.load(store_member_cards.cards_by_key, card_key(wanted))
+    return member_card(row) if row else None
+
+
 async def _worker_node(context: Context, wanted: GlobalId) -> Node | None:
     key = Key(wanted.code, wanted.district_code)
     row = await context.load(store_workers.workers_by_key, key)
@@ -333,11 +347,13 @@ _NODES: dict[str, Callable[[Context, GlobalId], Awaitable[Node | None]]] = {
     "Sponsorship": _sponsorship_node,
     "GridWorker": _worker_node,
     "Report": _report_node,
+    "Visit": _visit_node,
+    "MemberCard": _member_card_node,
 }
 
 
 @strawberry.type
-class Mutation(ReportMutation, SponsorshipMutation): ...
+class Mutation(ReportMutation, SponsorshipMutation, VisitMutation, MemberCardMutation): ...
 
 
 class _QuietSchema(strawberry.Schema):
@@ -352,6 +368,6 @@ schema = _QuietSchema(
     query=Query,
     mutation=Mutation,
     subscription=Subscription,
-    types=[Region, Grid, Building, Sponsor, Sponsorship, GridWorker, Report],
+    types=[Region, Grid, Building, Sponsor, Sponsorship, GridWorker, Report, Visit, MemberCard],
     config=StrawberryConfig(scalar_map=SCALARS),
 )

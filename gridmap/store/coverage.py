@@ -19,6 +19,7 @@ import shapely
 from sqlalchemy import (
     ColumnElement,
     Select,
+    Table,
     and_,
     exists,
     func,
@@ -37,12 +38,15 @@ from gridmap.store.grids import Grid, grid_columns, grid_covers
 from gridmap.store.paging import Key, Slice, among, follows, sliced
 from gridmap.store.regions import region_boundaries, region_tree
 from gridmap.store.sponsors import Load
+from gridmap.store.visits import moments_of
 
 _building = tables.buildings
 _grid = tables.grids
 _management = tables.building_managements
 _sponsorship = tables.sponsorships
 _assignment = tables.worker_assignments
+_visit = tables.visits
+_card = tables.member_cards
 
 MOST_OUTLINES = 20_000
 """Grids whose outlines are laid over each other at once, which takes some seconds."""
@@ -54,6 +58,20 @@ class Lack(Enum):
     GRID = "GRID"
     SPONSOR = "SPONSOR"
     MANAGEMENT = "MANAGEMENT"
+    VISIT = "VISIT"
+    MEMBER_CARD = "MEMBER_CARD"
+
+
+class Wanted(NamedTuple):
+    """Buildings of regions that lack something on a day.
+
+    A visit is lacking where there was none on that day and the `days` - 1 before.
+    """
+
+    lack: Lack
+    regions: Sequence[str]
+    on: datetime.date
+    days: int = 1
 
 
 class GridLack(Enum):
@@ -187,23 +205,17 @@ async def buildings_in(connection: AsyncConnection, outlines: Sequence[bytes]) -
 
 
 async def page_of_buildings_without(
-    connection: AsyncConnection,
-    lack: Lack,
-    regions: Sequence[str],
-    on: datetime.date,
-    cut: Slice,
+    connection: AsyncConnection, wanted: Wanted, cut: Slice
 ) -> list[Building]:
     """Served by buildings_community_idx, and by the index on what each may lack."""
     key = (_building.c.code, _building.c.district_code)
-    statement = buildings_without(buildings_on(on), lack, regions, on)
+    statement = buildings_without(buildings_on(wanted.on), wanted)
     return [Building(*row) for row in await connection.execute(sliced(statement, key, cut))]
 
 
-async def count_buildings_without(
-    connection: AsyncConnection, lack: Lack, regions: Sequence[str], on: datetime.date
-) -> int:
+async def count_buildings_without(connection: AsyncConnection, wanted: Wanted) -> int:
     """How many there are."""
-    statement = buildings_without(select(func.count()).select_from(_building), lack, regions, on)
+    statement = buildings_without(select(func.count()).select_from(_building), wanted)
     count: int = (await connection.execute(statement)).scalar_one()
     return count
 
@@ -285,24 +297,34 @@ async def loads_by_level(
     return sorted(found, key=lambda each: tables.SPONSOR_LEVELS.index(each.level))
 
 
-def buildings_without(
-    statement: Select[Any], lack: Lack, regions: Sequence[str], on: datetime.date
-) -> Select[Any]:
+def buildings_without(statement: Select[Any], wanted: Wanted) -> Select[Any]:
     """The buildings of the regions, of a statement on buildings, that lack this."""
-    statement = statement.where(among(_building.c.community_code, regions))
-    match lack:
+    statement = statement.where(among(_building.c.community_code, wanted.regions))
+    on = wanted.on
+    match wanted.lack:
         case Lack.GRID:
-            return _outside(statement, regions, on)
+            return _outside(statement, wanted.regions, on)
         case Lack.SPONSOR:
             return statement.where(~_is_sponsored(on))
         case Lack.MANAGEMENT:
-            return statement.where(
-                ~exists().where(
-                    _management.c.district_code == _building.c.district_code,
-                    _management.c.building_code == _building.c.code,
-                    holds_on(_management, on),
-                )
-            )
+            return statement.where(~_has(_management, holds_on(_management, on)))
+        case Lack.MEMBER_CARD:
+            return statement.where(~_has(_card, holds_on(_card, on)))
+        case Lack.VISIT:
+            return statement.where(~_has(_visit, _is_recent(on, wanted.days)))
+
+
+def _has(table: Table, holds: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether the building has such a row of a table."""
+    return exists().where(
+        table.c.district_code == _building.c.district_code,
+        table.c.building_code == _building.c.code,
+        holds,
+    )
+
+
+def _is_recent(on: datetime.date, days: int) -> ColumnElement[bool]:
+    return _visit.c.at.between(*moments_of(on, days))
 
 
 def _outside(statement: Select[Any], regions: Sequence[str], on: datetime.date) -> Select[Any]:

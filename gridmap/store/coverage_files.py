@@ -18,6 +18,7 @@ from gridmap.store.coverage import (
     Lack,
     Piece,
     Topology,
+    Wanted,
     buildings_in,
     buildings_without,
     grids_without,
@@ -25,11 +26,13 @@ from gridmap.store.coverage import (
     topologies,
 )
 from gridmap.store.database import Database
+from gridmap.store.dates import CHINA
 from gridmap.store.geometry import as_wkb
 from gridmap.store.report_exports import Column, Kind
 from gridmap.store.streaming import Rows, rows_in_batches
+from gridmap.store.visits import moments_of
 
-_building, _grid, _region = tables.buildings, tables.grids, tables.regions
+_building, _grid, _region, _visit = tables.buildings, tables.grids, tables.regions, tables.visits
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +48,19 @@ class Listing:
     read: Callable[[Database], AbstractAsyncContextManager[AsyncIterator[Rows]]]
 
 
-def building_list(lack: Lack, regions: Sequence[str], on: datetime.date) -> Listing:
+def building_list(wanted: Wanted) -> Listing:
     """Buildings that lack this, by code."""
-    inner = buildings_without(buildings_on(on), lack, regions, on).subquery("found")
+    inner = buildings_without(buildings_on(wanted.on), wanted).subquery("found")
+    last_visit = (
+        select(func.date_trunc("second", func.timezone(CHINA.key, func.max(_visit.c.at))))
+        .where(
+            _visit.c.district_code == inner.c.district_code,
+            _visit.c.building_code == inner.c.code,
+            _visit.c.at <= moments_of(wanted.on)[1],
+        )
+        .scalar_subquery()
+    )
+    is_of_visits = wanted.lack is Lack.VISIT
     statement = (
         select(
             inner.c.code,
@@ -57,6 +70,7 @@ def building_list(lack: Lack, regions: Sequence[str], on: datetime.date) -> List
             inner.c.compound,
             inner.c.households,
             inner.c.management_mode,
+            *([last_visit] if is_of_visits else []),
             func.ST_X(_building.c.location),
             func.ST_Y(_building.c.location),
             inner.c.location,
@@ -76,6 +90,7 @@ def building_list(lack: Lack, regions: Sequence[str], on: datetime.date) -> List
             Column("compound", "小区", "Compound", Kind.TEXT, 16),
             Column("households", "户数", "Households", Kind.WHOLE, 10),
             Column("managementMode", "管理方式", "Management", Kind.WORD, 12),
+            *([_LAST_VISIT] if is_of_visits else []),
             *_PLACE,
         ),
         lambda database: rows_in_batches(database, statement),
@@ -146,6 +161,8 @@ _PLACE = (
     Column("longitude", "经度（WGS 84）", "Longitude (WGS 84)", Kind.DEGREES, 14),
     Column("latitude", "纬度（WGS 84）", "Latitude (WGS 84)", Kind.DEGREES, 14),
 )
+
+_LAST_VISIT = Column("lastVisit", "最近走访时间（北京时间）", "Last visit (UTC+8)", Kind.TIME, 20)
 
 # Of pieces, whose buildings are counted for so many at once.
 _BATCH = 100

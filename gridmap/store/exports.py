@@ -280,6 +280,54 @@ _LAYERS = {
         ORDER BY code, district_code, grid_code, valid_from
         """,
     ),
+    # Of a day there are the visits of that day.
+    Noun.VISITS: _Layer(
+        {
+            "building": str,
+            "worker": str,
+            "kind": str,
+            "at": str,
+            "note": str,
+            "id": str,
+            "district": str,
+        },
+        None,
+        """
+        SELECT
+            building_code, worker_code, kind,
+            to_char(at AT TIME ZONE 'Asia/Shanghai', 'YYYY-MM-DD"T"HH24:MI:SS.US"+08:00"'),
+            nullif(note, ''), CAST(id AS text), district_code
+        FROM visits
+        JOIN (
+            SELECT district_code, code AS building_code
+            FROM buildings
+            WHERE community_code IN (SELECT code FROM tree)
+        ) AS building USING (district_code, building_code)
+        WHERE :whole OR CAST(at AT TIME ZONE 'Asia/Shanghai' AS date) = :day
+        ORDER BY at, id, district_code
+        """,
+    ),
+    Noun.MEMBER_CARDS: _Layer(
+        {
+            "building": str,
+            "name": str,
+            "district": str,
+            "valid_from": datetime.date,
+            "valid_to": datetime.date,
+        },
+        None,
+        """
+        SELECT building_code, name, district_code, valid_from, valid_to
+        FROM member_cards
+        JOIN (
+            SELECT district_code, code AS building_code
+            FROM buildings
+            WHERE community_code IN (SELECT code FROM tree)
+        ) AS building USING (district_code, building_code)
+        WHERE :whole OR valid_from <= :day AND (valid_to IS NULL OR valid_to > :day)
+        ORDER BY building_code, district_code, valid_from, id
+        """,
+    ),
     Noun.CATEGORIES: _Layer(
         {"code": str, "name": str, "parent": str},
         None,

@@ -48,6 +48,9 @@ REGION_LEVELS = ("PROVINCE", "CITY", "DISTRICT", "STREET", "COMMUNITY")
 SPONSOR_LEVELS = ("CITY", "DISTRICT", "STREET", "COMMUNITY")
 MANAGEMENT_MODES = ("COMMUNITY_LED", "PROFESSIONAL", "BASELINE_CLEANING", "SELF_MANAGED")
 
+# 走访排查, 收集民意, 宣传政策, 代办服务.
+VISIT_KINDS = ("VISIT", "OPINIONS", "POLICY", "ERRAND")
+
 URGENCIES = ("ROUTINE", "URGENT", "EMERGENCY")
 SOURCES = ("PHONE", "CHAT_GROUP", "HOTLINE_12345", "WALK")
 STATES = (
@@ -295,6 +298,47 @@ sponsorships = Table(
         "grid_code",
         postgresql_where=text("grid_code IS NOT NULL"),
     ),
+)
+
+# What grid workers do at buildings. Nothing in it is ever changed or deleted: a trigger refuses.
+visits = Table(
+    "visits",
+    metadata,
+    Column("district_code", CODE, nullable=False),
+    # Made by the client, by which a visit that is sent again is known.
+    Column("id", Uuid, nullable=False),
+    Column("building_code", CODE, nullable=False),
+    Column("worker_code", CODE, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("note", Text, nullable=False),
+    Column("received_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    PrimaryKeyConstraint("district_code", "id"),
+    ForeignKeyConstraint(
+        ["district_code", "building_code"], ["buildings.district_code", "buildings.code"]
+    ),
+    ForeignKeyConstraint(
+        ["district_code", "worker_code"], ["workers.district_code", "workers.code"]
+    ),
+    CheckConstraint(_one_of("kind", VISIT_KINDS), name="kind"),
+    Index("visits_building_idx", "district_code", "building_code", "at", "id"),
+)
+
+# 党员身份卡: which party member's card hangs at which building.
+member_cards = Table(
+    "member_cards",
+    metadata,
+    Column("district_code", CODE, nullable=False),
+    Column("id", BigInteger, Identity(always=True), nullable=False),
+    Column("building_code", CODE, nullable=False),
+    Column("name", Text, nullable=False),
+    *_dates(),
+    PrimaryKeyConstraint("district_code", "id"),
+    ForeignKeyConstraint(
+        ["district_code", "building_code"], ["buildings.district_code", "buildings.code"]
+    ),
+    _one_at_a_time("member_cards", "district_code", "name", "building_code", what="card"),
+    Index("member_cards_building_idx", "district_code", "building_code"),
 )
 
 

@@ -38,7 +38,10 @@ ASKED = {
     "overlaps": "area buildings grids { code }",
     "gridsOverNorm": "grid { code } households workers householdsPerWorker",
 }
-PARAMETERS: dict[str, dict[str, object]] = {"gridsOverNorm": {"norm": 5}}
+PARAMETERS: dict[str, dict[str, object]] = {
+    "gridsOverNorm": {"norm": 5},
+    "buildingsNotVisited": {"days": 30},
+}
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +163,8 @@ def test_a_file_is_of_the_day_that_is_asked_for(server: Server) -> None:
         ("gaps.csv", {"tolerance": "wide"}, 400, "'tolerance' is 'wide'"),
         ("gaps.csv", {"tolerance": 11}, 400, "0 to 10 metres"),
         ("gaps.csv", {"tolerance": "nan"}, 400, "0 to 10 metres"),
+        ("buildingsNotVisited.csv", {}, 400, "&days=30"),
+        ("buildingsNotVisited.csv", {"days": 0}, 400, "days is 0"),
         ("gaps.csv", {"norm": 3}, 400, "no parameter 'norm'"),
         ("gaps.csv", {"language": "fr"}, 400, "'fr'"),
         ("gaps.geojson", {"language": "en"}, 400, "no parameter 'language'"),

@@ -32,6 +32,7 @@ from gridmap.store.imports.values import (
     truth_of,
     unit_of,
     urgency_of,
+    visit_kind_of,
 )
 from gridmap.store.tables import metadata
 from tests.api.conftest import Server
@@ -226,6 +227,7 @@ class TestImportPage:
             ("regions", "level"): region_level_of,
             ("sponsors", "level"): sponsor_level_of,
             ("buildings", "management_mode"): mode_of,
+            ("visits", "kind"): visit_kind_of,
             ("deadlines", "urgency"): urgency_of,
             ("deadlines", "step"): step_of,
             ("deadlines", "unit"): unit_of,

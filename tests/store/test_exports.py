@@ -47,6 +47,9 @@ TABLES = {
     "sponsors": "SELECT * FROM sponsors",
     "sponsorships": "SELECT district_code, sponsor_code, building_code, grid_code, valid_from, "
     "valid_to FROM sponsorships",
+    "visits": "SELECT district_code, id, building_code, worker_code, kind, at, note FROM visits",
+    "member_cards": "SELECT district_code, building_code, name, valid_from, valid_to "
+    "FROM member_cards",
     "report_categories": "SELECT * FROM report_categories",
     "deadlines": "SELECT * FROM deadlines",
     "report_rules": "SELECT * FROM report_rules",
@@ -90,12 +93,15 @@ def shapes(connection: Connection) -> dict[str, list[shapely.Geometry]]:
 
 
 def clear(connection: Connection) -> None:
+    # Visits are never deleted, but for tests.
+    connection.execute(text("ALTER TABLE visits DISABLE TRIGGER USER"))
     connection.execute(
         text(
             "TRUNCATE regions, grids, workers, buildings, sponsors, report_categories, deadlines "
             "CASCADE"
         )
     )
+    connection.execute(text("ALTER TABLE visits ENABLE TRIGGER USER"))
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -156,6 +162,13 @@ def test_districts_with_the_same_free_codes_come_back_apart(
     assert bring_rows(emptied, "sponsorships", tmp_path, sponsorships, **free).written
     workers = [("code", "name", "grid", "district"), *(("W", "示例", "G1", d) for d in districts)]
     assert bring_rows(emptied, "workers", tmp_path, workers, **free).written
+    visits = [
+        ("building", "worker", "kind", "at", "note", "district"),
+        *(("B1", "W", "走访", "2024-03-01 8:30", "一切\n正常", name) for name in districts),
+    ]
+    assert bring_rows(emptied, "visits", tmp_path, visits, **free).written
+    cards = [("building", "name", "district"), *(("B1", "示例", name) for name in districts)]
+    assert bring_rows(emptied, "member-cards", tmp_path, cards, **free).written
     categories = [("code", "name", "parent"), ("A1", "小类", "A"), ("A", "大类", "")]
     assert bring_rows(emptied, "categories", tmp_path, categories, **free).written
     deadlines = [
@@ -169,7 +182,7 @@ def test_districts_with_the_same_free_codes_come_back_apart(
 
     sizes = come_back(emptied, tmp_path, ending, Datum.WGS84, CodeScheme.FREE)
 
-    assert [sizes[noun] for noun in Noun] == [2, 2, 4, 1, 4, 2, 2, 3, 2]
+    assert [sizes[noun] for noun in Noun] == [2, 2, 4, 1, 4, 2, 2, 2, 2, 3, 2]
 
 
 def come_back(
@@ -310,6 +323,19 @@ def eventful(emptied: Connection, tmp_path: Path) -> Connection:
         ("W3", "示例", "230402", "", "", ""),
     ]
     assert bring_rows(emptied, "workers", tmp_path, workers).written
+    visits = [
+        ("building", "worker", "kind", "at"),
+        (f"{COMMUNITY}00001", "W1", "POLICY", f"{FIRST_DAY}T09:00:00.123456+09:00"),
+        (f"{COMMUNITY}00001", "W2", "ERRAND", f"{LATER}"),
+    ]
+    assert bring_rows(emptied, "visits", tmp_path, visits).written
+    cards = [
+        ("building", "name", "valid_from", "valid_to"),
+        (f"{COMMUNITY}00001", "示例", FIRST_DAY, then),
+        (f"{COMMUNITY}00001", "示例", LATER, ""),
+        (f"{COMMUNITY}00001", "另一", PLANNED, ""),
+    ]
+    assert bring_rows(emptied, "member-cards", tmp_path, cards).written
     return emptied
 
 

@@ -25,6 +25,7 @@ from gridmap.store.imports.values import (
     latitude_of,
     longitude_of,
     mode_of,
+    moment_of,
     region_level_of,
     sponsor_level_of,
     step_of,
@@ -32,6 +33,8 @@ from gridmap.store.imports.values import (
     truth_of,
     unit_of,
     urgency_of,
+    uuid_of,
+    visit_kind_of,
 )
 
 
@@ -173,6 +176,52 @@ FIELDS: Mapping[Noun, tuple[Field, ...]] = {
         Field("grid", code_of, ("网格编码", "网格代码", "网格编号", "grid_code", "网格")),
         Field("valid_from", date_of, ("上岗日期", *_BEGIN)),
         Field("valid_to", date_of, ("离岗日期", *_END)),
+    ),
+    Noun.VISITS: (
+        Field(
+            "building",
+            code_of,
+            ("楼栋编码", "楼栋代码", "楼栋编号", "楼房编码", "building_code", "楼栋"),
+            required=True,
+        ),
+        Field(
+            "worker",
+            code_of,
+            ("网格员编码", "网格员编号", "网格员代码", "工号", "worker_code", "网格员"),
+            required=True,
+        ),
+        Field(
+            "kind",
+            visit_kind_of,
+            ("走访类型", "走访类别", "工作类型", "服务类型", "类型", "类别", "事项"),
+            required=True,
+        ),
+        Field(
+            "at",
+            moment_of,
+            ("走访时间", "走访日期", "服务时间", "时间", "日期", "time", "date"),
+            required=True,
+        ),
+        Field("note", text_of, ("走访记录", "走访内容", "走访情况", "记录", "内容", "备注")),
+        Field("id", uuid_of, ("走访编号", "记录编号", "编号")),
+        Field("district", code_of, ("区县代码", "区县编码", "district_code")),
+    ),
+    Noun.MEMBER_CARDS: (
+        Field(
+            "building",
+            code_of,
+            ("楼栋编码", "楼栋代码", "楼栋编号", "楼房编码", "building_code", "楼栋"),
+            required=True,
+        ),
+        Field(
+            "name",
+            text_of,
+            ("党员姓名", "楼栋党员", "党员", "姓名", "member_name", "名称"),
+            required=True,
+        ),
+        Field("district", code_of, ("区县代码", "区县编码", "district_code")),
+        Field("valid_from", date_of, ("悬挂日期", "挂牌日期", *_BEGIN)),
+        Field("valid_to", date_of, ("摘牌日期", "取下日期", *_END)),
     ),
     Noun.CATEGORIES: (
         Field(

@@ -22,6 +22,8 @@ class Noun(StrEnum):
     SPONSORS = "sponsors"
     SPONSORSHIPS = "sponsorships"
     WORKERS = "workers"
+    VISITS = "visits"
+    MEMBER_CARDS = "member-cards"
     CATEGORIES = "categories"
     DEADLINES = "deadlines"
     REPORT_RULES = "report-rules"

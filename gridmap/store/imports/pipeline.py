@@ -21,6 +21,7 @@ from gridmap.store.imports.categories import CategoryImporter
 from gridmap.store.imports.columns import Columns
 from gridmap.store.imports.deadlines import DeadlineImporter
 from gridmap.store.imports.grids import GridImporter
+from gridmap.store.imports.member_cards import MemberCardImporter
 from gridmap.store.imports.options import (
     Counts,
     ImportOptions,
@@ -35,6 +36,7 @@ from gridmap.store.imports.run import Importer, Run
 from gridmap.store.imports.sponsors import SponsorImporter
 from gridmap.store.imports.sponsorships import SponsorshipImporter
 from gridmap.store.imports.staging import Staging
+from gridmap.store.imports.visits import VisitImporter
 from gridmap.store.imports.workers import WorkerImporter
 
 
@@ -119,6 +121,8 @@ _IMPORTERS: dict[Noun, Callable[[Run], Importer]] = {
     Noun.SPONSORS: SponsorImporter,
     Noun.SPONSORSHIPS: SponsorshipImporter,
     Noun.WORKERS: WorkerImporter,
+    Noun.VISITS: VisitImporter,
+    Noun.MEMBER_CARDS: MemberCardImporter,
     Noun.CATEGORIES: CategoryImporter,
     Noun.DEADLINES: DeadlineImporter,
     Noun.REPORT_RULES: ReportRuleImporter,

@@ -76,6 +76,63 @@ def refuse_unknown(
         )
 
 
+def find_district(run: Run, target: str, table: str, *, code: str) -> None:
+    """Settles `district_code`: what the row names, else the only one that has its building or grid.
+
+    Refuses rows that leave a choice, or name a district that has none such; `code` names them.
+    Served by the table's index on the code.
+    """
+    run.sql(
+        f"""
+        UPDATE staged
+        SET district_code = (
+            SELECT min(district_code)
+            FROM {table}
+            WHERE {table}.code = staged.{target}_code
+              AND {table}.district_code
+                  = COALESCE(staged.named_district_code, {table}.district_code)
+        )
+        WHERE {target}_code IS NOT NULL
+        """
+    )
+    for row, named, wanted, district in run.sql(
+        f"""
+        SELECT file_row, {code}, {target}_code, named_district_code
+        FROM staged
+        WHERE named_district_code IS NOT NULL
+          AND district_code IS NULL
+          AND EXISTS (SELECT 1 FROM {table} WHERE {table}.code = staged.{target}_code)
+        """
+    ):
+        run.refuse(
+            row,
+            named,
+            Kind.UNKNOWN_CODE,
+            f"{target} {wanted} is not in district {district}",
+            f"Correct the {target} or the district, or leave the district empty.",
+        )
+    for row, named, wanted in run.sql(
+        f"""
+        SELECT file_row, {code}, {target}_code
+        FROM staged
+        WHERE named_district_code IS NULL
+          AND EXISTS (
+              SELECT 1
+              FROM {table}
+              WHERE {table}.code = staged.{target}_code
+                AND {table}.district_code > staged.district_code
+          )
+        """
+    ):
+        run.refuse(
+            row,
+            named,
+            Kind.UNKNOWN_CODE,
+            f"several districts have a {target} {wanted}",
+            "Say which in a column district, by the district's code.",
+        )
+
+
 def drop_refused(run: Run, table: str = "staged") -> None:
     """Takes rows out of `table` that are refused already, so that one fault is not said twice.
 

@@ -24,7 +24,12 @@ from gridmap.geo.problems import Kind
 from gridmap.store.imports.columns import Rows
 from gridmap.store.imports.dates import begins, refuse_dates_out_of_order, refuse_end
 from gridmap.store.imports.options import Counts
-from gridmap.store.imports.rules import drop_refused, refuse_repeated, refuse_unknown
+from gridmap.store.imports.rules import (
+    drop_refused,
+    find_district,
+    refuse_repeated,
+    refuse_unknown,
+)
 from gridmap.store.imports.run import Run
 
 
@@ -90,7 +95,7 @@ class SponsorshipImporter:
                 kind=Kind.UNKNOWN_CODE,
                 code="sponsor_code",
             )
-            self._find_district(target, table)
+            find_district(run, target, table, code="sponsor_code")
         drop_refused(run)
         self._judge()
         for code in ("building_code", "grid_code"):
@@ -105,62 +110,6 @@ class SponsorshipImporter:
             )
         drop_refused(run, "judged")
         self._refuse_two_at_a_time()
-
-    def _find_district(self, target: str, table: str) -> None:
-        """The one that the row names, else the only one that has its building or grid.
-
-        Served by the table's index on the code.
-        """
-        run = self.run
-        run.sql(
-            f"""
-            UPDATE staged
-            SET district_code = (
-                SELECT min(district_code)
-                FROM {table}
-                WHERE {table}.code = staged.{target}_code
-                  AND {table}.district_code
-                      = COALESCE(staged.named_district_code, {table}.district_code)
-            )
-            WHERE {target}_code IS NOT NULL
-            """
-        )
-        for row, sponsor, code, named in run.sql(
-            f"""
-            SELECT file_row, sponsor_code, {target}_code, named_district_code
-            FROM staged
-            WHERE named_district_code IS NOT NULL
-              AND district_code IS NULL
-              AND EXISTS (SELECT 1 FROM {table} WHERE {table}.code = staged.{target}_code)
-            """
-        ):
-            run.refuse(
-                row,
-                sponsor,
-                Kind.UNKNOWN_CODE,
-                f"{target} {code} is not in district {named}",
-                f"Correct the {target} or the district, or leave the district empty.",
-            )
-        for row, sponsor, code in run.sql(
-            f"""
-            SELECT file_row, sponsor_code, {target}_code
-            FROM staged
-            WHERE named_district_code IS NULL
-              AND EXISTS (
-                  SELECT 1
-                  FROM {table}
-                  WHERE {table}.code = staged.{target}_code
-                    AND {table}.district_code > staged.district_code
-              )
-            """
-        ):
-            run.refuse(
-                row,
-                sponsor,
-                Kind.UNKNOWN_CODE,
-                f"several districts have a {target} {code}",
-                "Say which in a column district, by the district's code.",
-            )
 
     def _judge(self) -> None:
         """Makes `judged`: for each row, the kept sponsorship it means or corrects, if there is one.

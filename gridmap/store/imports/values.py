@@ -12,8 +12,10 @@ import math
 import re
 import unicodedata
 from collections.abc import Mapping
+from uuid import UUID
 
 from gridmap.store.buildings import UNMANAGED
+from gridmap.store.dates import CHINA
 from gridmap.store.tables import (
     MANAGEMENT_MODES,
     REGION_LEVELS,
@@ -21,6 +23,7 @@ from gridmap.store.tables import (
     STEPS,
     TIME_UNITS,
     URGENCIES,
+    VISIT_KINDS,
 )
 from gridmap.store.working_time import LARGEST_AMOUNT
 
@@ -123,6 +126,43 @@ def date_of(value: object) -> datetime.date | None:
         raise ValueError("is no day of the calendar") from None
 
 
+def moment_of(value: object) -> datetime.datetime | None:
+    """The cell as a moment: a date as `date_of` reads it, with a time if there is one, as in
+    2024-01-31 08:30. Where no zone is said it is a time in China, and without a time midnight.
+    """
+    if isinstance(value, datetime.datetime):
+        return value if value.tzinfo else value.replace(tzinfo=CHINA)
+    text = text_of(value) if not isinstance(value, datetime.date) else value.isoformat()
+    if text is None:
+        return None
+    written = _MOMENT.fullmatch(unicodedata.normalize("NFKC", text))
+    assert written is not None  # it takes anything for a date
+    day, time, zone = written.groups()
+    time = time and (time if time[2] == ":" else f"0{time}")
+    date = date_of(day)
+    assert date is not None  # the text is not empty
+    try:
+        said = datetime.time.fromisoformat(f"{time}{zone or ''}" if time else "00:00")
+    except ValueError:
+        raise ValueError("is no time such as 2024-01-31 08:30") from None
+    return datetime.datetime.combine(date, said, said.tzinfo or CHINA)
+
+
+def uuid_of(value: object) -> UUID | None:
+    """The cell as a UUID."""
+    text = text_of(value)
+    if text is None:
+        return None
+    try:
+        return UUID(text)
+    except ValueError:
+        raise ValueError("is no UUID such as 01890a5d-ac96-774b-bcce-b302099a8057") from None
+
+
+def visit_kind_of(value: object) -> str | None:
+    return _word(value, _VISIT_KINDS, "no kind of visit", VISIT_KINDS)
+
+
 def region_level_of(value: object) -> str | None:
     return _word(value, _REGION_LEVELS, "no level of a region", REGION_LEVELS)
 
@@ -174,6 +214,10 @@ _DATE = re.compile(
     r"(\d{4})\s*[-/.年]\s*(\d{1,2})\s*[-/.月]\s*(\d{1,2})\s*日?(?:[T ]00:00(?::00)?Z?)?"
 )
 _DIGITS_OF_A_DATE = re.compile(r"(\d{4})(\d\d)(\d\d)")
+# A date, and a time after a blank or a T, with or without a zone.
+_MOMENT = re.compile(
+    r"(.*?)(?:[T\s]\s*(\d\d?:\d\d(?::\d\d(?:[.,]\d+)?)?)\s*(Z|[+-]\d\d:?\d\d)?)?", re.DOTALL
+)
 
 _REGION_LEVELS = {
     "PROVINCE": ("province", "省", "省级", "自治区", "直辖市"),
@@ -194,6 +238,12 @@ _MODES = {
     "BASELINE_CLEANING": ("baseline_cleaning", "底线保洁"),
     "SELF_MANAGED": ("self_managed", "业主自治", "业主自管"),
     UNMANAGED: ("unmanaged", "无", "无物业", "无管理", "无人管理"),
+}
+_VISIT_KINDS = {
+    "VISIT": ("visit", "走访排查", "走访", "排查", "入户走访"),
+    "OPINIONS": ("opinions", "opinion", "收集民意", "民意收集", "社情民意"),
+    "POLICY": ("policy", "宣传政策", "政策宣传", "宣传"),
+    "ERRAND": ("errand", "errands", "代办服务", "代办", "帮办代办"),
 }
 _URGENCIES = {
     "ROUTINE": ("routine", "一般", "普通"),
