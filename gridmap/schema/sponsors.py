@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 from graphql.pyutils import AwaitableOrValue
 
+from gridmap.geo.datums import Datum
 from gridmap.schema.connections import After, Connection, First, connection, page_slice
 from gridmap.schema.context import Info
 from gridmap.schema.nodes import GlobalId, Node
 from gridmap.schema.regions import Region, region_of
+from gridmap.schema.scalars import GeoJSON, geojson
 from gridmap.store import buildings as store_buildings
 from gridmap.store import reports as store_reports
 from gridmap.store import sponsors as store
@@ -27,6 +29,14 @@ class SponsorLevel(Enum):
     DISTRICT = "DISTRICT"
     STREET = "STREET"
     COMMUNITY = "COMMUNITY"
+
+
+@strawberry.type(description="The smallest convex outline around the buildings of a unit.")
+class SponsorHull:
+    outline: GeoJSON = strawberry.field(
+        description="A polygon; a line or a point where two buildings or one are all."
+    )
+    area: float = strawberry.field(description="Square metres on the ground.")
 
 
 @strawberry.type(description="包保单位: a unit that answers for buildings or grids.")
@@ -74,6 +84,15 @@ class Sponsor(Node):
     @strawberry.field(description="How many grids the unit answers for, or for a building in them.")
     async def grid_count(self, info: Info) -> int:
         return await info.context.load(store.grid_counts_of_sponsors, self.code, self.on)
+
+    @strawberry.field(
+        description="How far apart its buildings lie; null for a unit without any building."
+    )
+    async def hull(self, info: Info) -> SponsorHull | None:
+        row = await info.context.load(store.hulls_of_sponsors, self.code, self.on)
+        if row is None:
+            return None
+        return SponsorHull(outline=geojson(row.outline, Datum.WGS84), area=row.area_m2)
 
     @strawberry.field(description="Reports that the unit answers for and that are open now.")
     async def open_report_count(self, info: Info) -> int:

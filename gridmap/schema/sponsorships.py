@@ -68,7 +68,8 @@ class AssignSponsorInput:
     replaces: strawberry.ID | None = strawberry.field(
         default=None,
         description="The sponsorship that holds on that day and is to end then, as you saw it; "
-        "leave it out where you saw none.",
+        "leave it out where you saw none. One that begins on that day, today or later, is "
+        "corrected, and keeps its id.",
     )
 
 
@@ -169,7 +170,7 @@ async def _assigned(
     context: Context, wanted: list[store.Wanted], since: datetime.date
 ) -> list[store.Sponsorship]:
     async with context.database.transaction() as connection:
-        rows = await store.assign(connection, wanted, since, context.viewer)
+        rows = await store.assign(connection, wanted, since, context.viewer, context.today)
     context.forget_loaded()
     return rows
 

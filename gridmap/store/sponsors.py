@@ -6,11 +6,15 @@ import datetime
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+import shapely
 from sqlalchemy import ColumnElement, Select, and_, any_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gridmap.geo.areas import areas_m2
 from gridmap.store import tables
 from gridmap.store.dates import holds_on
+from gridmap.store.geometry import as_wkb
 from gridmap.store.grids import grid_covers
 from gridmap.store.paging import Key, Slice, among, parents, parents_by_key, rows_by_parent
 
@@ -36,6 +40,14 @@ class Load(NamedTuple):
 
     buildings: int
     households: int
+
+
+class Hull(NamedTuple):
+    """The smallest convex outline around buildings: WKB, WGS 84, of a polygon, or of a line or a
+    point where that is all."""
+
+    outline: bytes
+    area_m2: float
 
 
 class Share(NamedTuple):
@@ -134,6 +146,33 @@ async def grid_counts_of_sponsors(
     touched = inside.union(itself).subquery("touched")
     rows = select(func.count()).select_from(touched)
     return [count for [(count,)] in await rows_by_parent(connection, parent, rows, len(codes))]
+
+
+async def hulls_of_sponsors(
+    connection: AsyncConnection, codes: Sequence[str], on: datetime.date
+) -> list[Hull | None]:
+    """What lies between the buildings of each; None where it has none.
+
+    Served by sponsorships_sponsor_idx, and by buildings_pkey for each building.
+    """
+    rows = await connection.execute(
+        select(
+            _sponsorship.c.sponsor_code,
+            as_wkb(func.ST_ConvexHull(func.ST_Collect(_building.c.location))),
+        )
+        .join(_building, _is_sponsored_building())
+        .where(among(_sponsorship.c.sponsor_code, codes), holds_on(_sponsorship, on))
+        .group_by(_sponsorship.c.sponsor_code)
+    )
+    found: dict[str, bytes] = dict(rows.all())
+    outlines = shapely.from_wkb(list(found.values()))
+    # A line and a point have no area.
+    areas = areas_m2(np.where(shapely.get_dimensions(outlines) == 2, outlines, shapely.Polygon()))
+    hulls = {
+        code: Hull(outline, float(area))
+        for (code, outline), area in zip(found.items(), areas, strict=True)
+    }
+    return [hulls.get(code) for code in codes]
 
 
 async def sponsors_of_buildings(

@@ -1,7 +1,7 @@
 """Sponsorships: who answers for a building or a grid, from which day until which.
 
 None that has begun is ever deleted, and of each only its end is ever written: what held on a day
-stays known.
+that is over stays known. Until its first day is over its sponsor may be corrected, in its own row.
 The building or the grid is locked meanwhile, so that of two who act at the same moment one comes
 first, and the other is told what holds by now. What was sent again because its answer was lost gets
 that answer.
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import datetime
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import psycopg
@@ -104,9 +104,11 @@ async def assign(
     wanted: Sequence[Wanted],
     since: datetime.date,
     viewer: Viewer,
+    today: datetime.date,
 ) -> list[Sponsorship]:
     """Begins these sponsorships on a day, all or none, and ends what holds then for the same.
 
+    What begins on that very day, today or later, is corrected instead: it keeps its id.
     `connection` is in a transaction of its own. The number of statements does not grow with their
     number.
 
@@ -126,14 +128,19 @@ async def assign(
     kept = await _kept_from(connection, targets, since)
     begun: dict[int, Sponsorship] = {}
     ended: list[Sponsorship] = []
+    corrected: dict[int, Sponsorship] = {}
     for place, (each, target) in enumerate(zip(wanted, targets, strict=True)):
         there = kept.get(target.name, [])
         same = _already(each, there, since)
         if same is not None:
             begun[place] = same
-        elif (held := _held(each, target, there, since)) is not None:
-            ended.append(held)
+        elif (held := _held(each, target, there, since, today)) is not None:
+            if held.valid_from == since:
+                corrected[place] = held
+            else:
+                ended.append(held)
     await _end(connection, ended, since)
+    begun.update(await _correct(connection, corrected, wanted))
     new = [place for place in range(len(wanted)) if place not in begun]
     rows = await _begin(
         connection, [targets[i] for i in new], [wanted[i].sponsor for i in new], since
@@ -336,9 +343,16 @@ def _already(
 
 
 def _held(
-    wanted: Wanted, target: _Target, there: Sequence[Sponsorship], since: datetime.date
+    wanted: Wanted,
+    target: _Target,
+    there: Sequence[Sponsorship],
+    since: datetime.date,
+    today: datetime.date,
 ) -> Sponsorship | None:
-    """The one to be ended. Raises Conflict where things are not as they were seen."""
+    """The one to be ended, or corrected where it begins on that day.
+
+    Raises Conflict where things are not as they were seen.
+    """
     held = next((row for row in there if row.valid_from <= since), None)
     later = next((row for row in there if row.valid_from > since), None)
     if later is not None:
@@ -365,10 +379,10 @@ def _held(
             f"Sponsor {held.sponsor_code} answers for {target} already, since {held.valid_from}.",
             **_told(held),
         )
-    if held.valid_from == since:
+    if held.valid_from == since < today:
         raise Conflict(
-            f"Sponsor {held.sponsor_code} answers for {target} from {since} itself; begin on a "
-            "later day.",
+            f"Sponsor {held.sponsor_code} answers for {target} from {since} itself, a day that is "
+            "over; begin on a later day.",
             **_told(held),
         )
     return held
@@ -399,6 +413,37 @@ async def _end(
         .returning(*_COLUMNS)
     )
     return [Sponsorship(*row) for row in rows]
+
+
+async def _correct(
+    connection: AsyncConnection, corrected: Mapping[int, Sponsorship], wanted: Sequence[Wanted]
+) -> dict[int, Sponsorship]:
+    """Has others answer in their place, without an end. Served by sponsorships_pkey."""
+    if not corrected:
+        return {}
+    rows = await connection.execute(
+        _CORRECTED,
+        {
+            "districts": [row.district_code for row in corrected.values()],
+            "ids": [row.id for row in corrected.values()],
+            "sponsors": [wanted[place].sponsor for place in corrected],
+        },
+    )
+    found = {(row := Sponsorship(*each)).sponsorship_key: row for each in rows}
+    return {place: found[row.sponsorship_key] for place, row in corrected.items()}
+
+
+_CORRECTED = text(
+    f"""
+    UPDATE sponsorships AS kept
+    SET sponsor_code = wanted.sponsor_code, valid_to = NULL
+    FROM unnest(
+        CAST(:districts AS text[]), CAST(:ids AS bigint[]), CAST(:sponsors AS text[])
+    ) AS wanted (district_code, id, sponsor_code)
+    WHERE kept.district_code = wanted.district_code AND kept.id = wanted.id
+    RETURNING {", ".join(f"kept.{name}" for name in Sponsorship._fields)}
+    """
+)
 
 
 async def _begin(

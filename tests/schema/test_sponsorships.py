@@ -12,6 +12,9 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pyproj import Geod
+from shapely import MultiPoint
+from shapely.geometry import shape
 
 from gridmap.errors import Conflict, GridmapError
 from gridmap.store.changes import CHANNEL
@@ -20,7 +23,7 @@ from gridmap.store.dates import today
 from gridmap.store.sponsorships import Sponsorship, SponsorshipKey, Wanted, assign, end
 from gridmap.store.viewers import ANONYMOUS, Role, Viewer
 from tests.asking import Answer
-from tests.districts import COMMUNITY, DISTRICT, STREET, building_code, grid_code
+from tests.districts import COMMUNITY, DISTRICT, LAST_YEAR, STREET, building_code, grid_code
 from tests.reporting import (
     ADMINISTRATOR,
     DISTRICT_OFFICE,
@@ -201,11 +204,28 @@ class TestAssign:
         assert TOMORROW.isoformat() in answer.errors[0][1]
         assert rows(desk, 2) == [("S1", TOMORROW, None)]
 
-    def test_nobody_is_replaced_on_the_day_on_which_they_begin(self, desk: Desk) -> None:
-        well(assigned(desk, 2, "S1"))
-        assert code_of(assigned(desk, 2, "S2", replaces=held(desk, 2))) == "CONFLICT"
-        well(assigned(desk, 2, "S2", TOMORROW, replaces=held(desk, 2)))
-        assert rows(desk, 2) == [("S1", TODAY, TOMORROW), ("S2", TOMORROW, None)]
+    def test_who_begins_today_by_mistake_is_corrected_today(self, desk: Desk) -> None:
+        # Building 1 was S1's until today; S1 again is one that begins anew.
+        mistaken = well(assigned(desk, 1, replaces=held(desk, 1)))["sponsorship"]["id"]
+        wish = {"number": 1, "sponsor": "S1", "replaces": mistaken}
+        corrected = well(assigned(desk, **wish))
+        assert corrected["sponsorship"]["id"] == mistaken
+        assert corrected["building"]["sponsor"] == {"code": "S1"}
+        assert well(assigned(desk, **wish)) == corrected
+        assert rows(desk, 1)[1:] == [("S1", LAST_YEAR, TODAY), ("S1", TODAY, None)]
+
+    def test_what_is_planned_or_ends_soon_is_corrected_as_well(self, desk: Desk) -> None:
+        planned = well(assigned(desk, 2, "S1", TOMORROW))["sponsorship"]["id"]
+        well(desk.ask(END, OFFICE, input={"id": planned, "to": (TOMORROW + DAY).isoformat()}))
+        well(assigned(desk, 2, "S2", TOMORROW, replaces=planned))
+        assert rows(desk, 2) == [("S2", TOMORROW, None)]
+
+    def test_nobody_is_corrected_whose_first_day_is_over(self, desk: Desk) -> None:
+        well(assigned(desk, 2, "S1", YESTERDAY))
+        answer = assigned(desk, 2, "S2", YESTERDAY, replaces=held(desk, 2))
+        assert code_of(answer) == "CONFLICT"
+        well(assigned(desk, 2, "S2", TODAY, replaces=held(desk, 2)))
+        assert rows(desk, 2) == [("S1", YESTERDAY, TODAY), ("S2", TODAY, None)]
 
     @pytest.mark.parametrize(
         ("said", "code"),
@@ -413,7 +433,7 @@ def calendar(desk: Desk) -> dict[datetime.date, list[str]]:
 
 async def assign_one(desk: Desk, wanted: Wanted, since: datetime.date) -> None:
     async with desk.database.transaction() as connection:
-        await assign(connection, [wanted], since, OFFICE)
+        await assign(connection, [wanted], since, OFFICE, TODAY)
 
 
 async def end_one(desk: Desk, key: SponsorshipKey, on: datetime.date) -> None:
@@ -429,7 +449,7 @@ class TestAtTheSameMoment:
             wanted = [Wanted(building_code(n), None, sponsor) for n in (2, 5, 6)]
             try:
                 async with database.transaction() as connection:
-                    return (await assign(connection, wanted, TODAY, OFFICE))[0]
+                    return (await assign(connection, wanted, TODAY, OFFICE, TODAY))[0]
             except Conflict as conflict:
                 return conflict
 
@@ -494,7 +514,8 @@ def test_the_histories_of_many_take_as_many_statements_as_that_of_one(desk: Desk
 
 class TestOfASponsor:
     QUERY = """
-    { sponsors { nodes { code gridCount buildingCount openReportCount overdueReportCount } } }
+    { sponsors { nodes {
+        code gridCount buildingCount hull { area } openReportCount overdueReportCount } } }
     """
 
     def test_grids_are_counted_that_it_answers_for_or_in_which_it_has_a_building(
@@ -508,6 +529,23 @@ class TestOfASponsor:
         }
         # S2 has grids 1 and 2, and buildings in 2 and 4.
         assert counts == {"S1": 2, "S2": 3}
+
+    def test_its_hull_holds_its_buildings_and_nothing_that_need_not_be(self, desk: Desk) -> None:
+        for number in (2, 4, 5):
+            well(assigned(desk, number, "S2"))
+        query = "{ sponsors { nodes { code hull { outline area } } } }"
+        hulls = {each["code"]: each["hull"] for each in well(desk.ask(query))["nodes"]}
+        expected = MultiPoint([middle_of(number) for number in (2, 4, 5)]).convex_hull
+        assert shape(hulls["S2"]["outline"]).equals_exact(expected, 1e-9, normalize=True)
+        # With a corner every few metres, so that the geodesics between them do not bow out.
+        dense = expected.segmentize(1e-4)
+        area, _ = Geod(ellps="WGS84").geometry_area_perimeter(dense)
+        assert hulls["S2"]["area"] == pytest.approx(abs(area), rel=1e-7)
+        # S1 has two buildings, which a line joins.
+        assert hulls["S1"]["area"] == 0
+        assert hulls["S1"]["outline"]["type"] == "LineString"
+        desk.sql("DELETE FROM sponsorships WHERE sponsor_code = 'S1'")
+        assert desk.ask(query).data["sponsors"]["nodes"][0]["hull"] is None
 
     def test_its_reports_are_counted_while_they_are_open_and_when_they_are_late(
         self, desk: Desk
