@@ -31,6 +31,7 @@ from gridmap.api.settings import Settings, settings_from_environment
 from gridmap.api.terminal import (
     plain_console,
     print_complaint,
+    print_coverage,
     print_location,
     print_summary,
     progress_bar,
@@ -60,6 +61,37 @@ query Locate($point: PointInput!, $on: Date) {
     distanceToBoundary
     building { code name }
     sponsor { code name }
+  }
+}
+"""
+
+_COVERAGE = """
+query Coverage($region: String!, $on: Date) {
+  coverage(region: $region, on: $on) {
+    region { code name }
+    on
+    grade { score letter parts { name value } }
+    gaps(first: 0) { totalCount }
+    overlaps(first: 0) { totalCount }
+    slivers { gaps overlaps }
+    buildingsOutsideGrids(first: 0) { totalCount }
+    buildingsWithoutSponsor(first: 0) { totalCount }
+    buildingsWithoutManagement(first: 0) { totalCount }
+    buildingsNotVisited(days: 30, first: 0) { totalCount }
+    buildingsWithoutMemberCard(first: 0) { totalCount }
+    gridsWithoutWorker(first: 0) { totalCount }
+    gridsWithoutSponsor(first: 0) { totalCount }
+    gridsOverNorm(first: 0) { totalCount }
+  }
+}
+"""
+_COMMUNITIES = """
+query Communities($region: String!, $on: Date, $after: Cursor) {
+  coverage(region: $region, on: $on) {
+    regions(level: COMMUNITY, after: $after) {
+      nodes { region { code name } grade { score letter parts { name value } } }
+      pageInfo { hasNextPage endCursor }
+    }
   }
 }
 """
@@ -102,7 +134,8 @@ def demo() -> None:
         longitude, latitude = EXAMPLE
         console.print(f"\n$ gridmap locate {longitude} {latitude} --datum WGS84")
         point = {"longitude": longitude, "latitude": latitude, "datum": "WGS84"}
-        print_location(console, _ask(settings, url, point=point))
+        [found] = _ask(settings, url, (_LOCATE, {"point": point}))
+        print_location(console, found["locate"])
         _serve(settings, url, listening)
 
 
@@ -255,7 +288,30 @@ def locate(
     with _engine() as engine:
         url = engine.url.render_as_string(hide_password=False)
         day = on.date().isoformat() if on else None
-        print_location(console, _ask(settings, url, point=point, on=day))
+        [found] = _ask(settings, url, (_LOCATE, {"point": point, "on": day}))
+        print_location(console, found["locate"])
+
+
+@app.command()
+def coverage(
+    region: Annotated[str, typer.Argument(help="The code of a region, as in 230402.")],
+    on: OnOption = None,
+) -> None:
+    """What nobody covers in a region, and how its communities compare."""
+    settings = settings_from_environment()
+    asked: dict[str, object] = {"region": region, "on": on.date().isoformat() if on else None}
+    with _engine() as engine:
+        url = engine.url.render_as_string(hide_password=False)
+        [found] = _ask(settings, url, (_COVERAGE, asked))
+        communities, after = [], None
+        while True:
+            [page] = _ask(settings, url, (_COMMUNITIES, {**asked, "after": after}))
+            below = page["coverage"]["regions"]
+            communities += below["nodes"]
+            after = below["pageInfo"]["endCursor"]
+            if not below["pageInfo"]["hasNextPage"]:
+                break
+    print_coverage(console, found["coverage"], communities)
 
 
 def _codes() -> str:
@@ -384,23 +440,28 @@ def _columns(pairs: list[str]) -> dict[str, str]:
     return columns
 
 
-def _ask(settings: Settings, url: str, **variables: object) -> dict[str, Any]:
-    """The answer that the API would give, without a server between."""
+def _ask(
+    settings: Settings, url: str, *questions: tuple[str, dict[str, object]]
+) -> list[dict[str, Any]]:
+    """What the API would answer to each query with its variables, without a server between."""
 
-    async def answer() -> dict[str, Any]:
-        database = Database(url)
+    async def answer() -> list[dict[str, Any]]:
+        database = Database(url, statement_timeout_seconds=60)
         try:
-            result = await graphql_schema.execute(
-                _LOCATE,
-                variable_values=variables,
-                context_value=Context(database, settings.building_reach_metres),
-            )
+            results = [
+                await graphql_schema.execute(
+                    query,
+                    variable_values=variables,
+                    context_value=Context(database, settings.building_reach_metres),
+                )
+                for query, variables in questions
+            ]
         finally:
             await database.close()
-        for error in result.errors or []:
-            raise error.original_error or Invalid(error.message)
-        location: dict[str, Any] = (result.data or {})["locate"]
-        return location
+        for result in results:
+            for error in result.errors or []:
+                raise error.original_error or Invalid(error.message)
+        return [result.data or {} for result in results]
 
     return asyncio.run(answer())
 

@@ -7,6 +7,7 @@ colour is a `Text`.
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
@@ -108,6 +109,73 @@ def print_location(console: Console, location: dict[str, Any]) -> None:
             f"{candidate['grid']['code']}  {candidate['share']:.1%}, {candidate['distance']:.1f} m",
         )
     console.print(table)
+
+
+def print_coverage(
+    console: Console, coverage: dict[str, Any], communities: list[dict[str, Any]]
+) -> None:
+    """The answer of `gridmap coverage`'s queries: the lists' counts, and a row a community."""
+    region = coverage["region"]
+    console.print(
+        f"{region['code']} {_visible(region['name'])}, {coverage['on']}: "
+        f"{_score(coverage['grade'])}",
+        soft_wrap=True,
+    )
+    lists = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    lists.add_column()
+    lists.add_column(justify="right")
+    for name, words in _LISTS.items():
+        count = coverage[name]["totalCount"]
+        lists.add_row(words, Text(f"{count}", "red" if count else "green"))
+    slivers = coverage["slivers"]["gaps"] + coverage["slivers"]["overlaps"]
+    lists.add_row("碎片 slivers", f"{slivers}")
+    console.print(lists)
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    table.add_column("社区\ncommunity", no_wrap=True)
+    table.add_column("评分\ngrade", justify="right", no_wrap=True)
+    for words in _PARTS.values():
+        table.add_column(words, justify="right")
+    for each in [*communities, {"region": region, "grade": coverage["grade"]}]:
+        values = {part["name"]: _percent(part["value"]) for part in each["grade"]["parts"]}
+        table.add_row(
+            f"{each['region']['code']} {_visible(each['region']['name'])}",
+            _score(each["grade"]),
+            *(values.get(part, "—") for part in _PARTS),
+        )
+    console.print(table)
+
+
+_LISTS = {
+    "gaps": "空白 gaps",
+    "overlaps": "重叠 overlaps",
+    "buildingsOutsideGrids": "网格外楼栋 buildings outside grids",
+    "buildingsWithoutSponsor": "无包保单位楼栋 buildings without sponsor",
+    "buildingsWithoutManagement": "无人管理楼栋 buildings without management",
+    "buildingsNotVisited": "30 天未走访楼栋 buildings not visited for 30 days",
+    "buildingsWithoutMemberCard": "无党员身份卡楼栋 buildings without member card",
+    "gridsWithoutWorker": "无网格员网格 grids without worker",
+    "gridsWithoutSponsor": "无包保单位网格 grids without sponsor",
+    "gridsOverNorm": "超户数网格 grids over norm",
+}
+_PARTS = {
+    "AREA_IN_ONE_GRID": "面积\narea",
+    "BUILDINGS_IN_GRIDS": "在格\ngrid",
+    "BUILDINGS_WITH_SPONSOR": "包保\nsponsor",
+    "BUILDINGS_MANAGED": "管理\nmanaged",
+    "BUILDINGS_VISITED": "走访\nvisited",
+    "BUILDINGS_WITH_MEMBER_CARD": "党员\ncard",
+    "GRIDS_WITH_WORKER": "网格员\nworker",
+    "GRIDS_WITHIN_NORM": "户数\nnorm",
+}
+
+
+def _percent(share: float) -> str:
+    """Rounded down, so that 100 % is all."""
+    return f"{math.floor(round(100 * share, 9))}%"
+
+
+def _score(grade: dict[str, Any]) -> str:
+    return "—" if grade["score"] is None else f"{grade['score']:.1f} {grade['letter']}"
 
 
 def _print_problem(console: Console, problem: Problem) -> None:

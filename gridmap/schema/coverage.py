@@ -13,8 +13,9 @@ from gridmap.geo.datums import Datum
 from gridmap.schema.buildings import Building, building
 from gridmap.schema.connections import After, Connection, First, connection, page_slice
 from gridmap.schema.context import Context, Info
+from gridmap.schema.grades import GRADE_TOLERANCE, CoverageGrade, RegionGrade, coverage_grade
 from gridmap.schema.grids import Grid, grid
-from gridmap.schema.regions import Region, region, regions_below
+from gridmap.schema.regions import Region, RegionLevel, region, regions_below
 from gridmap.schema.scalars import GeoJSON, geojson
 from gridmap.schema.sponsors import SponsorLevel
 from gridmap.store import buildings as store_buildings
@@ -25,7 +26,7 @@ from gridmap.store.coverage import GridLack, Lack, Wanted
 
 PieceType = TypeVar("PieceType")
 
-USUAL_TOLERANCE = 1.0
+USUAL_TOLERANCE = GRADE_TOLERANCE
 WIDEST_TOLERANCE = 10.0
 
 Tolerance: TypeAlias = Annotated[
@@ -111,6 +112,31 @@ class Coverage:
     async def building_count(self, info: Info) -> int:
         wanted = store_buildings.BuildingFilter(self.on, self.codes)
         return await info.context.run(store_buildings.count_buildings, wanted)
+
+    @strawberry.field(description="How well all of it is covered, in one number and its parts.")
+    async def grade(self, info: Info) -> CoverageGrade:
+        return await coverage_grade(info.context, self.region.code, self.on)
+
+    @strawberry.field(
+        description="The regions directly below, or of a level all from this one downwards, with "
+        "their grades; by code."
+    )
+    async def regions(
+        self,
+        info: Info,
+        level: RegionLevel | None = None,
+        first: First = None,
+        after: After = None,
+    ) -> Connection[RegionGrade]:
+        cut, context = page_slice(first, after), info.context
+        what = self.region.code, level.name if level else None
+        rows = await context.run(store_regions.page_of_regions, *what, cut)
+        return connection(
+            rows,
+            cut,
+            lambda row: RegionGrade(region=region(row, self.on), on=self.on),
+            lambda: context.run(store_regions.count_regions, *what),
+        )
 
     @strawberry.field(description="Share of the region's area that lies in a grid, 0 to 1.")
     async def area_covered(self, info: Info) -> float:

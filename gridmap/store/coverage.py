@@ -161,35 +161,46 @@ async def topologies(
     """Gaps and overlaps of each region on a day. Reckoned in a thread, region by region.
 
     A region without an outline is all that its grids enclose. Served by grids_community_idx. Raises
-    TooLarge for a region of more than `MOST_OUTLINES` grids, and Invalid as `geo.coverage` does.
+    TooLarge for regions of more than `MOST_OUTLINES` grids together, and Invalid as `geo.coverage`
+    does.
     """
-    return [await _topology(connection, code, on, tolerance_metres) for code in regions]
-
-
-async def _topology(
-    connection: AsyncConnection, region: str, on: datetime.date, tolerance_metres: float
-) -> Topology:
-    grid, tree = tables.grids, region_tree([region])
+    grid, tree = tables.grids, region_tree(regions)
     rows = (
         await connection.execute(
-            select(*grid_columns(grid), as_wkb(grid.c.boundary))
-            .where(grid.c.community_code.in_(select(tree.c.code)), holds_on(grid, on))
+            select(*grid_columns(grid), as_wkb(grid.c.boundary), tree.c.root)
+            .join(tree, grid.c.community_code == tree.c.code)
+            .where(holds_on(grid, on))
             .order_by(grid.c.code, grid.c.district_code)
             .limit(MOST_OUTLINES + 1)
         )
     ).all()
     if len(rows) > MOST_OUTLINES:
         raise TooLarge(
-            f"Region {region} has more than {MOST_OUTLINES} grids; ask for the regions in it."
+            f"Region {regions[0]} has more than {MOST_OUTLINES} grids; ask for the regions in it."
+            if len(regions) == 1
+            else f"These regions have more than {MOST_OUTLINES} grids; ask for fewer at once."
         )
-    [outline] = await region_boundaries(connection, [region])
+    grids: dict[str, list[Grid]] = {region: [] for region in regions}
+    outlines: dict[str, list[bytes]] = {region: [] for region in regions}
+    for *columns, outline, root in rows:
+        grids[root].append(Grid(*columns))
+        outlines[root].append(outline)
+    wholes = await region_boundaries(connection, regions)
 
-    def found() -> geo.Coverage:
-        outlines = shapely.from_wkb([row[-1] for row in rows])
-        whole = shapely.from_wkb(outline) if outline else None
-        return geo.coverage(whole, outlines, tolerance_metres)
+    def found() -> list[Topology]:
+        return [
+            Topology(
+                grids[region],
+                geo.coverage(
+                    shapely.from_wkb(whole) if whole else None,
+                    shapely.from_wkb(outlines[region]),
+                    tolerance_metres,
+                ),
+            )
+            for region, whole in zip(regions, wholes, strict=True)
+        ]
 
-    return Topology([Grid(*row[:-1]) for row in rows], await asyncio.to_thread(found))
+    return await asyncio.to_thread(found)
 
 
 async def buildings_in(connection: AsyncConnection, outlines: Sequence[bytes]) -> list[int]:
@@ -269,6 +280,37 @@ async def count_loads_over(
     """How many grids there are over the norm."""
     matching = loads_over(norm, regions, on).subquery()
     return (await connection.execute(select(func.count()).select_from(matching))).scalar_one()
+
+
+async def count_by_community(connection: AsyncConnection, statement: Select[Any]) -> dict[str, int]:
+    """How many there are in each community. `statement` selects its code and counts buildings.
+
+    Communities that have none are left out.
+    """
+    rows = await connection.execute(statement.group_by(_building.c.community_code))
+    found: dict[str, int] = dict(rows.all())
+    return found
+
+
+async def grid_figures_by_community(
+    connection: AsyncConnection, norm: int, regions: Sequence[str], on: datetime.date
+) -> dict[str, tuple[int, int, int]]:
+    """Of each community that has any: grids, those with a worker, and of these those whose workers
+    have no more than `norm` households each.
+    """
+    over = loads_over(norm, regions, on).subquery("over")
+    is_over = exists().where(_is_same(over, _grid))
+    rows = await connection.execute(
+        select(
+            _grid.c.community_code,
+            func.count(),
+            func.count().filter(_is_walked(on)),
+            func.count().filter(_is_walked(on), ~is_over),
+        )
+        .where(among(_grid.c.community_code, regions), holds_on(_grid, on))
+        .group_by(_grid.c.community_code)
+    )
+    return {community: (grids, walked, within) for community, grids, walked, within in rows}
 
 
 async def loads_by_level(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import CTE, select, text
+from sqlalchemy import CTE, Select, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap.store import tables
 from gridmap.store.geometry import as_wkb
-from gridmap.store.paging import among, parents, rows_by_parent
+from gridmap.store.paging import Key, Slice, among, parents, rows_by_parent
 
 _table = tables.regions
 
@@ -23,6 +23,10 @@ class Region(NamedTuple):
     level: str
     parent_code: str | None
     district_code: str | None
+
+    @property
+    def key(self) -> Key:
+        return Key(self.code, "")
 
 
 _COLUMNS = (
@@ -47,6 +51,34 @@ async def children_of(connection: AsyncConnection, codes: Sequence[str]) -> list
     rows = select(*_COLUMNS).where(_table.c.parent_code == parent.c.code).order_by(_table.c.code)
     found = await rows_by_parent(connection, parent, rows, len(codes))
     return [[Region(*row) for row in children] for children in found]
+
+
+async def page_of_regions(
+    connection: AsyncConnection, root: str, level: str | None, cut: Slice
+) -> list[Region]:
+    """The regions directly below a region; of a level, all of that level from it downwards.
+
+    By code.
+    """
+    rows = _below(select(*_COLUMNS), root, level)
+    if cut.after is not None:
+        rows = rows.where(_table.c.code > cut.after.code)
+    found = await connection.execute(rows.order_by(_table.c.code).limit(cut.limit))
+    return [Region(*row) for row in found]
+
+
+async def count_regions(connection: AsyncConnection, root: str, level: str | None) -> int:
+    """How many there are."""
+    rows = _below(select(func.count()).select_from(_table), root, level)
+    count: int = (await connection.execute(rows)).scalar_one()
+    return count
+
+
+def _below(statement: Select[Any], root: str, level: str | None) -> Select[Any]:
+    if level is None:
+        return statement.where(_table.c.parent_code == root)
+    tree = region_tree([root])
+    return statement.where(_table.c.code.in_(select(tree.c.code)), _table.c.level == level)
 
 
 async def region_boundaries(

@@ -56,6 +56,30 @@ def test_ctrl_c_while_the_program_is_loaded_is_quiet() -> None:
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
 
 
+class TestCoverage:
+    def test_what_nobody_covers_and_how_communities_compare_is_told(self, demo_url: str) -> None:
+        answer = run("coverage", "230402", DATABASE_URL=demo_url)
+        assert answer.returncode == 0, answer.stderr
+        lines = answer.stdout.splitlines()
+        assert re.fullmatch(r"230402 向阳区, \d{4}-\d\d-\d\d: \d+\.\d [A-E]", lines[0])
+        assert re.search(r"buildings not visited for 30 days +39 *$", answer.stdout, re.MULTILINE)
+        assert re.search(r"grids over norm +2 *$", answer.stdout, re.MULTILINE)
+        communities = [line for line in lines if re.match(r"\d{12} \S+社区 +\d+\.\d [A-E] ", line)]
+        assert len(communities) > 1
+        # Nothing is missing but visits, cards and the norm; the last row is the whole.
+        assert re.match(r"230402 向阳区 .* 100% +100% +100% +100% +89% ", lines[-1])
+
+    def test_a_day_is_named_and_bad_coverage_is_no_failure(self, demo_url: str) -> None:
+        answer = run("coverage", "230406004002", "--on", "2020-01-01", DATABASE_URL=demo_url)
+        assert answer.returncode == 0, answer.stderr
+        assert "2020-01-01: 0.0 E" in answer.stdout
+
+    def test_an_unknown_region_is_said(self, demo_url: str) -> None:
+        answer = run("coverage", "999999", DATABASE_URL=demo_url)
+        assert answer.returncode == 1
+        assert answer.stderr == "gridmap: There is no region '999999'.\n"
+
+
 class TestLocate:
     def test_a_point_is_answered_in_the_terminal(self, demo_url: str) -> None:
         answer = run("locate", 130.287, 47.36, "--datum", "WGS84", DATABASE_URL=demo_url)
