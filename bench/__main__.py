@@ -8,6 +8,7 @@ from importlib import import_module
 BENCHMARKS = (
     "overlaps",
     "coverage",
+    "coverage_query",
     "imports",
     "lookup",
     "clusters",

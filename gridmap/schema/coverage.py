@@ -268,7 +268,13 @@ class Coverage:
     ) -> Connection[GridLoad]:
         check_norm(norm)
         cut, context = page_slice(first, after), info.context
-        rows = await context.run(store.page_of_loads_over, norm, self.codes, self.on, cut)
+        rows, known = await context.run(store.page_of_loads_over, norm, self.codes, self.on, cut)
+
+        async def count() -> int:
+            if known is not None:
+                return known
+            return await context.run(store.count_loads_over, norm, self.codes, self.on)
+
         return connection(
             rows,
             cut,
@@ -278,7 +284,7 @@ class Coverage:
                 workers=row.workers,
                 households_per_worker=row.households / row.workers,
             ),
-            lambda: context.run(store.count_loads_over, norm, self.codes, self.on),
+            count,
         )
 
     @strawberry.field(
@@ -305,13 +311,14 @@ class Coverage:
         self, context: Context, wanted: Wanted, first: First, after: After
     ) -> Connection[Building]:
         cut = page_slice(first, after)
-        rows = await context.run(store.page_of_buildings_without, wanted, cut)
-        return connection(
-            rows,
-            cut,
-            lambda row: building(row, self.on),
-            lambda: context.run(store.count_buildings_without, wanted),
-        )
+        rows, known = await context.run(store.page_of_buildings_without, wanted, cut)
+
+        async def count() -> int:
+            if known is not None:
+                return known
+            return await context.run(store.count_buildings_without, wanted)
+
+        return connection(rows, cut, lambda row: building(row, self.on), count)
 
     async def _grids_without(
         self, context: Context, lack: GridLack, first: First, after: After

@@ -21,11 +21,12 @@ from sqlalchemy import (
     Select,
     Table,
     and_,
+    case,
     exists,
     func,
+    literal_column,
     select,
 )
-from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap.errors import TooLarge
@@ -35,7 +36,7 @@ from gridmap.store.buildings import Building, buildings_on
 from gridmap.store.dates import holds_on
 from gridmap.store.geometry import as_wkb, covers, covers_many, outlines_given
 from gridmap.store.grids import Grid, grid_columns, grid_covers
-from gridmap.store.paging import Key, Slice, among, follows, sliced
+from gridmap.store.paging import Key, Slice, among, sliced
 from gridmap.store.regions import region_boundaries, region_tree
 from gridmap.store.sponsors import Load
 from gridmap.store.visits import moments_of
@@ -217,11 +218,20 @@ async def buildings_in(connection: AsyncConnection, outlines: Sequence[bytes]) -
 
 async def page_of_buildings_without(
     connection: AsyncConnection, wanted: Wanted, cut: Slice
-) -> list[Building]:
-    """Served by buildings_community_idx, and by the index on what each may lack."""
+) -> tuple[list[Building], int | None]:
+    """By code; and how many there are in all, where that costs nothing, else None.
+
+    Served by buildings_community_idx, and by the index on what each may lack.
+    """
     key = (_building.c.code, _building.c.district_code)
-    statement = buildings_without(buildings_on(wanted.on), wanted)
-    return [Building(*row) for row in await connection.execute(sliced(statement, key, cut))]
+    statement = sliced(buildings_without(buildings_on(wanted.on), wanted), key, cut)
+    is_counted = wanted.lack is Lack.GRID and cut.after is None
+    if is_counted:  # all are found before the first is given
+        statement = statement.add_columns(func.count().over())
+    rows = (await connection.execute(statement)).all()
+    size = len(Building._fields)
+    count = (rows[0][size] if rows else 0) if is_counted and cut.limit else None
+    return [Building(*row[:size]) for row in rows], count
 
 
 async def count_buildings_without(connection: AsyncConnection, wanted: Wanted) -> int:
@@ -260,18 +270,21 @@ async def count_grids_without(
 
 async def page_of_loads_over(
     connection: AsyncConnection, norm: int, regions: Sequence[str], on: datetime.date, cut: Slice
-) -> list[GridLoad]:
-    """Grids whose workers have more than `norm` households each, by code.
+) -> tuple[list[GridLoad], int | None]:
+    """Grids whose workers have more than `norm` households each, by code; and how many there are in
+    all, where that costs nothing, else None.
 
     Grids without a worker are not among them.
     """
     key = (_grid.c.code, _grid.c.district_code)
-    statement = loads_over(norm, regions, on)
-    if cut.after is not None:
-        statement = statement.where(follows(key, cut.after))
-    rows = await connection.execute(statement.order_by(*key).limit(cut.limit))
+    statement = sliced(loads_over(norm, regions, on), key, cut)
+    is_counted = cut.after is None
+    if is_counted:  # all are found before the first is given
+        statement = statement.add_columns(func.count().over())
+    rows = (await connection.execute(statement)).all()
     size = len(Grid._fields)
-    return [GridLoad(Grid(*row[:size]), *row[size:]) for row in rows]
+    count = (rows[0][size + 2] if rows else 0) if is_counted and cut.limit else None
+    return [GridLoad(Grid(*row[:size]), *row[size : size + 2]) for row in rows], count
 
 
 async def count_loads_over(
@@ -373,26 +386,30 @@ def _outside(statement: Select[Any], regions: Sequence[str], on: datetime.date) 
     """The buildings of the regions that no grid covers.
 
     The buildings of the regions' own grids are looked for first, grid by grid (see `covers_many`).
-    What they leave is little, and may still stand in a grid of another region.
+    What they leave is little, and may still stand in a grid of another region. A building is known
+    by where PostgreSQL keeps it, which is the same throughout a statement and sooner compared than
+    its codes.
     """
     inside = (
-        select(_building.c.district_code, _building.c.code)
+        select(_place(_building).label("place"))
+        .select_from(_building)
         .join(_grid, covers_many(_grid.c.boundary, _building.c.location))
         .where(among(_grid.c.community_code, regions), holds_on(_grid, on))
         .cte("inside")
         .prefix_with("MATERIALIZED")
     )
-    left = (
-        select(_building.c.district_code, _building.c.code)
-        .where(
-            among(_building.c.community_code, regions),
-            ~exists().where(_is_same(inside, _building)),
-        )
-        .cte("left_over")
-        .prefix_with("MATERIALIZED")
-    )
     elsewhere = exists().where(covers(_grid.c.boundary, _building.c.location), holds_on(_grid, on))
-    return statement.join(left, _is_same(left, _building)).where(~elsewhere)
+    is_left = inside.c.place.is_(None)
+    there = _building.outerjoin(inside, inside.c.place == _place(_building))
+    return statement.select_from(there).where(
+        # As a CASE, so that it is asked of those alone that are left.
+        is_left,
+        case((is_left, ~elsewhere), else_=False),
+    )
+
+
+def _place(table: Table) -> ColumnElement[Any]:
+    return literal_column(f"{table.name}.ctid")
 
 
 def _is_same(one: Any, other: Any) -> ColumnElement[bool]:
@@ -448,21 +465,32 @@ def loads_over(norm: int, regions: Sequence[str], on: datetime.date) -> Select[A
         among(own.c.community_code, regions),
         holds_on(own, on),
     )
-    standing = (
-        select(_grid.c.district_code, _grid.c.code, _building.c.households)
-        .ext(distinct_on(_building.c.district_code, _building.c.code))
-        .join(_building, covers_many(_grid.c.boundary, _building.c.location))
+    # Numbered by code: a number is sooner compared.
+    order = func.row_number().over(order_by=(_grid.c.code, _grid.c.district_code))
+    around = (
+        select(_grid.c.district_code, _grid.c.code, _grid.c.boundary, order.label("number"))
         .where(holds_on(_grid, on), is_near)
-        .order_by(_building.c.district_code, _building.c.code, _grid.c.code, _grid.c.district_code)
+        .cte("around")
+        .prefix_with("MATERIALIZED")
+    )
+    standing = (
+        select(
+            func.min(around.c.number).label("number"),
+            func.min(_building.c.households).label("households"),
+        )
+        .select_from(around)
+        .join(_building, covers_many(around.c.boundary, _building.c.location))
+        .group_by(_place(_building))
         .subquery("standing")
     )
+    summed = (
+        select(standing.c.number, func.sum(standing.c.households).label("households"))
+        .group_by(standing.c.number)
+        .subquery("summed")
+    )
     load = (
-        select(
-            standing.c.district_code,
-            standing.c.code,
-            func.sum(standing.c.households).label("households"),
-        )
-        .group_by(standing.c.district_code, standing.c.code)
+        select(around.c.district_code, around.c.code, summed.c.households)
+        .join(summed, summed.c.number == around.c.number)
         .cte("load")
     )
     workers = (
