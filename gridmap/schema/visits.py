@@ -10,7 +10,7 @@ import strawberry
 
 from gridmap.errors import Invalid
 from gridmap.schema.buildings import Building, building
-from gridmap.schema.context import Info
+from gridmap.schema.context import Context, Info
 from gridmap.schema.nodes import GlobalId, Node
 from gridmap.schema.scalars import aware
 from gridmap.schema.workers import GridWorker, grid_worker
@@ -43,16 +43,15 @@ class Visit(Node):
         description="What was seen or done; null for whoever does not look after the building."
     )
     async def note(self, info: Info) -> str | None:
-        context = info.context
-        if context.viewer.role is Role.AUDITOR:
-            return self.row.note
-        is_theirs = await context.load(
-            look_after, self.row.building_key, context.viewer, context.today
-        )
-        return self.row.note if is_theirs else None
+        return self.row.note if await self._is_told(info.context) else None
 
-    @strawberry.field
-    async def worker(self, info: Info) -> GridWorker:
+    @strawberry.field(
+        description="Whose visit it was; null for whoever does not look after the building, for "
+        "visits say where a person was and when."
+    )
+    async def worker(self, info: Info) -> GridWorker | None:
+        if not await self._is_told(info.context):
+            return None
         key = Key(self.row.worker_code, self.row.district_code)
         row = await info.context.load(store_workers.workers_by_key, key)
         assert row is not None  # a foreign key holds it
@@ -66,6 +65,11 @@ class Visit(Node):
         )
         assert row is not None  # a foreign key holds it
         return building(row, today)
+
+    async def _is_told(self, context: Context) -> bool:
+        if context.viewer.role is Role.AUDITOR:
+            return True
+        return await context.load(look_after, self.row.building_key, context.viewer, context.today)
 
 
 def visit(row: store.Visit) -> Visit:

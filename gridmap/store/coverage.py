@@ -230,7 +230,7 @@ async def page_of_buildings_without(
         statement = statement.add_columns(func.count().over())
     rows = (await connection.execute(statement)).all()
     size = len(Building._fields)
-    count = (rows[0][size] if rows else 0) if is_counted and cut.limit else None
+    count = (rows[0][size] if rows else 0) if is_counted else None
     return [Building(*row[:size]) for row in rows], count
 
 
@@ -283,7 +283,7 @@ async def page_of_loads_over(
         statement = statement.add_columns(func.count().over())
     rows = (await connection.execute(statement)).all()
     size = len(Grid._fields)
-    count = (rows[0][size + 2] if rows else 0) if is_counted and cut.limit else None
+    count = (rows[0][size + 2] if rows else 0) if is_counted else None
     return [GridLoad(Grid(*row[:size]), *row[size : size + 2]) for row in rows], count
 
 

@@ -173,17 +173,24 @@ class TestVisits:
         assert code_of(logged(desk, 1, viewer=viewer)) == "FORBIDDEN"
         assert code_of(posted(desk, 1, viewer)) == "FORBIDDEN"
 
-    def test_a_note_is_shown_to_those_who_look_after_the_building(self, desk: Desk) -> None:
+    def test_who_was_there_and_what_is_noted_is_told_to_those_who_look_after_the_building(
+        self, desk: Desk
+    ) -> None:
         well(logged(desk, 1, viewer=WORKER))
-        query = "query ($code: String!) { building(code: $code) { lastVisit { kind note } } }"
+        query = """
+        query ($code: String!) { building(code: $code) {
+            lastVisit { kind note worker { code } } } }
+        """
 
-        def note(viewer: Viewer) -> Any:
-            return well(desk.ask(query, viewer, code=building_code(1)))["lastVisit"]["note"]
+        def told(viewer: Viewer) -> Any:
+            visit = well(desk.ask(query, viewer, code=building_code(1)))["lastVisit"]
+            assert visit["kind"] == "VISIT"
+            return visit["note"], visit["worker"]
 
-        shown = [note(viewer) for viewer in (WORKER, OFFICE, DISTRICT_OFFICE, AUDITOR)]
-        assert shown == ["一切正常"] * 4
-        hidden = [note(viewer) for viewer in (ANONYMOUS, SPONSOR, ELSEWHERE, WALKS_GRID_2)]
-        assert hidden == [None] * 4
+        shown = [told(viewer) for viewer in (WORKER, OFFICE, DISTRICT_OFFICE, AUDITOR)]
+        assert shown == [("一切正常", {"code": "W1"})] * 4
+        hidden = [told(viewer) for viewer in (ANONYMOUS, SPONSOR, ELSEWHERE, WALKS_GRID_2)]
+        assert hidden == [(None, None)] * 4
 
     def test_visits_come_in_pages_the_latest_first(self, desk: Desk) -> None:
         # Two at the same moment: their ids tell them apart.
