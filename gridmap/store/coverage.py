@@ -17,16 +17,21 @@ from typing import Any, NamedTuple
 
 import shapely
 from sqlalchemy import (
+    ARRAY,
     ColumnElement,
     Select,
     Table,
+    Text,
     and_,
     case,
     exists,
     func,
     literal_column,
     select,
+    true,
+    type_coerce,
 )
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap.errors import TooLarge
@@ -311,19 +316,24 @@ async def grid_figures_by_community(
     """Of each community that has any: grids, those with a worker, and of these those whose workers
     have no more than `norm` households each.
     """
-    over = loads_over(norm, regions, on).subquery("over")
-    is_over = exists().where(_is_same(over, _grid))
     rows = await connection.execute(
         select(
             _grid.c.community_code,
-            func.count(),
-            func.count().filter(_is_walked(on)),
-            func.count().filter(_is_walked(on), ~is_over),
+            func.count().label("grids"),
+            func.count().filter(_is_walked(on)).label("walked"),
         )
         .where(among(_grid.c.community_code, regions), holds_on(_grid, on))
         .group_by(_grid.c.community_code)
     )
-    return {community: (grids, walked, within) for community, grids, walked, within in rows}
+    over = loads_over(norm, regions, on).subquery("over")
+    counted = await connection.execute(
+        select(over.c.community_code, func.count()).group_by(over.c.community_code)
+    )
+    too_many: dict[str, int] = dict(counted.all())
+    return {
+        community: (grids, walked, walked - too_many.get(community, 0))
+        for community, grids, walked in rows
+    }
 
 
 async def loads_by_level(
@@ -465,10 +475,12 @@ def loads_over(norm: int, regions: Sequence[str], on: datetime.date) -> Select[A
         among(own.c.community_code, regions),
         holds_on(own, on),
     )
-    # Numbered by code: a number is sooner compared.
+    # Numbered by code: a number is sooner compared. PostgreSQL takes them for a handful, and would
+    # go through all of them for each that it joins; so what they lead to is looked up by its place.
     order = func.row_number().over(order_by=(_grid.c.code, _grid.c.district_code))
     around = (
-        select(_grid.c.district_code, _grid.c.code, _grid.c.boundary, order.label("number"))
+        select(_place(_grid).label("place"), _grid.c.boundary, order.label("number"))
+        .select_from(_grid)
         .where(holds_on(_grid, on), is_near)
         .cte("around")
         .prefix_with("MATERIALIZED")
@@ -483,33 +495,37 @@ def loads_over(norm: int, regions: Sequence[str], on: datetime.date) -> Select[A
         .group_by(_place(_building))
         .subquery("standing")
     )
-    summed = (
+    load = (
         select(standing.c.number, func.sum(standing.c.households).label("households"))
         .group_by(standing.c.number)
-        .subquery("summed")
-    )
-    load = (
-        select(around.c.district_code, around.c.code, summed.c.households)
-        .join(summed, summed.c.number == around.c.number)
         .cte("load")
+        .prefix_with("MATERIALIZED")
     )
-    workers = (
-        select(
-            _assignment.c.district_code,
-            _assignment.c.grid_code.label("code"),
-            func.count().label("workers"),
+    places = type_coerce(
+        select(func.array_agg(aggregate_order_by(around.c.place, around.c.number)))
+        .select_from(around)
+        .scalar_subquery(),
+        ARRAY(Text),
+    )
+    walked = (
+        select(func.count().label("workers"))
+        .select_from(_assignment)
+        .where(
+            _assignment.c.district_code == _grid.c.district_code,
+            _assignment.c.grid_code == _grid.c.code,
+            holds_on(_assignment, on),
         )
-        .where(holds_on(_assignment, on))
-        .group_by(_assignment.c.district_code, _assignment.c.grid_code)
-        .cte("walked")
+        .lateral("walked")
     )
     return (
-        select(*grid_columns(_grid), load.c.households, workers.c.workers)
-        .join(load, _is_same(load, _grid))
-        .join(workers, _is_same(workers, _grid))
+        select(*grid_columns(_grid), load.c.households, walked.c.workers)
+        .select_from(load)
+        .join(_grid, _place(_grid) == places[load.c.number])
+        .join(walked, true())
         .where(
             among(_grid.c.community_code, regions),
             holds_on(_grid, on),
-            load.c.households > norm * workers.c.workers,
+            walked.c.workers > 0,
+            load.c.households > norm * walked.c.workers,
         )
     )
