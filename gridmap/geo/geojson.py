@@ -43,6 +43,12 @@ def read_geojson(path: Path, batch_size: int, encoding: str | None) -> Iterator[
             raise Invalid(f"{path.name} is not {error.encoding} text: {error.reason}.") from error
 
 
+def wkb_of(geometry: object) -> bytes:
+    """Two-dimensional WKB of a GeoJSON geometry as JSON has it; empty where it is none."""
+    [encoded] = _wkb([geometry])
+    return encoded or b""
+
+
 # Read at once. Small, for speed: what orjson makes of it then stays in the processor's cache.
 _CHUNK = 1 << 14
 

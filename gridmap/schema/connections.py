@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated, Generic, Protocol, TypeAlias, TypeVar
+from typing import Annotated, Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import orjson
 import strawberry
@@ -32,6 +32,7 @@ class _Row(Protocol):
 
 
 Row = TypeVar("Row", bound=_Row)
+Value = TypeVar("Value")
 
 
 @strawberry.type
@@ -97,6 +98,27 @@ def connection(
         ),
         count=count,
     )
+
+
+class _Placed(NamedTuple):
+    """A value and its place in a list that is had whole."""
+
+    key: Key
+    value: Any
+
+
+def connection_of(
+    values: Sequence[Value], cut: Slice, to_node: Callable[[Value], NodeType]
+) -> Connection[NodeType]:
+    """The page of a list that is had whole and stays as it is; its cursors are places in it."""
+    rows = [_Placed(Key(f"{place:09}", ""), value) for place, value in enumerate(values)]
+    after = cut.after
+    page = [row for row in rows if after is None or row.key > after][: cut.limit]
+
+    async def count() -> int:
+        return len(values)
+
+    return connection(page, cut, lambda row: to_node(row.value), count)
 
 
 def _cursor(key: Key) -> Cursor:

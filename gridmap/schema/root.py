@@ -13,6 +13,8 @@ from strawberry.types import ExecutionContext
 
 from gridmap.errors import Invalid
 from gridmap.geo.sharing import EVENNESS
+from gridmap.schema.boundary_changes import BoundaryMutation
+from gridmap.schema.boundary_plans import BoundaryPlan, boundary_plan, plan_key
 from gridmap.schema.buildings import Building, building
 from gridmap.schema.connections import After, Connection, First, connection, page_slice
 from gridmap.schema.context import Context, Info
@@ -64,6 +66,7 @@ from gridmap.schema.sponsorships import (
 from gridmap.schema.viewers import Viewer, viewer
 from gridmap.schema.visits import Visit, VisitMutation, visit, visit_key
 from gridmap.schema.workers import GridWorker, grid_worker
+from gridmap.store import boundary_plans as store_boundary_plans
 from gridmap.store import buildings as store_buildings
 from gridmap.store import grids as store_grids
 from gridmap.store import member_cards as store_member_cards
@@ -203,6 +206,11 @@ class Query:
         day = on or info.context.today
         return await suggest_sponsorships(info.context, region, day, evenness)
 
+    @strawberry.field(description="By its id; null where there is no such plan.")
+    async def boundary_plan(self, info: Info, id: strawberry.ID) -> BoundaryPlan | None:
+        row = await info.context.load(store_boundary_plans.plans_by_key, plan_key(id))
+        return boundary_plan(row) if row else None
+
     @strawberry.field(description="By its id.")
     async def report(self, info: Info, id: strawberry.ID) -> Report | None:
         row = await info.context.load(store_reports.reports_by_key, report_key(id))
@@ -339,6 +347,12 @@ async def _report_node(context: Context, wanted: GlobalId) -> Node | None:
     return report(row) if row else None
 
 
+async def _boundary_plan_node(context: Context, wanted: GlobalId) -> Node | None:
+    key = plan_key(wanted.encoded())
+    row = await context.load(store_boundary_plans.plans_by_key, key)
+    return boundary_plan(row) if row else None
+
+
 _NODES: dict[str, Callable[[Context, GlobalId], Awaitable[Node | None]]] = {
     "Region": _region_node,
     "Grid": _grid_node,
@@ -349,11 +363,14 @@ _NODES: dict[str, Callable[[Context, GlobalId], Awaitable[Node | None]]] = {
     "Report": _report_node,
     "Visit": _visit_node,
     "MemberCard": _member_card_node,
+    "BoundaryPlan": _boundary_plan_node,
 }
 
 
 @strawberry.type
-class Mutation(ReportMutation, SponsorshipMutation, VisitMutation, MemberCardMutation): ...
+class Mutation(
+    ReportMutation, SponsorshipMutation, VisitMutation, MemberCardMutation, BoundaryMutation
+): ...
 
 
 class _QuietSchema(strawberry.Schema):
@@ -368,6 +385,17 @@ schema = _QuietSchema(
     query=Query,
     mutation=Mutation,
     subscription=Subscription,
-    types=[Region, Grid, Building, Sponsor, Sponsorship, GridWorker, Report, Visit, MemberCard],
+    types=[
+        Region,
+        Grid,
+        Building,
+        Sponsor,
+        Sponsorship,
+        GridWorker,
+        Report,
+        Visit,
+        MemberCard,
+        BoundaryPlan,
+    ],
     config=StrawberryConfig(scalar_map=SCALARS),
 )

@@ -135,6 +135,14 @@ def nothing(reach_metres: float) -> Snapshot:
     )
 
 
+def of_grids(grids: Sequence[Grid], outlines: NDArray[np.object_]) -> Snapshot:
+    """A snapshot in which there are grids alone, with these outlines: shapely (n,)."""
+    rows: Rows[tuple[Any, ...]] = Rows()
+    rows.at = np.fromiter((tuple(grid) for grid in grids), dtype=np.object_, count=len(grids))
+    ranks = np.array([grid.key.rank for grid in grids], dtype=np.str_)
+    return replace(nothing(0.0), grids=_Outlined(rows, PointIndex(outlines, ranks)))
+
+
 class Spot:
     """What a snapshot knows of one point: a `Located` that is reckoned as it is asked for.
 

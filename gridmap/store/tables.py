@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from geoalchemy2 import Geometry
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -339,6 +340,58 @@ member_cards = Table(
     ),
     _one_at_a_time("member_cards", "district_code", "name", "building_code", what="card"),
     Index("member_cards_building_idx", "district_code", "building_code"),
+)
+
+# What would become of grids, as it was shown. A plan is never changed.
+boundary_plans = Table(
+    "boundary_plans",
+    metadata,
+    Column("district_code", CODE, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("made_at", DateTime(timezone=True), nullable=False),
+    Column("author_role", Text, nullable=False),
+    Column("author_subject", Text, nullable=False),
+    # The first day of the change.
+    Column("valid_from", Date, nullable=False),
+    # The outlines and all else that was asked for, what came of it, and a digest of that.
+    Column("draft", JSONB, nullable=False),
+    Column("content", JSONB, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("district_code", "id"),
+)
+
+# The plans that were applied, by whom and why. Nothing in it or in the next is ever changed or
+# deleted: a trigger refuses.
+boundary_changes = Table(
+    "boundary_changes",
+    metadata,
+    Column("district_code", CODE, nullable=False),
+    Column("plan_id", Uuid, nullable=False),
+    Column("applied_at", DateTime(timezone=True), nullable=False),
+    Column("author_role", Text, nullable=False),
+    Column("author_subject", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    PrimaryKeyConstraint("district_code", "plan_id"),
+    ForeignKeyConstraint(
+        ["district_code", "plan_id"], ["boundary_plans.district_code", "boundary_plans.id"]
+    ),
+)
+
+# The grids of a change: those that ended or began then, and with whom they exchanged ground.
+boundary_change_grids = Table(
+    "boundary_change_grids",
+    metadata,
+    Column("district_code", CODE, nullable=False),
+    Column("grid_code", CODE, nullable=False),
+    Column("plan_id", Uuid, nullable=False),
+    Column("valid_from", Date, nullable=False),
+    Column("taken_from", ARRAY(CODE), nullable=False),
+    Column("given_to", ARRAY(CODE), nullable=False),
+    PrimaryKeyConstraint("district_code", "grid_code", "plan_id"),
+    ForeignKeyConstraint(
+        ["district_code", "plan_id"],
+        ["boundary_changes.district_code", "boundary_changes.plan_id"],
+    ),
 )
 
 
