@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Awaitable, Callable
+from typing import Annotated
 
 import strawberry
 from graphql import GraphQLError
@@ -19,6 +20,12 @@ from gridmap.schema.buildings import Building, building
 from gridmap.schema.connections import After, Connection, First, connection, page_slice
 from gridmap.schema.context import Context, Info
 from gridmap.schema.coverage import Coverage, coverage
+from gridmap.schema.grid_history import (
+    BoundaryDifference,
+    GridVersion,
+    boundary_difference,
+    grid_history,
+)
 from gridmap.schema.grids import Grid, grid, grid_as_it_was
 from gridmap.schema.locations import Location, locate, locate_many
 from gridmap.schema.member_cards import MemberCard, MemberCardMutation, card_key, member_card
@@ -205,6 +212,24 @@ class Query:
     ) -> SponsorshipPlan:
         day = on or info.context.today
         return await suggest_sponsorships(info.context, region, day, evenness)
+
+    @strawberry.field(description="The versions of a grid, the newest first.")
+    async def grid_history(
+        self, info: Info, code: str, first: First = None, after: After = None
+    ) -> Connection[GridVersion]:
+        return await grid_history(info.context, code, page_slice(first, after))
+
+    @strawberry.field(
+        description="Two days compared: which ground of a region went from which grid to which."
+    )
+    async def boundary_difference(
+        self,
+        info: Info,
+        region: str,
+        from_: Annotated[datetime.date, strawberry.argument(name="from")],
+        to: datetime.date,
+    ) -> BoundaryDifference:
+        return await boundary_difference(info.context, region, from_, to)
 
     @strawberry.field(description="By its id; null where there is no such plan.")
     async def boundary_plan(self, info: Info, id: strawberry.ID) -> BoundaryPlan | None:

@@ -1,0 +1,119 @@
+"""The versions of a grid: since when each holds, by whose change, and from whose ground it came."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gridmap.errors import Invalid
+from gridmap.store.grids import Grid
+from gridmap.store.paging import Key, Slice
+
+
+class Began(NamedTuple):
+    """The change by which a version began. `taken_from`: codes, all of its district."""
+
+    applied_at: datetime.datetime
+    author_role: str
+    author_subject: str
+    reason: str
+    plan_id: Any
+    taken_from: list[str]
+
+
+class Version(NamedTuple):
+    """A version in the history of its grid. `began` is None where no plan did it, but an import.
+
+    `given_to`: codes of the grids that had ground of it when it ended, where a plan did that.
+    """
+
+    grid: Grid
+    began: Began | None
+    given_to: list[str]
+
+    @property
+    def key(self) -> Key:
+        """Its place in the history, newest first."""
+        return Key(self.grid.valid_from.isoformat(), self.grid.district_code)
+
+
+async def page_of_history(connection: AsyncConnection, code: str, cut: Slice) -> list[Version]:
+    """The versions of a grid, the newest first; of districts that share its code, of the first.
+
+    Served by grids_code_idx and boundary_change_grids_pkey.
+    """
+    rows = await connection.execute(
+        _HISTORY, {"code": code, "after": _day(cut.after), "limit": cut.limit}
+    )
+    size = len(Grid._fields)
+    return [
+        Version(
+            Grid(*row[:size]),
+            Began(*row[size:-1]) if row[size] is not None else None,
+            row[-1] or [],
+        )
+        for row in rows
+    ]
+
+
+async def count_versions(connection: AsyncConnection, code: str) -> int:
+    """How many versions there are."""
+    count: int = (await connection.execute(_COUNT, {"code": code})).scalar_one()
+    return count
+
+
+def _day(after: Key | None) -> datetime.date | None:
+    try:
+        return datetime.date.fromisoformat(after.code) if after else None
+    except ValueError:
+        raise Invalid(
+            "The cursor is of another list; give back one of this list as it came."
+        ) from None
+
+
+_OF_CODE = """
+grids.code = :code
+AND grids.district_code = (
+    SELECT min(named.district_code) FROM grids AS named WHERE named.code = :code
+)
+"""
+
+_HISTORY = text(
+    f"""
+    SELECT
+        {", ".join(f"grids.{name}" for name in Grid._fields)},
+        began.applied_at, began.author_role, began.author_subject, began.reason, began.plan_id,
+        began.taken_from,
+        ended.given_to
+    FROM grids
+    LEFT JOIN LATERAL (
+        SELECT applied_at, author_role, author_subject, reason, plan_id, taken_from
+        FROM boundary_change_grids AS changed
+        JOIN boundary_changes AS change USING (district_code, plan_id)
+        WHERE changed.district_code = grids.district_code
+          AND changed.grid_code = grids.code
+          AND changed.valid_from = grids.valid_from
+        ORDER BY applied_at DESC
+        LIMIT 1
+    ) AS began ON true
+    LEFT JOIN LATERAL (
+        SELECT given_to
+        FROM boundary_change_grids AS changed
+        JOIN boundary_changes AS change USING (district_code, plan_id)
+        WHERE changed.district_code = grids.district_code
+          AND changed.grid_code = grids.code
+          AND changed.valid_from = grids.valid_to
+        ORDER BY applied_at
+        LIMIT 1
+    ) AS ended ON true
+    WHERE {_OF_CODE}
+      AND (CAST(:after AS date) IS NULL OR grids.valid_from < :after)
+    ORDER BY grids.valid_from DESC
+    LIMIT :limit
+    """
+)
+
+_COUNT = text(f"SELECT count(*) FROM grids WHERE {_OF_CODE}")
