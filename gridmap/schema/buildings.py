@@ -53,10 +53,13 @@ class Building(Node):
     def location(self, datum: Datum = Datum.WGS84) -> GeoJSON:
         return geojson(self.row.location, datum)
 
-    @strawberry.field(description="The grid that the building stands in.")
-    async def grid(self, info: Info) -> Grid | None:
-        row = await info.context.load(store.grids_of_buildings, self.row.key, self.on)
-        return grid(row, self.on) if row else None
+    @strawberry.field(
+        description="The grid that the building stands in, on the day that is shown or on another."
+    )
+    async def grid(self, info: Info, on: datetime.date | None = None) -> Grid | None:
+        day = on or self.on
+        row = await info.context.load(store.grids_of_buildings, self.row.key, day)
+        return grid(row, day) if row else None
 
     @strawberry.field(description="The unit that answers for the building.")
     async def sponsor(self, info: Info) -> Sponsor | None:

@@ -62,19 +62,26 @@ class Region(Node):
         wkb = await info.context.load(store.region_boundaries, self.code)
         return geojson(wkb, datum, tolerance_metres) if wkb else None
 
-    @strawberry.field
+    @strawberry.field(
+        description="The grids of all that lies in the region, on the day that is shown or on "
+        "another."
+    )
     async def grids(
-        self, info: Info, first: First = None, after: After = None
+        self,
+        info: Info,
+        on: datetime.date | None = None,
+        first: First = None,
+        after: After = None,
     ) -> Connection[Annotated[Grid, strawberry.lazy("gridmap.schema.grids")]]:
         from gridmap.schema.grids import grid
 
-        cut = page_slice(first, after)
-        rows = await info.context.load(store_grids.grids_of_regions, self.code, self.on, cut)
+        cut, day = page_slice(first, after), on or self.on
+        rows = await info.context.load(store_grids.grids_of_regions, self.code, day, cut)
         return connection(
             rows,
             cut,
-            lambda row: grid(row, self.on),
-            lambda: info.context.load(store_grids.count_grids_of_regions, self.code, self.on),
+            lambda row: grid(row, day),
+            lambda: info.context.load(store_grids.count_grids_of_regions, self.code, day),
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 from dataclasses import replace
 from functools import partial
 
@@ -48,11 +49,11 @@ class Hotspot:
     centre: GeoJSON = strawberry.field(description="The mean of the reports' positions.")
     row: strawberry.Private[store_hotspots.Hotspot]
 
-    @strawberry.field(description="The grids that the outline touches.")
-    async def grids(self, info: Info) -> list[Grid]:
-        today = info.context.today
-        around = await info.context.load(store_hotspots.surroundings, self.row.outline, today)
-        return [grid(row, today) for row in around.grids]
+    @strawberry.field(description="The grids that the outline touches, on a day, today by default.")
+    async def grids(self, info: Info, on: datetime.date | None = None) -> list[Grid]:
+        day = on or info.context.today
+        around = await info.context.load(store_hotspots.surroundings, self.row.outline, day)
+        return [grid(row, day) for row in around.grids]
 
     @strawberry.field(
         description="Over the households of the buildings within the outline; null where there are "

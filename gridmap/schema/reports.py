@@ -183,24 +183,25 @@ class Report(Node):
         return region_of(info.context, self.row.region_code, info.context.today)
 
     @strawberry.field(
-        description="The grid that it lies in now: the one it was reported in, while its outline "
-        "is the same. Null where there is none, and while one is to be chosen."
+        description="The grid that it lies in on a day, today by default: the one it was reported "
+        "in, while its outline is the same. Null where there is none, and while one is to be "
+        "chosen."
     )
-    async def grid(self, info: Info) -> Grid | None:
-        context, row, today = info.context, self.row, info.context.today
+    async def grid(self, info: Info, on: datetime.date | None = None) -> Grid | None:
+        context, row, day = info.context, self.row, on or info.context.today
         key = Key(row.grid_code, row.district_code) if row.grid_code is not None else None
         captured = row.grid_code, row.captured_at.astimezone(CHINA).date()
         place = row.longitude, row.latitude, row.accuracy
-        if snapshot := context.snapshot(today):
+        if snapshot := context.snapshot(day):
             current = snapshot.grid(key) if key else None
             found = submissions.grid_now(captured, snapshot.locate(*place), current)
         else:
-            current = await context.load(store_grids.grids_on_days, (key, today)) if key else None
+            current = await context.load(store_grids.grids_on_days, (key, day)) if key else None
             located = await context.load(
-                spots_at, place, on=today, building_reach_metres=context.building_reach_metres
+                spots_at, place, on=day, building_reach_metres=context.building_reach_metres
             )
             found = submissions.grid_now(captured, located, current)
-        return grid(found, today) if found else None
+        return grid(found, day) if found else None
 
     @strawberry.field(
         description="The grid that it was reported in, as it was when it was captured; null where "

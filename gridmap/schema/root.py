@@ -107,17 +107,26 @@ class Query:
     ) -> AwaitableOrValue[list[Location]]:
         return locate_many(info.context, points, on or info.context.today)
 
-    @strawberry.field(description="Whatever has this id; null when it is gone.")
-    async def node(self, info: Info, id: strawberry.ID) -> Node | None:
+    @strawberry.field(
+        description="Whatever has this id; null when it is gone. What is told of it is as it "
+        "stands on a day, today by default. The id of a grid names one version, and on a day of "
+        "another is null; where no day is said, one that has ended is shown as on its first day."
+    )
+    async def node(
+        self, info: Info, id: strawberry.ID, on: datetime.date | None = None
+    ) -> Node | None:
         wanted = GlobalId.decoded(id)
         if wanted.type not in _NODES:
             raise Invalid(f"{id!r} is not an id of this server; give one back as it came.")
-        return await _NODES[wanted.type](info.context, wanted)
+        return await _NODES[wanted.type](info.context, wanted, on)
 
-    @strawberry.field(description="Addressed by 2, 4, 6, 9 or 12 digits of the statistical code.")
-    async def region(self, info: Info, code: str) -> Region | None:
+    @strawberry.field(
+        description="Addressed by 2, 4, 6, 9 or 12 digits of the statistical code; its grids as "
+        "they stand on a day, today by default."
+    )
+    async def region(self, info: Info, code: str, on: datetime.date | None = None) -> Region | None:
         row = await info.context.load(store_regions.regions_by_code, code)
-        return region(row, info.context.today) if row else None
+        return region(row, on or info.context.today) if row else None
 
     @strawberry.field(description="The grid as it stands on a day, today by default.")
     async def grid(self, info: Info, code: str, on: datetime.date | None = None) -> Grid | None:
@@ -146,13 +155,20 @@ class Query:
             lambda: context.run(store_grids.count_grids, wanted),
         )
 
-    @strawberry.field
-    async def building(self, info: Info, code: str) -> Building | None:
-        day = info.context.today
+    @strawberry.field(
+        description="Its grid, sponsor and management as they stand on a day, today by default."
+    )
+    async def building(
+        self, info: Info, code: str, on: datetime.date | None = None
+    ) -> Building | None:
+        day = on or info.context.today
         row = await info.context.load(store_buildings.buildings_by_code, code, day)
         return building(row, day) if row else None
 
-    @strawberry.field(description="By code; in a region, in a grid, of a sponsor, within bounds.")
+    @strawberry.field(
+        description="By code; in a region, in a grid, of a sponsor, within bounds. As things stand "
+        "on a day, today by default."
+    )
     async def buildings(
         self,
         info: Info,
@@ -160,10 +176,11 @@ class Query:
         grid: str | None = None,
         sponsor: str | None = None,
         bounds: BoundsInput | None = None,
+        on: datetime.date | None = None,
         first: First = None,
         after: After = None,
     ) -> Connection[Building]:
-        day, cut, context = info.context.today, page_slice(first, after), info.context
+        day, cut, context = on or info.context.today, page_slice(first, after), info.context
         box, regions = bounds_of(bounds), await regions_below(context, region)
         wanted = store_buildings.BuildingFilter(day, regions, grid, sponsor, box)
         rows = await context.run(store_buildings.page_of_buildings, wanted, cut)
@@ -174,16 +191,29 @@ class Query:
             lambda: context.run(store_buildings.count_buildings, wanted),
         )
 
-    @strawberry.field
-    async def sponsor(self, info: Info, code: str) -> Sponsor | None:
+    @strawberry.field(
+        description="What it answers for as it stands on a day, today by default; its reports as "
+        "they stand now."
+    )
+    async def sponsor(
+        self, info: Info, code: str, on: datetime.date | None = None
+    ) -> Sponsor | None:
         row = await info.context.load(store_sponsors.sponsors_by_code, code)
-        return sponsor(row, info.context.today) if row else None
+        return sponsor(row, on or info.context.today) if row else None
 
-    @strawberry.field(description="By code; those that belong to the region or answer in it.")
+    @strawberry.field(
+        description="By code; those that belong to the region or answer in it on a day, today by "
+        "default."
+    )
     async def sponsors(
-        self, info: Info, region: str | None = None, first: First = None, after: After = None
+        self,
+        info: Info,
+        region: str | None = None,
+        on: datetime.date | None = None,
+        first: First = None,
+        after: After = None,
     ) -> Connection[Sponsor]:
-        day, cut, context = info.context.today, page_slice(first, after), info.context
+        day, cut, context = on or info.context.today, page_slice(first, after), info.context
         regions = await regions_below(context, region)
         rows = await context.run(store_sponsors.page_of_sponsors, regions, day, cut)
         return connection(
@@ -319,66 +349,78 @@ class Query:
         return viewer(info.context.viewer)
 
 
-async def _region_node(context: Context, wanted: GlobalId) -> Node | None:
+async def _region_node(context: Context, wanted: GlobalId, on: datetime.date | None) -> Node | None:
     row = await context.load(store_regions.regions_by_code, wanted.code)
-    return region(row, context.today) if row else None
+    return region(row, on or context.today) if row else None
 
 
-async def _grid_node(context: Context, wanted: GlobalId) -> Node | None:
+async def _grid_node(context: Context, wanted: GlobalId, on: datetime.date | None) -> Node | None:
     try:
         valid_from = datetime.date.fromisoformat(wanted.version)
     except ValueError as error:
         raise Invalid(f"The id of grid {wanted.code!r} names no version of it.") from error
     version = store_grids.GridVersion(wanted.district_code, wanted.code, valid_from)
     row = await context.load(store_grids.grids_by_version, version)
-    return grid_as_it_was(row, context.today) if row else None
+    if row is None or on is None:
+        return grid_as_it_was(row, context.today) if row else None
+    return grid(row, on) if row.holds_on(on) else None
 
 
-async def _building_node(context: Context, wanted: GlobalId) -> Node | None:
-    key = Key(wanted.code, wanted.district_code)
-    row = await context.load(store_buildings.buildings_by_key, key, context.today)
-    return building(row, context.today) if row else None
+async def _building_node(
+    context: Context, wanted: GlobalId, on: datetime.date | None
+) -> Node | None:
+    key, day = Key(wanted.code, wanted.district_code), on or context.today
+    row = await context.load(store_buildings.buildings_by_key, key, day)
+    return building(row, day) if row else None
 
 
-async def _sponsor_node(context: Context, wanted: GlobalId) -> Node | None:
+async def _sponsor_node(
+    context: Context, wanted: GlobalId, on: datetime.date | None
+) -> Node | None:
     row = await context.load(store_sponsors.sponsors_by_code, wanted.code)
-    return sponsor(row, context.today) if row else None
+    return sponsor(row, on or context.today) if row else None
 
 
-async def _sponsorship_node(context: Context, wanted: GlobalId) -> Node | None:
+async def _sponsorship_node(
+    context: Context, wanted: GlobalId, on: datetime.date | None
+) -> Node | None:
     key = sponsorship_key(wanted.encoded())
     row = await context.load(store_sponsorships.sponsorships_by_key, key)
-    return sponsorship(row, context.today) if row else None
+    return sponsorship(row, on or context.today) if row else None
 
 
-async def _visit_node(context: Context, wanted: GlobalId) -> Node | None:
+async def _visit_node(context: Context, wanted: GlobalId, _: datetime.date | None) -> Node | None:
     row = await context.load(store_visits.visits_by_key, visit_key(wanted))
     return visit(row) if row else None
 
 
-async def _member_card_node(context: Context, wanted: GlobalId) -> Node | None:
+async def _member_card_node(
+    context: Context, wanted: GlobalId, _: datetime.date | None
+) -> Node | None:
     row = await context.load(store_member_cards.cards_by_key, card_key(wanted))
     return member_card(row) if row else None
 
 
-async def _worker_node(context: Context, wanted: GlobalId) -> Node | None:
+async def _worker_node(context: Context, wanted: GlobalId, _: datetime.date | None) -> Node | None:
     key = Key(wanted.code, wanted.district_code)
     row = await context.load(store_workers.workers_by_key, key)
     return grid_worker(row) if row else None
 
 
-async def _report_node(context: Context, wanted: GlobalId) -> Node | None:
+async def _report_node(context: Context, wanted: GlobalId, _: datetime.date | None) -> Node | None:
     row = await context.load(store_reports.reports_by_key, report_key(wanted.encoded()))
     return report(row) if row else None
 
 
-async def _boundary_plan_node(context: Context, wanted: GlobalId) -> Node | None:
+async def _boundary_plan_node(
+    context: Context, wanted: GlobalId, _: datetime.date | None
+) -> Node | None:
     key = plan_key(wanted.encoded())
     row = await context.load(store_boundary_plans.plans_by_key, key)
     return boundary_plan(row) if row else None
 
 
-_NODES: dict[str, Callable[[Context, GlobalId], Awaitable[Node | None]]] = {
+_NODES: dict[str, Callable[[Context, GlobalId, datetime.date | None], Awaitable[Node | None]]] = {
     "Region": _region_node,
     "Grid": _grid_node,
     "Building": _building_node,

@@ -297,7 +297,7 @@ def _held(draft: Draft, versions: dict[str, list[Outlined]]) -> dict[str, Outlin
     for code, rows in versions.items():
         district_code = rows[0].grid.district_code
         for row in rows:
-            if row.grid.district_code == district_code and _holds(row.grid, start):
+            if row.grid.district_code == district_code and row.grid.holds_on(start):
                 held[code] = row
     for code in (*draft.ends, *(code for each in draft.grids for code in each.together)):
         if code not in held:
@@ -312,10 +312,6 @@ def _held(draft: Draft, versions: dict[str, list[Outlined]]) -> dict[str, Outlin
                     grid=code,
                 )
     return held
-
-
-def _holds(grid: Grid, on: datetime.date) -> bool:
-    return grid.valid_from <= on and (grid.valid_to is None or grid.valid_to > on)
 
 
 def _shape(wanted: DraftGrid, held: dict[str, Outlined]) -> Any:

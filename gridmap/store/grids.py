@@ -67,6 +67,10 @@ class Grid(NamedTuple):
     def version(self) -> GridVersion:
         return GridVersion(self.district_code, self.code, self.valid_from)
 
+    def holds_on(self, day: datetime.date) -> bool:
+        """Whether the version holds on the day."""
+        return self.valid_from <= day and (self.valid_to is None or self.valid_to > day)
+
 
 class GridVersion(NamedTuple):
     """What names one version for ever."""
