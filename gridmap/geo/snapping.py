@@ -249,7 +249,7 @@ def _rebuilt(
         shell, *holes = (_tidied(change(ring)) for ring in _rings(part))
         if len(shell) >= 3:
             parts.append(shapely.Polygon(shell, [hole for hole in holes if len(hole) >= 3]))
-    rebuilt = shapely.multipolygons(parts)
+    rebuilt = shapely.multipolygons(parts) if parts else shapely.MultiPolygon()
     if not parts or not shapely.is_valid(rebuilt):
         reason = shapely.is_valid_reason(rebuilt) if parts else "nothing is left of it"
         raise CrossesItself(
