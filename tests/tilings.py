@@ -43,8 +43,10 @@ def tiling(
 
 def shaken(polygon: Polygon, random: np.random.Generator, most_metres: float) -> Polygon:
     """With each vertex up to so many metres off, some edges with one vertex more, to the seventh
-    decimal."""
-    ring = shapely.get_coordinates(polygon)[:-1]
+    decimal. Of vertices less than a metre apart, as computing leaves them, one is kept."""
+    ring = shapely.get_coordinates(polygon.exterior)[:-1]
+    apart = np.hypot(*((ring - np.roll(ring, 1, axis=0)) / metres(1, 1)).T)
+    ring = ring[apart > 1.0]
     middles = (ring + np.roll(ring, -1, axis=0)) / 2
     more = random.random(len(ring)) < 0.3
     ring = np.insert(ring, np.flatnonzero(more) + 1, middles[more], axis=0)
