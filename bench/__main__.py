@@ -9,6 +9,7 @@ BENCHMARKS = (
     "overlaps",
     "coverage",
     "coverage_query",
+    "boundaries",
     "imports",
     "lookup",
     "clusters",
