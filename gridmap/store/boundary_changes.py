@@ -22,6 +22,7 @@ from gridmap.store.boundary_plans import (
     PlanKey,
     check_start,
     check_viewer,
+    digest_of,
     plans_by_key,
     reckoned,
 )
@@ -121,8 +122,8 @@ async def _check_unchanged(connection: AsyncConnection, plan: BoundaryPlan) -> N
         content = await reckoned(connection, plan.draft)
     except GridmapError as error:
         raise Conflict(f"What the plan lies on has changed: {error.message} Plan anew.") from error
-    changed = list(differences(plan.content, content))
-    if changed:
+    if digest_of(content) != plan.digest:
+        changed = list(differences(plan.content, content))
         more = f", and {len(changed) - _MOST_NAMED} more" if len(changed) > _MOST_NAMED else ""
         raise Conflict(
             f"What the plan lies on has changed: {', '.join(changed[:_MOST_NAMED])}{more}. "

@@ -603,7 +603,6 @@ class _Reckoning:
         buildings: Sequence[MovedBuilding],
     ) -> Iterable[str]:
         case = self.case
-        start = case.draft.start
         if case.draft.may_move_ground:
             for pieces, what in ((gaps, "given up"), (taken, "taken in")):
                 if pieces:
@@ -615,8 +614,8 @@ class _Reckoning:
             if each.was_before:
                 yield f"There was a grid {each.code} before; its reports will be counted with it."
         for grid in grids:
-            if grid.load_after.workers == 0 and grid.kind != "ENDS":
-                yield f"Nobody walks grid {grid.code} from {start} on; assign somebody."
+            if grid.kind == "NEW" and grid.load_after.workers == 0:
+                yield f"Nobody walks the new grid {grid.code}; assign somebody."
         told = set()
         for walk in case.assignments:
             if walk.grid_code in case.draft.ends and not walk.walks_others:

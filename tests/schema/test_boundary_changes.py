@@ -271,7 +271,7 @@ class TestPlan:
             (grid_code(1), "第1网格", "CHANGED"),
             (grid_code(9), "新", "NEW"),
         ]
-        assert any(f"Nobody walks grid {grid_code(9)}" in said for said in plan["warnings"])
+        assert any(f"Nobody walks the new grid {grid_code(9)}" in said for said in plan["warnings"])
         begun = well(applied(desk, plan))["grids"]
         assert [each["code"] for each in begun] == [grid_code(1), grid_code(9)]
 
