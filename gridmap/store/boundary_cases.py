@@ -111,7 +111,7 @@ class Wanted(NamedTuple):
     """A grid as it is to be. `before`: the version that it follows, None of a new one.
 
     `outline`: before anything is snapped. `was_before`: whether a new one has the code of a grid
-    that has ended.
+    that has ended. `community_outline`: None where it is not known.
     """
 
     district_code: str
@@ -121,10 +121,7 @@ class Wanted(NamedTuple):
     outline: Any
     before: Outlined | None
     was_before: bool
-
-    @property
-    def key(self) -> Key:
-        return Key(self.code, self.district_code)
+    community_outline: Any
 
 
 class StandingBuilding(NamedTuple):
@@ -403,25 +400,26 @@ async def _wanted(
         _community(each, shape, there) if new else held[each.code or ""].grid.community_code
         for each, shape, new in zip(draft.grids, shapes, is_new, strict=True)
     ]
-    new_ones = sorted({code for code, new in zip(communities, is_new, strict=True) if new})
-    known: dict[str, tuple[str, int | None]] = {}
-    for code, district, last in await connection.execute(_COMMUNITIES, {"codes": new_ones}):
+    known: dict[str, tuple[str, int | None, Any]] = {}
+    for code, district, last, wkb in await connection.execute(
+        _COMMUNITIES, {"codes": sorted(set(communities))}
+    ):
         if district is None:
             raise Invalid(f"Region {code} lies above any district, and has no grids.")
-        known[code] = district, last
+        known[code] = district, last, shapely.from_wkb(wkb) if wkb else None
     taken: dict[str, int] = {}
     for each in draft.grids:
         if each.code and (match := _STANDARD.fullmatch(each.code)):
             taken[match[1]] = max(taken.get(match[1], 0), int(match[2]))
     wanted = []
     for each, shape, community, new in zip(draft.grids, shapes, communities, is_new, strict=True):
+        if community not in known:
+            raise NotFound(f"There is no community {community!r} for a new grid.")
+        district_code, last, around = known[community]
         before = None if new else held[each.code or ""]
         if before is not None:
             district_code, code = before.grid.district_code, before.grid.code
-        elif community not in known:
-            raise NotFound(f"There is no community {community!r} for a new grid.")
         else:
-            district_code, last = known[community]
             code = each.code or _next_code(community, last, taken)
             if not re.fullmatch(rf"\S{{1,{_LONGEST_CODE}}}", code):
                 raise Invalid(
@@ -432,7 +430,9 @@ async def _wanted(
         if name is None:
             raise Invalid(f"The new grid {code} has no name; give it one.")
         was_before = new and code in versions
-        wanted.append(Wanted(district_code, code, name, community, shape, before, was_before))
+        wanted.append(
+            Wanted(district_code, code, name, community, shape, before, was_before, around)
+        )
     return wanted
 
 
@@ -531,7 +531,8 @@ _NEAR = text(
     """
 )
 
-# With the number of the last grid that each has ever had. Served by grids_community_idx.
+# With the number of the last grid that each has ever had, and its outline. Served by
+# grids_community_idx.
 _COMMUNITIES = text(
     """
     SELECT
@@ -543,7 +544,8 @@ _COMMUNITIES = text(
             WHERE community_code = regions.code
               AND grids.code ~ '^[0-9]{15}$'
               AND left(grids.code, 12) = regions.code
-        )
+        ),
+        ST_AsBinary(boundary)
     FROM regions
     WHERE code = ANY(CAST(:codes AS text[]))
     """

@@ -338,6 +338,8 @@ def content_of(case: Case) -> Content:
 
 # What is less than this comes of rounding: of a border of a kilometre, a micrometre's width.
 _NOTHING_M2 = 1e-3
+# Less than a person would see on a map.
+_SLIVER_M2 = 1.0
 # Of each kind of obstacle.
 _MOST_NAMED = 5
 
@@ -632,6 +634,25 @@ class _Reckoning:
                     f"{sponsored.grid_code}, which ends."
                 )
         yield from self._foreign_buildings(buildings)
+        yield from self._beyond_communities()
+
+    def _beyond_communities(self) -> Iterable[str]:
+        """Grids that reach farther beyond the outline of their community than before."""
+        for each, after in zip(self.case.wanted, self.after, strict=True):
+            around = each.community_outline
+            if around is None:
+                continue
+            old = each.before.outline if each.before else None
+            beyond = [
+                float(areas_m2([_with_area(shapely.difference(outline, around))])[0])
+                for outline in (after.outline, old)
+                if outline is not None
+            ]
+            if beyond[0] > sum(beyond[1:]) + _SLIVER_M2:
+                yield (
+                    f"Grid {each.code} will reach {_square_metres(beyond[0])} beyond the outline "
+                    f"of community {each.community_code}."
+                )
 
     def _foreign_buildings(self, buildings: Sequence[MovedBuilding]) -> Iterable[str]:
         """Buildings that come into a grid of another community than their own."""

@@ -526,6 +526,26 @@ class TestApply:
         assert move["area"] == pytest.approx(meant["taken"]["nodes"][0]["area"])
         well(applied(desk, meant))
 
+    def test_a_grid_may_end_without_another_in_its_place_where_that_is_meant(
+        self, desk: Desk
+    ) -> None:
+        plan = well(planned(desk, [], ends=[grid_code(3)]))
+        assert "No grid would cover" in refusal(applied(desk, plan), "CONFLICT")
+        plan = well(planned(desk, [], ends=[grid_code(3)], groundMayChange=True))
+        assert plan["buildings"]["totalCount"] == 1
+        assert well(applied(desk, plan))["grids"] == []
+        assert counted(desk, "grids", "code = %s AND valid_to = %s", grid_code(3), TOMORROW) == 1
+
+    def test_it_is_told_where_a_grid_reaches_beyond_its_community(self, desk: Desk) -> None:
+        desk.sql(
+            "UPDATE regions SET boundary = (SELECT ST_Multi(ST_Union(boundary)) FROM grids) "
+            "WHERE code = %s",
+            COMMUNITY,
+        )
+        wider = well(planned(desk, [outline(3, square(3, east=0.5))], groundMayChange=True))
+        desk.sql("UPDATE regions SET boundary = NULL")
+        assert any("beyond the outline of community" in said for said in wider["warnings"])
+
     def test_what_is_of_a_grid_that_ends_ends_with_it(self, desk: Desk) -> None:
         desk.sql(
             "INSERT INTO worker_assignments VALUES (%s, 'W1', %s, %s), (%s, 'W1', %s, %s)",
