@@ -11,6 +11,7 @@ nanometre.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -87,13 +88,12 @@ def snapped(outlines: ArrayLike, fixed: ArrayLike, tolerance_metres: float) -> S
         earlier = _Border([done[j] for j in near[i] if j < i], scale)
         snapping = _Snapping([still, earlier], reach, scale, moves, i)
         done.append(_rebuilt(outline, snapping.ring, i, tolerance_metres))
-    for i, outline in enumerate(done):
-        # Whatever of another lies on its border does so by now, and no border moves.
-        others = _Border([done[j] for j in near[i] if j != i], scale)
-        drawing = _Snapping([others], _ON_METRES, scale, _Moves(), i)
-        done[i] = _rebuilt(outline, drawing.drawn, i, tolerance_metres)
+    # Whatever of another lies on its border does so by now, and no border moves.
+    everyone = _Border(done, scale, owners=2)
     polygons = np.empty(len(done), dtype=np.object_)
-    polygons[:] = done
+    for i, outline in enumerate(done):
+        drawing = _Snapping([everyone], _ON_METRES, scale, _Moves(), i)
+        polygons[i] = _rebuilt(outline, drawing.drawn, i, tolerance_metres)
     return Snapped(
         polygons,
         np.array(moves.polygon, dtype=np.int64),
@@ -108,9 +108,14 @@ _ON_METRES = 1e-6
 
 
 class _Border:
-    """The vertices and edges of polygons or lines, in degrees and, for searching, in metres."""
+    """The vertices and edges of polygons or lines, in degrees and, for searching, in metres.
 
-    def __init__(self, geometries: Sequence[Any] | Geometries, scale: Floats) -> None:
+    `edges`: those that so many of the polygons have, either way round.
+    """
+
+    def __init__(
+        self, geometries: Sequence[Any] | Geometries, scale: Floats, owners: int = 1
+    ) -> None:
         parts = shapely.get_parts(np.asarray(geometries, dtype=np.object_))
         polygonal = shapely.get_dimensions(parts) == 2
         lines = np.concatenate([shapely.get_rings(parts[polygonal]), parts[~polygonal]])
@@ -121,7 +126,8 @@ class _Border:
         self.vertex_tree = shapely.STRtree(shapely.points(self.vertices * scale))
         ends = np.stack([self.starts * scale, self.ends * scale], axis=1)
         self.edge_tree = shapely.STRtree(shapely.linestrings(ends))
-        self.edges = {*_named(self.starts, self.ends), *_named(self.ends, self.starts)}
+        counts = Counter(_named(self.starts, self.ends) + _named(self.ends, self.starts))
+        self.edges = {edge for edge, count in counts.items() if count >= owners}
 
 
 @dataclass(slots=True)

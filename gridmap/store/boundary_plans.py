@@ -519,11 +519,15 @@ class _Reckoning:
     def _grids(self) -> list[PlannedGrid]:
         loads = self._loads()
         before = {each.grid.key: each for each in self.before}
-        grids = []
-        for each in self.after:
-            old = before.get(each.grid.key)
-            grids.append(_planned(old, each, loads))
-        grids += [_planned(each, None, loads) for each in self.case.ending]
+        pairs: list[tuple[Outlined | None, Outlined | None]] = [
+            *((before.get(each.grid.key), each) for each in self.after),
+            *((each, None) for each in self.case.ending),
+        ]
+        before_m2, after_m2 = (_areas([pair[i] for pair in pairs]) for i in (0, 1))
+        grids = [
+            _planned(*pair, areas, loads)
+            for pair, *areas in zip(pairs, before_m2, after_m2, strict=True)
+        ]
         return sorted(grids, key=lambda grid: grid.code)
 
     def _loads(self) -> tuple[dict[str | None, GridLoad], dict[str | None, GridLoad]]:
@@ -729,18 +733,25 @@ def _current(report: OpenReport) -> Grid | None:
     return Grid(report.district_code, report.grid_code, "", "", report.current_from, None)
 
 
+def _areas(grids: Sequence[Outlined | None]) -> list[float]:
+    """Square metres of each, 0 where there is none."""
+    outlines = np.empty(len(grids), dtype=np.object_)
+    outlines[:] = [each.outline if each else None for each in grids]
+    areas: list[float] = areas_m2(outlines).tolist()
+    return areas
+
+
 def _planned(
     old: Outlined | None,
     new: Outlined | None,
+    areas: Sequence[float],
     loads: tuple[dict[str | None, GridLoad], dict[str | None, GridLoad]],
 ) -> PlannedGrid:
+    """What becomes of a grid: as it is and as it is to be, and both areas."""
     either = new or old
     assert either is not None
     code = either.grid.code
     before, after = (shapely.to_wkb(each.outline).hex() if each else None for each in (old, new))
-    area_before, area_after = (
-        float(areas_m2([each.outline])[0]) if each else 0.0 for each in (old, new)
-    )
     return PlannedGrid(
         code,
         either.grid.name,
@@ -749,8 +760,8 @@ def _planned(
         old.grid.valid_from.isoformat() if old else None,
         before,
         after,
-        area_before,
-        area_after,
+        areas[0],
+        areas[1],
         loads[0][code],
         loads[1][code],
     )
