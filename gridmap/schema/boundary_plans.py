@@ -470,8 +470,14 @@ def _shapes(given: PlanBoundaryChangeInput) -> list[bytes | None]:
     """WKB of each outline, None where there is none."""
     drawn = [i for i, each in enumerate(given.grids) if each.outline is not None]
     names = [given.grids[i].code or f"{i + 1} of the list" for i in drawn]
+    written = [wkb_of(given.grids[i].outline) for i in drawn]
+    if b"" in written:
+        raise Invalid(
+            f"The outline of grid {names[written.index(b'')]} is no GeoJSON geometry; give a "
+            "Polygon or MultiPolygon, and no Feature around it."
+        )
     checked = check_geometries(
-        [wkb_of(given.grids[i].outline) for i in drawn],
+        written,
         drawn,
         names,
         wanted=GeometryKind.POLYGON,

@@ -12,10 +12,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
-from sqlalchemy import text
+import psycopg
+from sqlalchemy import exc, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gridmap.errors import Conflict, GridmapError, Invalid, NotFound
+from gridmap.errors import Conflict, GridmapError, Invalid, NotFound, Unavailable
 from gridmap.store.boundary_plans import (
     BoundaryPlan,
     Content,
@@ -72,8 +73,9 @@ async def apply(
     were to begin later are called off. `connection` is in a transaction of its own.
 
     Raises NotFound where there is no such plan, Forbidden for a viewer who is no office of its
-    district, Invalid for no reason in words and for a day that is past by now, and Conflict where
-    it was applied already, has an obstacle, or anything under it has changed.
+    district, Invalid for no reason in words and for a day that is past by now, Conflict where it
+    was applied already, has an obstacle, or anything under it has changed, and Unavailable while an
+    import writes the same.
     """
     said = reason.strip()
     if not 0 < len(said) <= LONGEST_REASON:
@@ -82,6 +84,11 @@ async def apply(
     if plan is None:
         raise NotFound(f"There is no plan {key.id} in district {key.district_code}.")
     check_viewer(viewer, key.district_code)
+    if plan.content.obstacles:
+        raise Conflict(
+            f"The plan cannot be applied: {' '.join(plan.content.obstacles)} Plan anew.",
+            obstacles=plan.content.obstacles,
+        )
     await _lock(connection, plan)
     [before] = await changes_of_plans(connection, [key])
     if before is not None:
@@ -90,11 +97,6 @@ async def apply(
             appliedAt=before.applied_at.isoformat(),
         )
     check_start(plan.draft, now.date())
-    if plan.content.obstacles:
-        raise Conflict(
-            f"The plan cannot be applied: {' '.join(plan.content.obstacles)} Plan anew.",
-            obstacles=plan.content.obstacles,
-        )
     await _check_unchanged(connection, plan)
     await _write(connection, plan)
     change = BoundaryChange(key, now, viewer.role.value, viewer.subject, said)
@@ -106,14 +108,22 @@ async def _lock(connection: AsyncConnection, plan: BoundaryPlan) -> None:
     """Waits for all who write what the plan lies on.
 
     Imports lock the tables that they write in this way too. Buildings and grids by row in the order
-    in which `sponsorships` locks them.
+    in which `sponsorships` locks them. Raises Unavailable where it takes long, as an import may.
     """
-    await connection.execute(_LOCK_TABLES)
-    content = plan.content
-    await connection.execute(
-        _LOCK_BUILDINGS, {"codes": sorted({each.code for each in content.buildings})}
-    )
-    await connection.execute(_LOCK_GRIDS, {"codes": sorted({each.code for each in content.grids})})
+    buildings = sorted({each.code for each in plan.content.buildings})
+    grids = sorted({each.code for each in plan.content.grids})
+    try:
+        await connection.execute(_WAIT)
+        await connection.execute(_LOCK_TABLES)
+        await connection.execute(_LOCK_BUILDINGS, {"codes": buildings})
+        await connection.execute(_LOCK_GRIDS, {"codes": grids})
+    except exc.DBAPIError as error:
+        if isinstance(error.orig, psycopg.errors.LockNotAvailable):
+            raise Unavailable(
+                "Somebody else writes grids, buildings or who walks them, perhaps an import; apply "
+                "the plan when that is done."
+            ) from error
+        raise
 
 
 async def _check_unchanged(connection: AsyncConnection, plan: BoundaryPlan) -> None:
@@ -247,6 +257,8 @@ def exchanges_of(content: Content) -> dict[str, Exchange]:
 
 
 _SLIVER_M2 = 1.0
+
+_WAIT = text("SET LOCAL lock_timeout = '5s'")
 
 _LOCK_TABLES = text("LOCK TABLE grids, worker_assignments, buildings IN SHARE ROW EXCLUSIVE MODE")
 
