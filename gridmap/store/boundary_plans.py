@@ -400,14 +400,7 @@ class _Reckoning:
         after = coverage(touched, np.append(_outlines(self.after), beside), 0.0)
         names = [each.grid.code for each in (*self.after, *self.beside)]
         gaps = _pieces(after.gaps, names)
-        own = len(self.after)
-        overlaps = [
-            piece
-            for piece, grids in zip(
-                _pieces(after.overlaps, names), after.overlaps.grids, strict=True
-            )
-            if min(grids) < own
-        ]
+        overlaps = _pieces(after.overlaps, names, own=len(self.after))
         if self.before:
             before = coverage(touched, np.append(_outlines(self.before), beside), 0.0)
             taken = _pieces(before.gaps, [])
@@ -767,7 +760,8 @@ def _planned(
     )
 
 
-def _pieces(pieces: Pieces, names: Sequence[str]) -> list[Piece]:
+def _pieces(pieces: Pieces, names: Sequence[str], own: int | None = None) -> list[Piece]:
+    """Those that are more than rounding; of overlaps, those of one of the first `own` grids."""
     return [
         Piece(outline.hex(), area, [names[i] for i in grids] if names else [])
         for outline, area, grids in zip(
@@ -776,7 +770,7 @@ def _pieces(pieces: Pieces, names: Sequence[str]) -> list[Piece]:
             pieces.grids,
             strict=True,
         )
-        if area > _NOTHING_M2
+        if area > _NOTHING_M2 and (own is None or min(grids) < own)
     ]
 
 

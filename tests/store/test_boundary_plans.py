@@ -20,12 +20,16 @@ import numpy as np
 import psycopg
 import pytest
 import shapely
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from shapely import Polygon
 from shapely.ops import split
 
+from gridmap.errors import Invalid
+from gridmap.store.boundary_cases import Case, Draft, Outlined, Wanted
+from gridmap.store.boundary_plans import Content, content_of
 from gridmap.store.dates import CHINA, today
+from gridmap.store.grids import Grid
 from tests.asking import Answer
 from tests.districts import COMMUNITY, DISTRICT
 from tests.reporting import DISTRICT_OFFICE, Desk, desk_of_a_district
@@ -366,3 +370,64 @@ def test_after_any_plan_the_grids_tile_what_they_tiled_and_every_day_before_answ
             for side, work in enumerate(("workBefore", "workAfter")):
                 there = [homes(row)[side] for row in said["buildings"]["nodes"]]
                 assert each[work]["buildings"] == there.count(code)
+
+
+def drawn_anyhow(polygon: Polygon, random: np.random.Generator) -> Polygon:
+    """As somebody might draw a grid who does not look at its neighbours."""
+    match random.integers(4):
+        case 0:
+            count = random.integers(3, 15)
+            angles = np.sort(random.uniform(0, 2 * np.pi, count))
+            reach = random.uniform(0.01, 1.2) * SIDE * random.uniform(0.2, 1.2, (count, 1))
+            star = np.stack([np.cos(angles), np.sin(angles)], axis=1) * reach
+            return Polygon(star + np.array(polygon.centroid.coords[0]))
+        case 1:
+            return shaken(polygon, random, random.uniform(0, 20))
+        case 2:
+            return polygon.buffer(metres(random.uniform(-20, 20), 0)[0])
+        case _:
+            hole = polygon.centroid.buffer(SIDE[0] * random.uniform(0.0001, 0.3))
+            return polygon.difference(hole)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    chosen=st.lists(st.integers(0, 8), min_size=1, max_size=3, unique=True),
+    is_one_ending=st.booleans(),
+    tolerance=st.sampled_from([0.0, 0.1, 1.0, 5.0, 10.0]),
+)
+def test_however_outlines_are_drawn_the_ground_that_comes_and_goes_makes_up_their_areas(
+    seed: int, chosen: list[int], is_one_ending: bool, tolerance: float
+) -> None:
+    random = np.random.default_rng(seed)
+    grids = [
+        Outlined(
+            Grid(DISTRICT, f"{i}", COMMUNITY, "网格", LONG_AGO, None),
+            shapely.multipolygons([outline]),
+        )
+        for i, outline in enumerate(tiling(random))
+    ]
+    ending = [grids[i] for i in chosen[:1] if is_one_ending]
+    wanted = []
+    for i in chosen[len(ending) :]:
+        shape = drawn_anyhow(shapely.get_parts(grids[i].outline)[0], random)
+        assume(shape.is_valid and not shape.is_empty)
+        outline = shapely.multipolygons(shapely.get_parts(shape))
+        wanted.append(Wanted(DISTRICT, f"{i}", "网格", COMMUNITY, outline, grids[i], False, None))
+    draft = Draft(TODAY, (), tuple(each.grid.code for each in ending), "WGS84", tolerance)
+    around = [each for i, each in enumerate(grids) if i not in chosen]
+    try:
+        found = content_of(Case(draft, DISTRICT, wanted, ending, around, [], [], [], []))
+    except Invalid:
+        return  # a tolerance too wide for what was drawn
+    assert Content.of_json(found.as_json()) == found
+    assert bool(found.obstacles) == bool(
+        found.gaps or found.taken or [each for each in found.overlaps if each.is_new]
+    )
+    if found.overlaps:
+        return  # such ground is counted with each that claims it
+    for grid in found.grids:
+        came = sum(flow.area_m2 for flow in found.flows if flow.after == grid.code)
+        went = sum(flow.area_m2 for flow in found.flows if flow.before == grid.code)
+        assert grid.area_after_m2 - grid.area_before_m2 == pytest.approx(came - went, abs=0.05)
