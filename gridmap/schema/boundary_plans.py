@@ -32,6 +32,7 @@ from gridmap.schema.scalars import GeoJSON, geojson
 from gridmap.schema.sponsorships import Sponsorship, sponsorship
 from gridmap.schema.workers import GridWorker, grid_worker
 from gridmap.store import boundary_changes as store_changes
+from gridmap.store import boundary_contents as store_contents
 from gridmap.store import boundary_plans as store
 from gridmap.store import buildings as store_buildings
 from gridmap.store import grids as store_grids
@@ -128,7 +129,7 @@ class PlannedGrid:
     area_after: float
     work_before: GridWork
     work_after: GridWork
-    row: strawberry.Private[store.PlannedGrid]
+    row: strawberry.Private[store_contents.PlannedGrid]
     plan: strawberry.Private[store.BoundaryPlan]
 
     @strawberry.field(graphql_type=Region)
@@ -161,7 +162,7 @@ class PlannedGrid:
 class SnappedPlace:
     grid: str = strawberry.field(description="The code of the grid whose outline it is.")
     metres: float = strawberry.field(description="How far it was moved.")
-    row: strawberry.Private[store.Snap]
+    row: strawberry.Private[store_contents.Snap]
 
     @strawberry.field(description="Where it was drawn.")
     def drawn(self, datum: OutlineDatum = Datum.WGS84) -> GeoJSON:
@@ -178,7 +179,7 @@ class PlannedPiece:
     grids: list[str] = strawberry.field(
         description="The codes of the grids that share a stretch of its border, or that claim it."
     )
-    row: strawberry.Private[store.Piece]
+    row: strawberry.Private[store_contents.Piece]
 
     @strawberry.field
     def outline(self, datum: OutlineDatum = Datum.WGS84) -> GeoJSON:
@@ -495,7 +496,7 @@ def _shapes(given: PlanBoundaryChangeInput) -> list[bytes | None]:
     return shapes
 
 
-def _moves(content: store.Content) -> list[BoundaryMove]:
+def _moves(content: store_contents.Content) -> list[BoundaryMove]:
     pairs = {(each.before, each.after): each.area_m2 for each in content.flows}
     counts: dict[str, Counter[tuple[str | None, str | None]]] = {
         "buildings": Counter((each.before, each.after) for each in content.buildings),
@@ -518,7 +519,7 @@ def _moves(content: store.Content) -> list[BoundaryMove]:
     ]
 
 
-def _piece(row: store.Piece) -> PlannedPiece:
+def _piece(row: store_contents.Piece) -> PlannedPiece:
     return PlannedPiece(area=row.area_m2, grids=row.grids, row=row)
 
 

@@ -17,13 +17,12 @@ from sqlalchemy import exc, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap.errors import Conflict, GridmapError, Invalid, NotFound, Unavailable
+from gridmap.store.boundary_contents import Content, digest_of
 from gridmap.store.boundary_plans import (
     BoundaryPlan,
-    Content,
     PlanKey,
     check_start,
     check_viewer,
-    digest_of,
     plans_by_key,
     reckoned,
 )

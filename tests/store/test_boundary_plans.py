@@ -27,7 +27,8 @@ from shapely.ops import split
 
 from gridmap.errors import Invalid
 from gridmap.store.boundary_cases import Case, Draft, Outlined, Wanted
-from gridmap.store.boundary_plans import Content, content_of
+from gridmap.store.boundary_contents import Content
+from gridmap.store.boundary_reckoning import content_of
 from gridmap.store.dates import CHINA, today
 from gridmap.store.grids import Grid
 from tests.asking import Answer
