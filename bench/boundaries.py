@@ -140,7 +140,7 @@ async def _measure(url: str, count: int, outlines: Any) -> None:
 
     async def applied() -> None:
         async with database.transaction() as connection:
-            await boundary_changes.apply(connection, plans[0].key, "bench", _PLANNER, now())
+            await boundary_changes.apply(connection, plans[0].plan_key, "bench", _PLANNER, now())
 
     await _told(count, "apply edge", statements, applied, runs=1)
     regions = [_DISTRICT, *sorted({_code(i)[:12] for i in range(count)})]

@@ -22,8 +22,15 @@ from gridmap.geo.datums import Datum, geometries_to_wgs84
 from gridmap.geo.geojson import wkb_of
 from gridmap.geo.snapping import WIDEST_TOLERANCE_METRES
 from gridmap.schema.buildings import Building, building
-from gridmap.schema.connections import After, Connection, First, connection_of, page_slice
-from gridmap.schema.context import Info
+from gridmap.schema.connections import (
+    After,
+    Connection,
+    First,
+    connection,
+    connection_of,
+    page_slice,
+)
+from gridmap.schema.context import Context, Info
 from gridmap.schema.grids import Grid, grid
 from gridmap.schema.nodes import GlobalId, Node
 from gridmap.schema.regions import Region, region_of
@@ -40,7 +47,7 @@ from gridmap.store import reports as store_reports
 from gridmap.store import sponsorships as store_sponsorships
 from gridmap.store import workers as store_workers
 from gridmap.store.boundary_cases import MOST_GRIDS, Draft, DraftGrid
-from gridmap.store.paging import Key
+from gridmap.store.paging import Key, Slice
 
 OutlineDatum: TypeAlias = Annotated[
     Datum, strawberry.argument(description="Of the answer; WGS84 by default.")
@@ -141,7 +148,7 @@ class PlannedGrid:
         if self.row.before_from is None:
             return None
         version = store_grids.GridVersion(
-            self.plan.key.district_code,
+            self.plan.plan_key.district_code,
             self.code,
             datetime.date.fromisoformat(self.row.before_from),
         )
@@ -280,15 +287,15 @@ class BoundaryPlan(Node):
     row: strawberry.Private[store.BoundaryPlan]
 
     def global_id(self) -> GlobalId:
-        return GlobalId("BoundaryPlan", self.row.key.district_code, str(self.row.key.id))
+        return GlobalId("BoundaryPlan", self.row.plan_key.district_code, str(self.row.plan_key.id))
 
     @strawberry.field(graphql_type=Region)
     def district(self, info: Info) -> AwaitableOrValue[Region]:
-        return region_of(info.context, self.row.key.district_code, self.from_)
+        return region_of(info.context, self.row.plan_key.district_code, self.from_)
 
     @strawberry.field(description="That it was applied; null where it was not.")
     async def change(self, info: Info) -> BoundaryChange | None:
-        row = await info.context.load(store_changes.changes_of_plans, self.row.key)
+        row = await info.context.load(store_changes.changes_of_plans, self.row.plan_key)
         return boundary_change(row) if row else None
 
     @strawberry.field(description="By code.")
@@ -396,7 +403,7 @@ class BoundaryPlan(Node):
             lambda each: MovedSponsorship(
                 grid_before=each.grid_code,
                 grid_after=None,
-                key=store_sponsorships.SponsorshipKey(self.row.key.district_code, each.id),
+                key=store_sponsorships.SponsorshipKey(self.row.plan_key.district_code, each.id),
                 on=self.from_,
             ),
         )
@@ -411,7 +418,7 @@ class BoundaryPlan(Node):
             self.row.content.ending_assignments,
             page_slice(first, after),
             lambda each: EndingAssignment(
-                grid=each.grid_code, key=Key(each.worker_code, self.row.key.district_code)
+                grid=each.grid_code, key=Key(each.worker_code, self.row.plan_key.district_code)
             ),
         )
 
@@ -429,6 +436,12 @@ def boundary_plan(row: store.BoundaryPlan) -> BoundaryPlan:
         obstacles=row.content.obstacles,
         row=row,
     )
+
+
+async def boundary_plans(context: Context, district: str, cut: Slice) -> Connection[BoundaryPlan]:
+    """A page of the plans of a district, newest first."""
+    rows = await context.run(store.page_of_plans, district, context.viewer, cut)
+    return connection(rows, cut, boundary_plan, lambda: context.run(store.count_plans, district))
 
 
 def boundary_change(row: store_changes.BoundaryChange) -> BoundaryChange:

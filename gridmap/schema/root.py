@@ -15,7 +15,12 @@ from strawberry.types import ExecutionContext
 from gridmap.errors import Invalid
 from gridmap.geo.sharing import EVENNESS
 from gridmap.schema.boundary_changes import BoundaryMutation
-from gridmap.schema.boundary_plans import BoundaryPlan, boundary_plan, plan_key
+from gridmap.schema.boundary_plans import (
+    BoundaryPlan,
+    boundary_plan,
+    boundary_plans,
+    plan_key,
+)
 from gridmap.schema.buildings import Building, building
 from gridmap.schema.connections import After, Connection, First, connection, page_slice
 from gridmap.schema.context import Context, Info
@@ -265,6 +270,15 @@ class Query:
     async def boundary_plan(self, info: Info, id: strawberry.ID) -> BoundaryPlan | None:
         row = await info.context.load(store_boundary_plans.plans_by_key, plan_key(id))
         return boundary_plan(row) if row else None
+
+    @strawberry.field(
+        description="The plans of a district, applied or not, newest first. For the office of the "
+        "district, and for those who see all."
+    )
+    async def boundary_plans(
+        self, info: Info, district: str, first: First = None, after: After = None
+    ) -> Connection[BoundaryPlan]:
+        return await boundary_plans(info.context, district, page_slice(first, after))
 
     @strawberry.field(description="By its id.")
     async def report(self, info: Info, id: strawberry.ID) -> Report | None:

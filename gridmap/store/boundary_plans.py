@@ -11,7 +11,7 @@ import asyncio
 import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 import orjson
@@ -22,6 +22,7 @@ from gridmap.errors import Forbidden, Invalid
 from gridmap.store.boundary_cases import Draft, case_of
 from gridmap.store.boundary_contents import Content, digest_of
 from gridmap.store.boundary_reckoning import content_of
+from gridmap.store.paging import Key, Slice
 from gridmap.store.viewers import Role, Viewer
 
 
@@ -36,13 +37,18 @@ class PlanKey(NamedTuple):
 class BoundaryPlan:
     """A plan as it was shown. `digest`: of its content."""
 
-    key: PlanKey
+    plan_key: PlanKey
     made_at: datetime.datetime
     author_role: str
     author_subject: str
     draft: Draft
     content: Content
     digest: bytes
+
+    @property
+    def key(self) -> Key:
+        """Its place in a list, newest first."""
+        return Key(f"{self.made_at.isoformat()} {self.plan_key.id}", self.plan_key.district_code)
 
 
 async def plan(
@@ -72,8 +78,8 @@ async def plan(
     await connection.execute(
         _KEEP,
         {
-            "district": made.key.district_code,
-            "id": made.key.id,
+            "district": made.plan_key.district_code,
+            "id": made.plan_key.id,
             "made_at": made.made_at,
             "role": made.author_role,
             "subject": made.author_subject,
@@ -94,14 +100,48 @@ async def plans_by_key(
         _PLANS,
         {"districts": [key.district_code for key in keys], "ids": [key.id for key in keys]},
     )
-    found = {
-        key: BoundaryPlan(
-            key, made_at, role, subject, Draft.of_json(draft), Content.of_json(content), digest
-        )
-        for district, id_, made_at, role, subject, draft, content, digest in rows
-        for key in [PlanKey(district, id_)]
-    }
+    found = {(plan := _plan(row)).plan_key: plan for row in rows}
     return [found.get(key) for key in keys]
+
+
+async def page_of_plans(
+    connection: AsyncConnection, district_code: str, viewer: Viewer, cut: Slice
+) -> list[BoundaryPlan]:
+    """The plans of a district, newest first. Served by boundary_plans_made_idx.
+
+    Raises Forbidden unless the viewer plans for the district, or sees all.
+    """
+    if viewer.role is not Role.AUDITOR:
+        check_viewer(viewer, district_code)
+    at, id_ = _place(cut.after)
+    values = {"district": district_code, "at": at, "id": id_, "limit": cut.limit}
+    return [_plan(row) for row in await connection.execute(_PAGE, values)]
+
+
+async def count_plans(connection: AsyncConnection, district_code: str) -> int:
+    """How many there are."""
+    count: int = (await connection.execute(_COUNT, {"district": district_code})).scalar_one()
+    return count
+
+
+def _plan(row: Any) -> BoundaryPlan:
+    district_code, id_, made_at, role, subject, draft, content, digest = row
+    key = PlanKey(district_code, id_)
+    said = Draft.of_json(draft), Content.of_json(content)
+    return BoundaryPlan(key, made_at, role, subject, *said, digest)
+
+
+def _place(after: Key | None) -> tuple[datetime.datetime | None, UUID | None]:
+    if after is None:
+        return None, None
+    made_at, _, plan_id = after.code.partition(" ")
+    try:
+        at, of = datetime.datetime.fromisoformat(made_at), UUID(plan_id)
+    except ValueError:
+        at = datetime.datetime.min
+    if at.tzinfo is None:
+        raise Invalid("The cursor is of another list; give back one of this list as it came.")
+    return at, of
 
 
 async def reckoned(connection: AsyncConnection, draft: Draft) -> Content:
@@ -152,13 +192,27 @@ _KEEP = text(
     """
 )
 
+_COLUMNS = "district_code, id, made_at, author_role, author_subject, draft, content, digest"
+
 _PLANS = text(
-    """
-    SELECT
-        district_code, id, made_at, author_role, author_subject, draft, content, digest
+    f"""
+    SELECT {_COLUMNS}
     FROM boundary_plans
     WHERE (district_code, id) IN (
         SELECT * FROM unnest(CAST(:districts AS text[]), CAST(:ids AS uuid[]))
     )
     """
 )
+
+_PAGE = text(
+    f"""
+    SELECT {_COLUMNS}
+    FROM boundary_plans
+    WHERE district_code = :district
+      AND (CAST(:at AS timestamptz) IS NULL OR (made_at, id) < (:at, CAST(:id AS uuid)))
+    ORDER BY made_at DESC, id DESC
+    LIMIT :limit
+    """
+)
+
+_COUNT = text("SELECT count(*) FROM boundary_plans WHERE district_code = :district")

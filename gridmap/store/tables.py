@@ -358,6 +358,7 @@ boundary_plans = Table(
     Column("content", JSONB, nullable=False),
     Column("digest", LargeBinary, nullable=False),
     PrimaryKeyConstraint("district_code", "id"),
+    Index("boundary_plans_made_idx", "district_code", "made_at", "id"),
 )
 
 # The plans that were applied, by whom and why. Nothing in it or in the next is ever changed or

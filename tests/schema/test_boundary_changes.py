@@ -244,6 +244,24 @@ class TestPlan:
                 found = other.ask(query % field, OFFICE, id=plan["id"])
                 assert well(found) == plan
 
+    def test_the_plans_of_a_district_are_listed_for_those_who_plan_or_see_all(
+        self, desk: Desk
+    ) -> None:
+        plans = [well(planned(desk, MOVED))["id"] for _ in range(3)]
+        well(applied(desk, {"id": plans[0]}))
+        query = """query ($first: Int, $after: Cursor, $district: String! = "230402") {
+          boundaryPlans(district: $district, first: $first, after: $after) {
+            totalCount pageInfo { endCursor } nodes { id change { reason } } } }"""
+        auditor = Viewer(Role.AUDITOR, "eye")
+        page = well(desk.ask(query, auditor, first=2))
+        rest = well(desk.ask(query, auditor, first=2, after=page["pageInfo"]["endCursor"]))
+        found = [*page["nodes"], *rest["nodes"]]
+        assert [each["id"] for each in found] == plans[::-1]
+        assert [each["change"] is None for each in found] == [True, True, False]
+        assert page["totalCount"] == 3
+        refusal(desk.ask(query, OFFICE), "FORBIDDEN")
+        refusal(desk.ask(query, DISTRICT_OFFICE, district="230406"), "FORBIDDEN")
+
     def test_the_statements_do_not_grow_with_the_plan(self, desk: Desk) -> None:
         one = planned(desk, [outline(3, square(3))])
         all_of_them = planned(desk, [outline(i, square(i)) for i in range(1, 7)])

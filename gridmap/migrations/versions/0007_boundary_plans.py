@@ -28,6 +28,7 @@ def upgrade() -> None:
         sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("district_code", "id", name=op.f("boundary_plans_pkey")),
     )
+    op.create_index("boundary_plans_made_idx", "boundary_plans", ["district_code", "made_at", "id"])
     op.create_table(
         "boundary_changes",
         sa.Column("district_code", sa.Text(collation="C"), nullable=False),
@@ -98,5 +99,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("boundary_change_grids")
     op.drop_table("boundary_changes")
+    op.drop_index("boundary_plans_made_idx", table_name="boundary_plans")
     op.drop_table("boundary_plans")
     op.execute("DROP FUNCTION boundary_changes_are_final()")
