@@ -324,13 +324,14 @@ class Coverage:
         self, context: Context, lack: GridLack, first: First, after: After
     ) -> Connection[Grid]:
         cut, what = page_slice(first, after), (lack, self.codes, self.on)
-        rows = await context.run(store.page_of_grids_without, *what, cut)
-        return connection(
-            rows,
-            cut,
-            lambda row: grid(row, self.on),
-            lambda: context.run(store.count_grids_without, *what),
-        )
+        rows, known = await context.run(store.page_of_grids_without, *what, cut)
+
+        async def count() -> int:
+            if known is not None:
+                return known
+            return await context.run(store.count_grids_without, *what)
+
+        return connection(rows, cut, lambda row: grid(row, self.on), count)
 
 
 async def coverage(context: Context, code: str, on: datetime.date) -> Coverage:

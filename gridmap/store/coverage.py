@@ -252,16 +252,23 @@ async def page_of_grids_without(
     regions: Sequence[str],
     on: datetime.date,
     cut: Slice,
-) -> list[Grid]:
-    """By code. A grid is without a sponsor where neither it nor any building in it has one.
+) -> tuple[list[Grid], int | None]:
+    """By code; and how many there are in all, where that costs nothing, else None.
 
-    A grid is done with at its first building that has a sponsor. Served by grids_community_idx;
-    by worker_assignments_grid_idx, or by sponsorships_grid_idx, buildings_location_idx and
-    sponsorships_building_idx.
+    A grid is without a sponsor where neither it nor any building in it has one, and is done with at
+    its first building that has. Served by grids_community_idx; by worker_assignments_grid_idx, or
+    by sponsorships_grid_idx, buildings_location_idx and sponsorships_building_idx.
     """
     key = (_grid.c.code, _grid.c.district_code)
     statement = grids_without(select(*grid_columns(_grid)), lack, regions, on)
-    return [Grid(*row) for row in await connection.execute(sliced(statement, key, cut))]
+    statement = sliced(statement, key, cut)
+    is_counted = lack is GridLack.SPONSOR and cut.after is None
+    if is_counted:  # where few are without, all have been looked at
+        statement = statement.add_columns(func.count().over())
+    rows = (await connection.execute(statement)).all()
+    size = len(Grid._fields)
+    count = (rows[0][size] if rows else 0) if is_counted else None
+    return [Grid(*row[:size]) for row in rows], count
 
 
 async def count_grids_without(
