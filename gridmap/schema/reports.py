@@ -277,7 +277,12 @@ class Report(Node):
         context, viewer = info.context, info.context.viewer
         rules = await context.report_rules()
         standing = await context.load(store_standings.standings, self.row, viewer)
-        possible = store_standings.possible(self.row, standing, viewer, rules)
+        choice = self.row.grid_code is None and await context.load(
+            store_standings.are_to_be_chosen, self.row
+        )
+        possible = store_standings.possible(
+            self.row, standing, viewer, rules, is_to_be_chosen=choice
+        )
         if not store_standings.REFUSED_TO_HOLDERS.isdisjoint(possible) and await context.load(
             store.hold_others, self.row.report_key
         ):

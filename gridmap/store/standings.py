@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Table, select, tuple_
+from sqlalchemy import Table, exists, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap.store import tables
@@ -72,16 +72,50 @@ REFUSED_TO_HOLDERS = frozenset({Action.MERGE, Action.REJECT})
 """What is not done to a report into which others were merged: they would be lost with it."""
 
 
+async def are_to_be_chosen(connection: AsyncConnection, reports: Sequence[Report]) -> list[bool]:
+    """Whether the grid of each report is to be chosen yet, among those of its own district.
+
+    Those that may hold it are in its first event; where it was moved since, it lies in none. Served
+    by report_events_pkey.
+    """
+    first, later = tables.report_events.alias("first"), tables.report_events.alias("later")
+    district = func.jsonb_build_object("district", first.c.district_code)
+    rows = await connection.execute(
+        select(first.c.district_code, first.c.report_id).where(
+            tuple_(first.c.district_code, first.c.report_id).in_(
+                unnested([report.report_key for report in reports if report.grid_code is None])
+            ),
+            first.c.version == 1,
+            first.c.details["candidates"].op("@>")(func.jsonb_build_array(district)),
+            ~exists().where(
+                later.c.district_code == first.c.district_code,
+                later.c.report_id == first.c.report_id,
+                later.c.action.in_((Action.MOVE, Action.REASSIGN)),
+            ),
+        )
+    )
+    found = {ReportKey(*row) for row in rows}
+    return [report.report_key in found for report in reports]
+
+
 def possible(
-    report: Report, standing: Standing, viewer: Viewer, rules: ReportRules
+    report: Report,
+    standing: Standing,
+    viewer: Viewer,
+    rules: ReportRules,
+    *,
+    is_to_be_chosen: bool = False,
 ) -> list[Action]:
-    """What the viewer may do with a report as it stands. REASSIGN is a MOVE to whoever moves."""
+    """What the viewer may do with a report as it stands. REASSIGN is a MOVE to whoever moves.
+
+    `is_to_be_chosen`: whether its grid is, as `are_to_be_chosen` says.
+    """
     return [
         action
         for (state, action), found in TRANSITIONS.items()
         if state == report.state
         and action is not Action.REASSIGN
-        and (action is not Action.CHOOSE_GRID or report.grid_code is None)
+        and (action is not Action.CHOOSE_GRID or is_to_be_chosen)
         and (action is not Action.RATE or rules.is_rated(standing.regions))
         and (action is not Action.ESCALATE or Level(report.level).above is not None)
         and (viewer.role is Role.ADMINISTRATOR or standing.parties & found.parties)

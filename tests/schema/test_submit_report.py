@@ -96,6 +96,11 @@ def reply(desk: Desk, viewer: Viewer = ANONYMOUS, **said: Any) -> Any:
     return answer.data["submitReport"]
 
 
+def may_choose(desk: Desk, id_: str, viewer: Viewer) -> bool:
+    answer = desk.ask("query ($id: ID!) { report(id: $id) { actions } }", viewer, id=id_)
+    return "CHOOSE_GRID" in answer.data["report"]["actions"]
+
+
 class TestReply:
     def test_it_says_at_once_where_it_is_and_who_answers(self, desk: Desk) -> None:
         said = reply(desk)
@@ -149,6 +154,7 @@ class TestReply:
         """
         report, key = said["report"], key_of(said)
         receipt = holder_of_receipt(*key)
+        assert may_choose(desk, report["id"], receipt)
         chosen = {"id": report["id"], "version": 1, "grid": grid_code(2)}
         for wrong, code in ((grid_code(3), "INVALID"), ("", "INVALID")):
             answer = desk.ask(choose, receipt, input={**chosen, "grid": wrong})
@@ -166,6 +172,28 @@ class TestReply:
         }
         again = desk.ask(choose, receipt, input={**chosen, "version": 2, "grid": grid_code(1)})
         assert again.errors[0][0] == "CONFLICT"
+        assert not may_choose(desk, report["id"], receipt)
+
+    def test_where_there_is_no_grid_none_is_to_be_chosen(self, desk: Desk) -> None:
+        border, nowhere = (WEST + SIDE, SOUTH + 1.5 * SIDE), (WEST + SIDE, SOUTH - SIDE)
+        outline = "ST_Multi(ST_Expand(ST_SetSRID(ST_MakePoint(%s, %s), 4326), 0.001))"
+        desk.sql(f"UPDATE regions SET boundary = {outline} WHERE code = %s", *nowhere, DISTRICT)
+        try:
+            report = reply(desk, RESIDENT, position=nowhere)["report"]
+            assert (report["capturedGrid"], report["region"]) == (None, {"code": DISTRICT})
+            assert not may_choose(desk, report["id"], RESIDENT)
+            # Nor where one was to be chosen, and the pin was moved to such a place.
+            report = reply(desk, RESIDENT, position=border, point={"accuracy": 30.0})["report"]
+            assert may_choose(desk, report["id"], RESIDENT)
+            point = {"longitude": nowhere[0], "latitude": nowhere[1], "datum": "WGS84"}
+            move = """
+            mutation ($input: MoveReportInput!) { moveReport(input: $input) { report { state } } }
+            """
+            given = {"id": report["id"], "version": 1, "point": point}
+            assert desk.ask(move, RESIDENT, input=given).errors == []
+            assert not may_choose(desk, report["id"], RESIDENT)
+        finally:
+            desk.sql("UPDATE regions SET boundary = NULL WHERE code = %s", DISTRICT)
 
     def test_what_may_be_the_same_thing_is_shown_as_it_stands(self, desk: Desk) -> None:
         place = (WEST + 2.2 * SIDE, SOUTH + 0.8 * SIDE)
@@ -435,7 +463,7 @@ class TestActions:
         assert answer.errors[0][0] == "CONFLICT"
         assert answer.data is None
 
-    @pytest.mark.parametrize("until", ["9999-12-31", "9999-12-30", "0001-01-01"])
+    @pytest.mark.parametrize("until", ["9999-12-31", "9999-12-30", "2026-01-05", "0001-01-01"])
     def test_a_suspension_ends_on_a_day_to_come(self, desk: Desk, until: str) -> None:
         said = reply(desk)
         desk.go(
