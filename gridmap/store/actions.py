@@ -8,7 +8,8 @@ again because its answer was lost gets that answer.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -233,7 +234,7 @@ async def _apply(under: _Under, action: Action, deed: Deed) -> None:
             handler = await _handler(under, deed.handler)
             changes |= {"handler_kind": handler.kind, "handler_code": handler.code}
         case Action.SUSPEND:
-            changes["step_due_at"] = _later(under, deed.until, "the suspension ends")
+            changes["step_due_at"] = _later(under, deed.until, "the suspension ends", _last_day)
         case Action.EXTEND:
             until = _later(under, deed.until, "it is to be closed")
             if report.due_at is not None and until <= report.due_at:
@@ -375,24 +376,36 @@ async def _handler(under: _Under, wanted: Handler | None) -> Handler:
     }[wanted.kind]
     parameters = {"district": report.district_code, "code": wanted.code}
     if not await under.connection.scalar(text(statement), parameters):
-        raise Invalid(
-            f"There is no {wanted.kind} {wanted.code!r} in district {report.district_code}."
-        )
+        # Sponsors are the server's, as those of a city answer in several districts.
+        where = "" if wanted.kind == "SPONSOR" else f" in district {report.district_code}"
+        raise Invalid(f"There is no {wanted.kind} {wanted.code!r}{where}.")
     return wanted
 
 
-def _later(under: _Under, until: datetime.datetime | None, what: str) -> datetime.datetime:
+def _said(moment: datetime.datetime) -> str:
+    with suppress(OverflowError):  # of the first day of all, and of the last
+        moment = moment.astimezone(CHINA)
+    return moment.isoformat(sep=" ", timespec="minutes")
+
+
+def _last_day(end: datetime.datetime) -> str:
+    """The day that ends at a midnight, by which people say when a suspension ends."""
+    return (end - datetime.timedelta(microseconds=1)).date().isoformat()
+
+
+def _later(
+    under: _Under,
+    until: datetime.datetime | None,
+    what: str,
+    said: Callable[[datetime.datetime], str] = _said,
+) -> datetime.datetime:
     if until is None:
         raise Invalid(f"Say until when: the time at which {what}.")
     if until <= under.now:
-        raise Invalid(f"{_said(until)} is past; say a later time.")
+        raise Invalid(f"{said(until)} is past; say a later time.")
     if until > under.now + LONGEST_DELAY:
-        raise Invalid(f"{until.date()} is more than three years away; say an earlier time.")
+        raise Invalid(f"{said(until)} is more than three years away; say an earlier time.")
     return until
-
-
-def _said(moment: datetime.datetime) -> str:
-    return moment.astimezone(CHINA).isoformat(sep=" ", timespec="minutes")
 
 
 async def _before_suspension(under: _Under) -> datetime.datetime | None:

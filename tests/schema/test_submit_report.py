@@ -478,13 +478,27 @@ class TestActions:
         }
         """
         said = {"id": said["report"]["id"], "version": 4, "note": "等材料"}
-        assert desk.ask(suspend, OFFICE, input={**said, "until": until}).errors[0][0] == "INVALID"
+        [(code, message)] = desk.ask(suspend, OFFICE, input={**said, "until": until}).errors
+        assert code == "INVALID"
+        assert message.startswith(f"{min(until, '9999-12-30')} is ")
         day = now().date() + datetime.timedelta(days=3)
         answer = desk.ask(suspend, OFFICE, input={**said, "until": day.isoformat()})
         report = answer.data["suspendReport"]["report"]
         assert report["state"] == "SUSPENDED"
         end = datetime.datetime.combine(day, datetime.time(), CHINA) + datetime.timedelta(days=1)
         assert datetime.datetime.fromisoformat(report["stepDeadline"]) == end
+
+    @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+    def test_a_deadline_at_the_ends_of_time_is_refused(self, desk: Desk, moment: str) -> None:
+        said = reply(desk)
+        desk.go(desk.kept(key_of(said)), (Action.REGISTER, OFFICE), (Action.DISPATCH, OFFICE))
+        extend = """
+        mutation ($input: ExtendReportInput!) { extendReport(input: $input) { report { state } } }
+        """
+        given = {"id": said["report"]["id"], "version": 3, "note": "等材料", "deadline": moment}
+        [(code, message)] = desk.ask(extend, OFFICE, input=given).errors
+        assert code == "INVALID"
+        assert message.startswith(moment[:10])
 
     def test_a_move_is_placed_anew_and_dispatched_anew(self, desk: Desk) -> None:
         said = reply(desk)
