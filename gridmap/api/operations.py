@@ -36,6 +36,7 @@ from gridmap.api.graphql_errors import field_errors, http_status, masked, reques
 from gridmap.api.plans import ListPlans, Plan, PlannedExecutor, plan
 from gridmap.errors import GridmapError, Invalid, Unavailable
 from gridmap.schema.limits import Limits, limit_rule, parse_within
+from gridmap.schema.null_characters import NullCharacterRule, refuse_null_characters
 
 Value = TypeVar("Value")
 
@@ -165,6 +166,10 @@ class Operation:
                 raise
 
     def _executor(self, context: object) -> PlannedExecutor:
+        try:
+            refuse_null_characters(self._asked.variables)
+        except Invalid as error:
+            raise Failed([told(error)]) from error
         # Strawberry's, so that resolvers see the `info` they would see anywhere.
         schema = self._operations.schema
         built = PlannedExecutor.build(
@@ -251,7 +256,12 @@ class Documents:
         self._most = most
         self._characters_left = most_characters
         self._kept: OrderedDict[str, Document] = OrderedDict()
-        self._rules = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
+        self._rules = (
+            *specified_rules,
+            MaybeNullValidationRule,
+            OneOfInputValidationRule,
+            NullCharacterRule,
+        )
 
     def checked(self, text: str) -> Document:
         """The document, ready to run. Raises Failed, with all that is wrong with it."""

@@ -22,6 +22,7 @@ from strawberry.types.arguments import convert_argument
 from gridmap.api.sending import PATIENCE_SECONDS, Sending, answered, check_parameters, place_in
 from gridmap.errors import Invalid
 from gridmap.schema.context import Context
+from gridmap.schema.null_characters import refuse_null_characters
 from gridmap.schema.reports import ReportFilter, filter_of
 from gridmap.schema.root import schema
 from gridmap.store import reports as store
@@ -86,6 +87,7 @@ def report_filter(text: str) -> ReportFilter | None:
         given = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise Invalid(f"The parameter 'filter' is not JSON: {error}.") from error
+    refuse_null_characters({"filter": given})
     type_ = cast("GraphQLInputType", schema._schema.get_type("ReportFilter"))
     wrong: list[str] = []
 

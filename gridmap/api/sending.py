@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from gridmap.api.errors import Refused, answer_of
 from gridmap.errors import Invalid, Unavailable
+from gridmap.schema.null_characters import refuse_null_characters
 
 MOST_AT_ONCE = 2
 """Files that one process sends at the same time: each may hold a connection of the pool."""
@@ -97,6 +98,7 @@ def check_parameters(request: Request, known: Sequence[str]) -> None:
         if name not in known:
             listed = " and ".join((", ".join(known[:-1]), known[-1]) if known[1:] else known)
             raise Invalid(f"There is no parameter {name!r}; there are {listed}.")
+    refuse_null_characters(dict(request.query_params))
 
 
 @asynccontextmanager

@@ -128,8 +128,9 @@ def _cursor(key: Key) -> Cursor:
 def _key(cursor: Cursor) -> Key:
     try:
         code, district_code = orjson.loads(urlsafe_b64decode(cursor.encode()))
-        if isinstance(code, str) and isinstance(district_code, str) and "\0" not in cursor:
-            return Key(code, district_code)
+        key = Key(code, district_code)
+        if all(isinstance(part, str) and "\0" not in part for part in key):
+            return key
     except (binascii.Error, ValueError, TypeError):
         pass
     raise Invalid(f"{cursor!r} is not a cursor of this server; give one back as it came.")

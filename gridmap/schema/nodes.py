@@ -37,8 +37,10 @@ class GlobalId(NamedTuple):
     def decoded(cls, value: str) -> GlobalId:
         """Raises Invalid when no server of ours made this id."""
         try:
-            parts = urlsafe_b64decode(value.encode()).decode().split("\n")
-            return cls(*parts)
+            text = urlsafe_b64decode(value.encode()).decode()
+            if "\0" in text:
+                raise ValueError("None of ours has a null character.")
+            return cls(*text.split("\n"))
         except (binascii.Error, UnicodeError, TypeError, ValueError) as error:
             raise Invalid(
                 f"{value!r} is not an id of this server; give one back as it came."

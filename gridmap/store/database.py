@@ -120,5 +120,8 @@ def explained() -> Iterator[None]:
         if isinstance(cause, psycopg.OperationalError):
             raise Unavailable("The database cannot be reached; ask again in a moment.") from error
         if isinstance(cause, psycopg.DataError):
-            raise Invalid(f"A value cannot be looked up: {cause}.") from error
+            # Not in PostgreSQL's words, which are about what nobody outside has seen.
+            raise Invalid(
+                "A value that was given cannot be looked up: it is too large, or no text."
+            ) from error
         raise

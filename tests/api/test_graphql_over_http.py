@@ -101,8 +101,17 @@ class Permission(strawberry.BasePermission):
         return False
 
 
+@strawberry.input
+class Names:
+    first: list[str]
+
+
 @strawberry.type
 class Query:
+    @strawberry.field
+    def names(self, of: Names) -> list[str]:
+        return of.first
+
     @strawberry.field
     def hello(self, name: str = "world") -> str:
         return f"Hello, {name}!"
@@ -222,6 +231,22 @@ def ask(client: httpx.Client, query: str, **variables: object) -> Any:
 
 def codes(answer: Any) -> list[str]:
     return [error["extensions"]["code"] for error in answer["errors"]]
+
+
+def test_a_text_with_a_null_character_is_refused_by_its_place(client: httpx.Client) -> None:
+    of_a_field = "query ($name: String!) { hello(name: $name) }"
+    of_an_input = "query ($name: Names!) { names(of: $name) }"
+    by_default = 'query ($name: Names! = {first: ["a\\u0000"]}) { names(of: $name) }'
+    for query, variables, place in (
+        ('{ hello(name: "a\\u0000b") }', {}, "name"),
+        ('{ names(of: {first: ["a", "\\u0000"]}) }', {}, "of.first"),
+        (by_default, {}, "name.first"),
+        (of_a_field, {"name": "\0"}, "name"),
+        (of_an_input, {"name": {"first": ["a", "b\0"]}}, "name.first.1"),
+    ):
+        [error] = ask(client, query, **variables)["errors"]
+        assert error["message"].startswith(f"{place} has a null character")
+        assert error["extensions"] == {"code": "INVALID"}
 
 
 # The specification

@@ -393,6 +393,7 @@ class TestRefusals:
             ({"filter": {"region": "999999"}}, "no region '999999'"),
             ({"filter": {"category": "99"}}, "no category '99'"),
             ({"filter": {"text": " "}}, "text is empty"),
+            ({"filter": {"handler": "a\0"}}, "filter.handler has a null character"),
             ({"filter": {"number": "x"}}, "no number"),
             ({"filters": "{}"}, "no parameter 'filters'"),
             ({"language": "fr"}, "'fr'"),
