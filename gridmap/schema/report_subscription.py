@@ -7,12 +7,14 @@ from contextlib import aclosing
 
 import strawberry
 
-from gridmap.errors import Unavailable
+from gridmap.errors import NotFound, Unavailable
 from gridmap.schema.context import Info
 from gridmap.schema.regions import regions_below
 from gridmap.schema.reports import Report, ReportEvent, report, report_event, report_key
 from gridmap.schema.scalars import Cursor
-from gridmap.store.report_changes import Interest
+from gridmap.store import report_changes as store
+from gridmap.store.grids import is_grid
+from gridmap.store.sponsors import sponsors_by_code
 
 
 @strawberry.type(description="Something that happened to a report.")
@@ -44,16 +46,27 @@ class Subscription:
         if context.news is None:
             raise Unavailable("This server tells nothing of changes.")
         regions = await regions_below(context, region)
-        interest = Interest(
+        if grid is not None and not await context.run(is_grid, grid):
+            raise NotFound(f"There is no grid {grid!r}, nor was there ever.")
+        if sponsor is not None and await context.load(sponsors_by_code, sponsor) is None:
+            raise NotFound(f"There is no sponsor {sponsor!r}.")
+        interest = store.Interest(
             frozenset(regions) if regions is not None else None,
             grid,
             sponsor,
             report_key(id) if id is not None else None,
         )
-        async with aclosing(context.news.changes(interest, after)) as changes:
-            async for change in changes:
-                yield ReportChange(
-                    report=report(change.report),
-                    event=report_event(change.event),
-                    cursor=Cursor(change.as_of),
-                )
+        # Before the first event, so that what cannot be followed is refused as a question is.
+        return _told(await context.news.changes(interest, after))
+
+
+async def _told(
+    changes: AsyncGenerator[store.ReportChange, None],
+) -> AsyncGenerator[ReportChange, None]:
+    async with aclosing(changes):
+        async for change in changes:
+            yield ReportChange(
+                report=report(change.report),
+                event=report_event(change.event),
+                cursor=Cursor(change.as_of),
+            )

@@ -111,6 +111,11 @@ async def grids_by_code(
     return [found.get(code) for code in codes]
 
 
+async def is_grid(connection: AsyncConnection, code: str) -> bool:
+    """Whether there is such a grid, or ever was one. Served by grids_code_idx."""
+    return bool(await connection.scalar(select(exists().where(_table.c.code == code))))
+
+
 async def grids_on_days(
     connection: AsyncConnection, wanted: Sequence[tuple[Key, datetime.date]]
 ) -> list[Grid | None]:

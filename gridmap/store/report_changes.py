@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+from weakref import WeakSet
 
 from sqlalchemy import Connection, Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -26,7 +26,7 @@ from gridmap.errors import GridmapError, Invalid, TooLarge, Unavailable
 from gridmap.store.changes import CHANNEL, Changes
 from gridmap.store.database import Database
 from gridmap.store.reports import REPORT_AS_TEXT, Event, Report, ReportKey
-from gridmap.store.states import STATE_NOW
+from gridmap.store.states import STATE_NOW, is_state
 
 _log = logging.getLogger("gridmap")
 
@@ -35,7 +35,6 @@ MOST_MISSED = 10_000
 
 _MOST_WAITING = 1_000
 _POLL_SECONDS = 1.0
-_STATE = re.compile(r"\d{1,20}:\d{1,20}:(\d{1,20}(,\d{1,20})*)?")
 
 
 class ReportChange(NamedTuple):
@@ -214,7 +213,7 @@ _BRING_BACK = text(
 )
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, weakref_slot=True)
 class _Listener:
     interest: Interest
     # None: what came is not told any more.
@@ -240,7 +239,8 @@ class ReportNews:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._listeners: set[_Listener] = set()
+        # Weak, for one who asked for changes may never begin to take them.
+        self._listeners: WeakSet[_Listener] = WeakSet()
         self._as_of = ""
         self._reading = asyncio.Lock()
         self._wake = asyncio.Event()
@@ -284,9 +284,10 @@ class ReportNews:
         """What happens to such reports after a state, or from now on; never ends by itself.
 
         Raises Invalid for what is no state, TooLarge where too much came since, and Unavailable
-        for one who does not take what is told, or when the database cannot be reached.
+        when the database cannot be reached. Taking the changes raises Unavailable for one who did
+        not take what was told.
         """
-        if after is not None and not _STATE.fullmatch(after):
+        if after is not None and not is_state(after):
             raise Invalid(f"{after!r} is no state of this server; give an asOf or a cursor back.")
         listener = _Listener(interest)
         async with self._reading:
@@ -297,11 +298,20 @@ class ReportNews:
                     self._as_of = await state_now(connection)
             begin = self._as_of
             self._listeners.add(listener)
+        self._wake.set()
         try:
-            self._wake.set()
-            if after is not None:
-                for told in await self._missed(interest, after, begin):
-                    yield told
+            missed = await self._missed(interest, after, begin) if after is not None else []
+        except BaseException:
+            self._listeners.discard(listener)
+            raise
+        return self._following(listener, missed)
+
+    async def _following(
+        self, listener: _Listener, missed: Sequence[ReportChange]
+    ) -> AsyncGenerator[ReportChange]:
+        try:
+            for told in missed:
+                yield told
             while (change := await listener.waiting.get()) is not None:
                 yield change
             raise Unavailable(

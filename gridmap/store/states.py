@@ -7,6 +7,27 @@ them among the past would miss the events that get them. An event that is seen i
 number up to its own is ever given again.
 """
 
+from __future__ import annotations
+
+import re
+
+_STATE = re.compile(r"[0-9]{1,19}:[0-9]{1,19}:([0-9]{1,19}(,[0-9]{1,19})*)?")
+
+
+def is_state(text: str) -> bool:
+    """Whether PostgreSQL can read it as a snapshot: the first transaction that may still run, the
+    first that is not there yet, and those that run between the two, in their order."""
+    if not _STATE.fullmatch(text):
+        return False
+    first, end, running = text.split(":")
+    numbers = [int(number) for number in running.split(",") if number]
+    return (
+        0 < int(first) <= int(end)
+        and numbers == sorted(numbers)
+        and all(int(first) <= number < int(end) for number in numbers)
+    )
+
+
 STATE_NOW = """(
     SELECT concat_ws(
         ':',

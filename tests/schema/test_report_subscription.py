@@ -10,7 +10,9 @@ from typing import Any
 import psycopg
 import pytest
 
+from gridmap.api.operations import Asked, Documents, Failed, Operations
 from gridmap.schema.context import Context
+from gridmap.schema.limits import Limits
 from gridmap.schema.nodes import GlobalId
 from gridmap.schema.root import schema
 from gridmap.store.database import Database
@@ -26,8 +28,10 @@ from tests.store.reporting import (
 
 PAGE = "query ($region: String) { reports(filter: {region: $region}) { asOf nodes { number } } }"
 CHANGES = """
-    subscription ($region: String, $grid: String, $id: ID, $after: Cursor) {
-        reportChanged(region: $region, grid: $grid, id: $id, after: $after) {
+    subscription (
+        $region: String, $grid: String, $sponsor: String, $id: ID, $after: Cursor
+    ) {
+        reportChanged(region: $region, grid: $grid, sponsor: $sponsor, id: $id, after: $after) {
             report { number version grid { code } } event { version action } cursor
         }
     }
@@ -129,6 +133,10 @@ def test_a_page_and_its_stream_and_the_stream_after_it_leave_nothing_out(url: st
         ({"after": "yesterday"}, "'yesterday' is no state of this server"),
         ({"id": GlobalId("Sponsor", "", "S1").encoded()}, "is not the id of a report"),
         ({"id": "x"}, "x"),
+        ({"after": "5:1:"}, "'5:1:' is no state of this server"),
+        ({"region": "9"}, "There is no region '9'"),
+        ({"grid": "9"}, "There is no grid '9'"),
+        ({"sponsor": "9"}, "There is no sponsor '9'"),
     ],
 )
 def test_what_cannot_be_followed_is_refused(
@@ -136,8 +144,16 @@ def test_what_cannot_be_followed_is_refused(
 ) -> None:
     async def main() -> None:
         async with client_of(url) as client:
-            [message] = await client.told(1, **variables)
-            assert said in message
+            operations = Operations(schema, Documents(schema, Limits(), 1, 1_000), 20)
+            operation = operations.prepared(Asked(CHANGES, variables, None, None))
+            # Before there are events, so that it is an ordinary answer with its status.
+            with pytest.raises(Failed) as refused:
+                await operation.events(client.context)
+            [error] = refused.value.errors
+            assert said in str(error["message"])
+            assert refused.value.status == (404 if "There is no" in said else 400)
+            assert client.news is not None
+            assert not client.news._listeners
 
     asyncio.run(main())
 

@@ -8,6 +8,7 @@ import random
 import signal
 import tempfile
 from contextlib import aclosing, suppress
+from itertools import product
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -21,6 +22,7 @@ from gridmap.store.dates import now
 from gridmap.store.paging import Slice
 from gridmap.store.report_changes import Interest, ReportNews, changes_between, state_now
 from gridmap.store.reports import ReportFilter, page_of_reports
+from gridmap.store.states import is_state
 from tests.api.test_server import wait_until
 from tests.conftest import migrate
 from tests.districts import put_district
@@ -38,6 +40,20 @@ def with_district(url: str) -> str:
         put_district(connection)
     engine.dispose()
     return url
+
+
+def test_what_is_taken_for_a_state_is_what_postgresql_reads_as_a_snapshot(url: str) -> None:
+    numbers = ("0", "1", "2", "3")
+    running = ["", *(",".join(some) for n in (1, 2) for some in product(numbers, repeat=n))]
+    texts = [":".join(parts) for parts in product(numbers, numbers, running)]
+    with psycopg.connect(url, autocommit=True) as connection:
+        for text in texts:
+            is_read = True
+            try:
+                connection.execute("SELECT CAST(%s AS pg_snapshot)", [text])
+            except psycopg.DataError:
+                is_read = False
+            assert is_state(text) == is_read, text
 
 
 def put_report(connection: Connection) -> UUID:
@@ -160,12 +176,12 @@ def test_those_who_leave_take_no_news_from_those_who_stay(url: str) -> None:
         put, told = [], []
 
         async def stay() -> None:
-            async with aclosing(news.changes(Interest())) as changes:
+            async with aclosing(await news.changes(Interest())) as changes:
                 async for change in changes:
                     told.append(change.event.report_id)  # noqa: PERF401, read while it grows
 
         async def come() -> None:
-            async with aclosing(news.changes(Interest())) as changes:
+            async with aclosing(await news.changes(Interest())) as changes:
                 await anext(changes)
 
         running = [asyncio.create_task(each) for each in (news.run(), stay())]
