@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 import orjson
 from graphql import OperationType
 from starlette.requests import HTTPConnection
-from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from gridmap.api.graphql_errors import masked, told
@@ -54,9 +53,9 @@ class Socket:
     async def run(self) -> None:
         """Returns when the socket is closed."""
         if not _is_of_this_site(self._socket):
-            error = told(Forbidden("Pages of another site may not open a WebSocket here."))
-            body = orjson.dumps({"errors": [error]})
-            await self._socket.send_denial_response(Response(body, 403, None, "application/json"))
+            # Before it was accepted, which is a 403. A body would be shown to nobody by a browser,
+            # and uvicorn would write an error to the log.
+            await self._socket.close()
             return
         if PROTOCOL not in self._socket.scope["subprotocols"]:
             await self._socket.accept()

@@ -136,13 +136,17 @@ def test_the_protocol_is_chosen_from_those_offered(address: str) -> None:
         assert client.connection.subprotocol == PROTOCOL
 
 
-def test_a_page_of_another_site_may_not_open_a_socket(address: str) -> None:
+def test_a_page_of_another_site_may_not_open_a_socket(
+    address: str, caplog: pytest.LogCaptureFixture
+) -> None:
     for origin in ("https://elsewhere.example", "null", "http://["):
         with pytest.raises(InvalidStatus) as refused, opened(address, origin=origin):
             pass
         assert refused.value.response.status_code == 403
     with acknowledged(address, origin="http://127.0.0.1:1"):
         pass
+    # By anybody's will, as it is, and so no error for the log.
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 def test_a_ping_is_answered_at_any_time(address: str) -> None:
