@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import resource
 import sys
 import warnings
@@ -31,6 +32,14 @@ from gridmap.store.images import (
 _MOST_MEMORY_BYTES = 1_500_000_000
 _MOST_CPU_SECONDS = 10
 
+# A picture is written in some ten. Each goes over all of it again, however little it says: 50 of
+# MOST_PIXELS take 2 s.
+_MOST_SCANS = 50
+
+# A marker of a JPEG: neither a byte of 255 in what is coded, nor one that only restarts the coding.
+_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd7\xff])")
+_START_OF_SCAN, _END_OF_IMAGE = b"\xda", b"\xd9"
+
 # What turns the pixels upright, by the EXIF orientation.
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -48,9 +57,14 @@ def picture(data: bytes) -> Picture:
     """The image upright, on white, in sRGB, no side longer than LONGEST_SIDE, and its thumbnail.
 
     Of an animation, the first frame. Raises Invalid for what is no image that is taken or is
-    broken, TooLarge for one of more than MOST_PIXELS.
+    broken, TooLarge for one of more than MOST_PIXELS, or a JPEG of very many scans.
     """
     name = image_format(data)
+    if name == "JPEG" and _scans(data) > _MOST_SCANS:
+        raise TooLarge(
+            f"The JPEG builds its picture up in more than {_MOST_SCANS} scans, which takes too "
+            "long to decode; save it as an ordinary JPEG and send that."
+        )
     if name == "HEIF":
         _learn_heif()
     try:
@@ -74,6 +88,22 @@ def picture(data: bytes) -> Picture:
         _within(photo.size, THUMBNAIL_LONGEST_SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0
     )
     return Picture(*photo.size, _jpeg(photo), _jpeg(thumbnail))
+
+
+def _scans(jpeg: bytes) -> int:
+    """In how many scans its first image is written; no more are counted than one too many.
+
+    Read marker by marker, since what stands beside the image, a film or a profile, may hold any
+    bytes.
+    """
+    count, at = 0, 2
+    while count <= _MOST_SCANS and (marker := _MARKER.search(jpeg, at)):
+        if marker[1] == _END_OF_IMAGE:
+            break
+        count += marker[1] == _START_OF_SCAN
+        end = marker.end()
+        at = end + max(2, int.from_bytes(jpeg[end : end + 2], "big"))
+    return count
 
 
 def _learn_heif() -> None:

@@ -248,6 +248,25 @@ class TestRefusals:
             with pytest.raises(TooLarge):
                 picture(sent)
 
+    def test_a_jpeg_that_is_written_over_and_over_is_refused(self) -> None:
+        jpeg = encoded(quarters(), "JPEG", progressive=True)
+        scan, end = jpeg.rindex(b"\xff\xda"), jpeg.rindex(b"\xff\xd9")
+        assert jpeg.count(b"\xff\xda") == 10
+        for times, is_taken in ((41, True), (42, False), (30_000, False)):
+            sent = jpeg[:scan] + jpeg[scan:end] * times + jpeg[end:]
+            if is_taken:
+                assert_shows(picture(sent), QUARTERS)
+            else:
+                with pytest.raises(TooLarge, match="more than 50 scans"):
+                    picture(sent)
+
+    def test_what_only_looks_like_scans_is_none(self) -> None:
+        """As in a phone's film after the photo, or in a camera's notes."""
+        scans = b"\xff\xda\0\2" * 1_000
+        sent = encoded(quarters(), "JPEG", comment=scans, progressive=True) + scans
+        assert sent.count(b"\xff\xda") > 2_000
+        assert_shows(picture(sent), QUARTERS)
+
     @pytest.mark.parametrize("form", FORMATS)
     def test_a_damaged_file_is_an_image_or_refused_but_never_an_accident(self, form: str) -> None:
         whole = with_everything(form, swapping_profile())
