@@ -70,9 +70,12 @@ def photo_routes(photos: Photos) -> list[Route]:
         file = await photos.file(photo, is_thumbnail=is_thumbnail)
         return Response(file, 200, headers, "image/jpeg")
 
+    async def photo(request: Request) -> Response:
+        return await (upload if request.method == "PUT" else download)(request)
+
     return [
-        Route("/photos/{id}", telling_errors(upload), methods=["PUT"]),
-        Route("/photos/{id}", telling_errors(download), methods=["GET"]),
+        # One route for all methods, by which a 405 says what is allowed.
+        Route("/photos/{id}", telling_errors(photo), methods=["GET", "HEAD", "PUT"]),
         Route("/photos/{id}/thumbnail", telling_errors(download), methods=["GET"]),
     ]
 

@@ -310,6 +310,12 @@ class TestRefusals:
         webp = encoded(quarters(), "WEBP")
         assert put(folder_server, uuid4(), webp, "image/png; charset=x").status_code == 201
 
+    def test_another_method_is_told_which_there_are(self, folder_server: Server) -> None:
+        for path, allowed in (("", {"GET", "HEAD", "PUT"}), ("/thumbnail", {"GET", "HEAD"})):
+            answer = httpx.request("POST", f"{folder_server.address}/photos/{uuid4()}{path}")
+            assert answer.status_code == 405
+            assert set(answer.headers["allow"].split(", ")) == allowed
+
     def test_a_packed_body_is_refused(self, folder_server: Server) -> None:
         refused = put(folder_server, uuid4(), photograph(), content_encoding="gzip")
         assert told(refused) == (415, "INVALID")
