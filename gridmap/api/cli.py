@@ -488,7 +488,6 @@ def _serve(settings: Settings, url: str, listening: socket.socket) -> None:
         app.state.streams,
         ws_max_size=settings.body_limit_bytes,
         loop="uvloop",
-        http="httptools",
         lifespan="on",
         log_level="warning",
         server_header=False,

@@ -7,6 +7,7 @@ from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gridmap.api.streams import Streams
 
@@ -17,6 +18,7 @@ class Server(uvicorn.Server):
     def __init__(self, app: ASGIApp, streams: Streams, **settings: Any) -> None:
         config = uvicorn.Config(
             app,
+            http=_Http,
             ws="websockets-sansio",
             # Messages are small, and a window of zlib for each socket is not.
             ws_per_message_deflate=False,
@@ -34,3 +36,21 @@ class Server(uvicorn.Server):
         # uvicorn would wait for events as for any answer, and cut sockets off with 1012.
         await self._streams.stop()
         await super().shutdown(sockets)
+
+
+class _Http(HttpToolsProtocol):
+    """uvicorn's, which leaves unanswered who sends less than they said and nothing more."""
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """What has come is the body, and whoever sent it may still read an answer.
+
+        Not where the body says itself where it ends, as nobody would see that it did not.
+        """
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete or not cycle.more_body:
+            return False
+        if not any(name == b"content-length" for name, _ in cycle.scope["headers"]):
+            return False
+        cycle.more_body = cycle.keep_alive = False
+        cycle.message_event.set()
+        return True

@@ -264,6 +264,24 @@ class TestRefusals:
         # The whole of it may come later.
         assert put(folder_server, id, data).status_code == 201
 
+    def test_who_sends_less_than_was_said_is_told(
+        self, folder_server: Server, database_url: str
+    ) -> None:
+        id, data = uuid4(), photograph()
+        with _connection(folder_server) as wire:
+            wire.sendall(_head(id, f"Content-Length: {len(data) + 1}") + data)
+            wire.shutdown(socket.SHUT_WR)
+            answer = b"".join(iter(lambda: wire.recv(10_000), b""))
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert f"{len(data)} bytes arrived where Content-Length says".encode() in answer
+        # Where no length was said, it is not known how much is missing.
+        with _connection(folder_server) as wire:
+            wire.sendall(_head(id, "Transfer-Encoding: chunked"))
+            wire.sendall(b"%x\r\n%b\r\n" % (len(data), data))
+            wire.shutdown(socket.SHUT_WR)
+            assert wire.recv(10_000) == b""
+        assert rows(database_url, id) == 0
+
     @pytest.mark.parametrize("header", ["content_digest", "repr_digest"])
     def test_a_digest_that_is_sent_along_is_held_against_the_bytes(
         self, folder_server: Server, header: str
