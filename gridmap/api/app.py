@@ -1,4 +1,4 @@
-"""What is served: GraphQL, its page, photos, and two answers for supervisors."""
+"""What is served: GraphQL, its page, photos, sign-in, and two answers for supervisors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
 from gridmap import migrations
-from gridmap.api import graphiql, report_files
+from gridmap.api import graphiql, report_files, sign_in
+from gridmap.api.accounts import Accounts
 from gridmap.api.graphql import GraphQLEndpoint
 from gridmap.api.identity import Tokens
 from gridmap.api.photos import photo_routes
@@ -31,10 +32,10 @@ from gridmap.store.report_points import ReportPoints
 from gridmap.store.report_rules import KeptRules
 
 
-def application(settings: Settings, database_url: str) -> Starlette:
+def application(settings: Settings, database_url: str, *, is_demo: bool = False) -> Starlette:
     """The server's application on a database that is migrated.
 
-    Its `state.streams` are for the server to stop.
+    `is_demo`: users of the demo may sign in. Its `state.streams` are for the server to stop.
     """
     database = Database(
         database_url,
@@ -45,6 +46,7 @@ def application(settings: Settings, database_url: str) -> Starlette:
     follower = Follower(database_url, settings.building_reach_metres)
 
     tokens = Tokens(settings.secret)
+    accounts = Accounts(database, tokens, settings.secret, is_demo=is_demo)
     rules, news = KeptRules(database), ReportNews(database)
     points = ReportPoints(database, database_url)
     follower.feed.listeners += [rules.hear, news.hear]
@@ -86,6 +88,7 @@ def application(settings: Settings, database_url: str) -> Starlette:
             task.cancel()
         await asyncio.wait(tasks)
         await points.close()
+        accounts.close()
         await database.close()
 
     def version(context: Context) -> str | None:
@@ -103,6 +106,7 @@ def application(settings: Settings, database_url: str) -> Starlette:
             WebSocketRoute("/graphql", endpoint),
             *report_files.routes(context),
             *graphiql.routes,
+            *sign_in.routes(accounts),
             *photo_routes(Photos(database, Objects(settings.photos_address))),
         ],
         lifespan=lifespan,

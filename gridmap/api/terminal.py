@@ -7,9 +7,10 @@ colour is a `Text`.
 
 from __future__ import annotations
 
+import datetime
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,6 +22,7 @@ from rich.text import Text
 
 from gridmap.geo.problems import Problem, Severity
 from gridmap.store.imports import Progress, Report, Summary
+from gridmap.store.users import User
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.REPAIRED: "cyan"}
 
@@ -107,6 +109,29 @@ def print_location(console: Console, location: dict[str, Any]) -> None:
             "可能 candidate",
             f"{candidate['grid']['code']}  {candidate['share']:.1%}, {candidate['distance']:.1f} m",
         )
+    console.print(table)
+
+
+def print_users(console: Console, users: Sequence[User], on: datetime.date) -> None:
+    """Who signs in, a row each."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("name", "role", "subject", "codes", "from", "to", ""):
+        table.add_column(heading, overflow="fold")
+    for user in users:
+        notes = [
+            "disabled" if user.is_disabled else "" if user.holds_on(on) else "not now",
+            "demo" if user.is_demo else "",
+        ]
+        cells = (
+            user.name,
+            user.role,
+            user.subject,
+            ", ".join(user.codes),
+            f"{user.valid_from}",
+            f"{user.valid_to or ''}",
+            ", ".join(filter(None, notes)),
+        )
+        table.add_row(*map(_visible, cells))
     console.print(table)
 
 

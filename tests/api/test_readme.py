@@ -19,6 +19,7 @@ import httpx
 import pytest
 import typer.main
 from packaging.requirements import Requirement
+from typer.core import TyperGroup
 
 from gridmap.api.cli import app
 from gridmap.api.settings import Settings
@@ -138,11 +139,11 @@ class TestCommands:
                 for called in _CALLS.findall(line):
                     name, *arguments = called.split()
                     assert name in group.commands, f"{page.name}: gridmap {called}"
-                    options = {
-                        option
-                        for parameter in group.commands[name].params
-                        for option in parameter.opts
-                    }
+                    command = group.commands[name]
+                    if isinstance(command, TyperGroup) and arguments:
+                        assert arguments[0] in command.commands, f"{page.name}: gridmap {called}"
+                        command = command.commands[arguments[0]]
+                    options = {option for each in command.params for option in each.opts}
                     given = {each for each in arguments if each.startswith("--")}
                     assert given <= options, f"{page.name}: gridmap {called}"
 
