@@ -52,7 +52,7 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
     follower.feed.listeners += [rules.hear, news.hear]
 
     def context(connection: HTTPConnection) -> Context:
-        viewer = tokens.viewer(connection.headers.get("authorization"))
+        viewer, ends_at = tokens.recognised(connection.headers.get("authorization"))
         return Context(
             database,
             settings.building_reach_metres,
@@ -62,6 +62,7 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
             news=news,
             points=points,
             receipt=tokens.receipt if tokens.can_sign else None,
+            ends_at=ends_at,
         )
 
     async def readyz(_: Request) -> Response:
@@ -94,8 +95,15 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
     def version(context: Context) -> str | None:
         return context.remembered.version if context.remembered else None
 
+    def ends_at(context: Context) -> float | None:
+        return context.ends_at
+
     endpoint = GraphQLEndpoint(
-        schema, context, body_limit=settings.body_limit_bytes, version=version
+        schema,
+        context,
+        body_limit=settings.body_limit_bytes,
+        version=version,
+        ends_at=ends_at,
     )
     app = Starlette(
         routes=[

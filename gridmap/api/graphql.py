@@ -78,6 +78,7 @@ class GraphQLEndpoint:
         kept_characters: int = 250_000,
         page: Callable[[Request], Response] | None = graphiql.page,
         version: Callable[[Any], str | None] = lambda _: None,
+        ends_at: Callable[[Any], float | None] = lambda _: None,
     ) -> None:
         if schema.extensions or schema.directives:
             raise ValueError("This endpoint runs no Strawberry extensions and no directives.")
@@ -90,12 +91,18 @@ class GraphQLEndpoint:
         self._body_limit = body_limit
         self._page = page
         self._version = version
+        self._ends_at = ends_at
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
             websocket = WebSocket(scope, receive, send)
             await Socket(
-                websocket, self._operations, self._context, self.streams, self._body_limit
+                websocket,
+                self._operations,
+                self._context,
+                self._ends_at,
+                self.streams,
+                self._body_limit,
             ).run()
             return
         try:
@@ -122,8 +129,9 @@ class GraphQLEndpoint:
             if operation.kind is OperationType.SUBSCRIPTION:
                 _require_stream(request.method, accept)
                 accepted = EVENTS
+                ends_at = self._ends_at(self._context(request))
                 events = await operation.events(partial(self._context, request))
-                return EventStream(events, self.streams)
+                return EventStream(events, self.streams, ends_at)
             if operation.kind is OperationType.MUTATION:
                 _require_method(request.method, "mutation", ("POST",))
             context = self._context(request)

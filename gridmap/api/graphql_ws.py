@@ -16,7 +16,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from gridmap.api.graphql_errors import masked, told
 from gridmap.api.operations import Answer, Asked, Operations, asked, json_name, messages
-from gridmap.api.streams import Streams
+from gridmap.api.streams import TOKEN_ENDED, Streams, until
 from gridmap.errors import Forbidden, GridmapError, Invalid, TooLarge, Unavailable
 
 PROTOCOL = "graphql-transport-ws"
@@ -37,12 +37,14 @@ class Socket:
         socket: WebSocket,
         operations: Operations,
         context: Callable[[HTTPConnection], object],
+        ends_at: Callable[[Any], float | None],
         streams: Streams,
         message_limit: int,
     ) -> None:
         self._socket = socket
         self._operations = operations
         self._context = context
+        self._ends_at = ends_at
         self._streams = streams
         self._limits = streams.limits
         self._message_limit = message_limit
@@ -123,7 +125,7 @@ class Socket:
             raise _Close(4429, "Too many initialisation requests: one is enough.")
         viewer = _viewer(self._socket, payload)
         try:
-            self._context(viewer)
+            ends_at = self._ends_at(self._context(viewer))
         except Forbidden as error:
             raise _Close(4403, error.message) from error
         except Unavailable as error:
@@ -131,6 +133,8 @@ class Socket:
         except GridmapError as error:
             raise _Close(4401, error.message) from error
         self._viewer = viewer
+        if ends_at is not None:
+            self._start(self._end_with_the_token, ends_at)
         await self._send({"type": "connection_ack"})
 
     async def _subscribe(self, id_: str, payload: object) -> None:
@@ -214,6 +218,10 @@ class Socket:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    async def _end_with_the_token(self, ends_at: float) -> None:
+        await until(ends_at)
+        raise _Close(4401, TOKEN_ENDED)
 
     def _end_without_init(self) -> None:
         if self._viewer is None:

@@ -12,7 +12,7 @@ import tempfile
 import time
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import jwt
@@ -34,6 +34,16 @@ LONGEST_VALIDITY = timedelta(days=3660)
 _LONGEST_TOKEN = 6_000
 
 _SECRET_FILE = "secret"
+
+
+class Recognised(NamedTuple):
+    """Who asks. `ends_at`: when that is over, in seconds of the epoch; None where it never is."""
+
+    viewer: Viewer
+    ends_at: float | None = None
+
+
+NOBODY = Recognised(ANONYMOUS)
 
 
 class Tokens:
@@ -89,12 +99,16 @@ class Tokens:
         return self._signed(holder_of_receipt(district_code, report_id))
 
     def viewer(self, authorization: str | None) -> Viewer:
+        """Who asks, as `recognised` says."""
+        return self.recognised(authorization).viewer
+
+    def recognised(self, authorization: str | None) -> Recognised:
         """Who asks, by the Authorization header; ANONYMOUS where there is none.
 
         Raises Unauthenticated for whatever is no token of this server's that is valid now.
         """
         if authorization is None:
-            return ANONYMOUS
+            return NOBODY
         scheme, _, token = authorization.strip().partition(" ")
         token = token.strip()
         if scheme.lower() != "bearer" or not token:
@@ -109,7 +123,8 @@ class Tokens:
             )
         if len(token) > _LONGEST_TOKEN:
             raise Unauthenticated("The token is longer than any of this server's.")
-        return _viewer(_claims(token, self._secret))
+        claims = _claims(token, self._secret)
+        return Recognised(_viewer(claims), claims.get("exp"))
 
     def _signed(self, viewer: Viewer, **times: int) -> str:
         if self._secret is None:

@@ -44,9 +44,12 @@ class Context:
         news: ReportNews | None = None,
         points: ReportPoints | None = None,
         receipt: Callable[[str, UUID], str] | None = None,
+        ends_at: float | None = None,
     ) -> None:
         self.database = database
         self.viewer = viewer
+        # When the viewer is nobody any more, in seconds of the epoch; None where that is never.
+        self.ends_at = ends_at
         self.building_reach_metres = building_reach_metres
         self._follower = follower
         self.news = news
