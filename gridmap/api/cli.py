@@ -26,6 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gridmap import migrations
 from gridmap.api.app import application
 from gridmap.api.demo import EXAMPLE, load_demo
+from gridmap.api.demo_users import add_demo_users, print_demo_users
 from gridmap.api.identity import LONGEST_VALIDITY, Tokens, with_secret
 from gridmap.api.memory import share_one_heap
 from gridmap.api.server import Server
@@ -112,7 +113,12 @@ def demo() -> None:
         console.print(f"\n$ gridmap locate {longitude} {latitude} --datum WGS84")
         point = {"longitude": longitude, "latitude": latitude, "datum": "WGS84"}
         print_location(console, _ask(settings, url, point=point))
-        _serve(settings, url, listening)
+        settings = with_secret(settings)
+        # A database of others is no place for users whose passwords are printed.
+        is_private = settings.database_url is None
+        if is_private and settings.secret is not None:
+            print_demo_users(console, add_demo_users(url, settings.secret))
+        _serve(settings, url, listening, is_demo=is_private)
 
 
 @app.command()
@@ -520,8 +526,10 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
         yield bound
 
 
-def _serve(settings: Settings, url: str, listening: socket.socket) -> None:
-    app = application(with_secret(settings), url)
+def _serve(
+    settings: Settings, url: str, listening: socket.socket, *, is_demo: bool = False
+) -> None:
+    app = application(with_secret(settings), url, is_demo=is_demo)
     server = Server(
         app,
         app.state.streams,

@@ -23,6 +23,7 @@ from typer.testing import CliRunner
 
 from gridmap.api.app import application
 from gridmap.api.cli import app as commands
+from gridmap.api.demo_users import add_demo_users
 from gridmap.api.settings import Settings
 from gridmap.api.sign_in import safe_path
 from gridmap.errors import GridmapError, Invalid
@@ -323,6 +324,27 @@ class TestCommands:
         for weak in (" " * 20, "a" * 129, "12345678901234567890"):
             with pytest.raises(Invalid):
                 check_password(weak)
+
+
+class TestDemo:
+    def test_each_role_signs_in_to_the_demo_and_to_no_other_server(self, demo_url: str) -> None:
+        # 1. There is one of each role, whom the demo's server signs in.
+        users = add_demo_users(demo_url, SECRET)
+        assert {each.viewer.role for each in users} == set(Role) - {Role.ANONYMOUS}
+        app = application(Settings(secret=SECRET), demo_url, is_demo=True)
+        with served(app, app.state.streams, lifespan="on") as address:
+            for each in users:
+                said = sign_in(address, each.name, each.password).json()
+                assert viewer(address, said["accessToken"])["subject"] == each.viewer.subject
+                assert not each.viewer.codes ^ set(said["viewer"]["codes"])
+        # 2. Another start changes nothing; another secret changes all passwords.
+        assert add_demo_users(demo_url, SECRET) == users
+        others = add_demo_users(demo_url, SecretStr("the secret of another folder"))
+        assert not {each.password for each in others} & {each.password for each in users}
+        # 3. A server that is not the demo's refuses all of them, whatever it signs with.
+        with serving(demo_url) as address:
+            for each in others:
+                assert code(sign_in(address, each.name, each.password)) == (403, "FORBIDDEN")
 
 
 # What browsers do before they look at an address: the URL Standard, "basic URL parser".
