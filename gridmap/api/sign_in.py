@@ -28,7 +28,7 @@ FOLDER = Path(__file__).parent / "static" / "sign_in"
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 _NO_STORE = {"cache-control": "no-store"}

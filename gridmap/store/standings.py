@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gridmap.store import tables
 from gridmap.store.loop import TRANSITIONS, Action, Level, Party
 from gridmap.store.paging import among
+from gridmap.store.permissions import OF_PARTY, Extent, Permission, extent
 from gridmap.store.regions import regions_around
 from gridmap.store.report_rules import ReportRules
 from gridmap.store.reports import Report, Reporter, ReportKey, unnested
@@ -41,14 +42,19 @@ async def standings(
     reporters = await _reporters(connection, [report.report_key for report in reports])
     homes = await _homes(connection, viewer)
     return [
-        Standing(frozenset(_parties(report, around, signature, viewer, homes)), around, reporter)
+        Standing(parties(report, around, signature, viewer, homes), around, reporter)
         for report, around, (signature, reporter) in zip(reports, regions, reporters, strict=True)
     ]
 
 
 def is_told_of_persons(standing: Standing, viewer: Viewer) -> bool:
     """Whether the viewer is to know who sent a report, and who of the residents handles it."""
-    return bool(standing.parties) or viewer.role in (Role.ADMINISTRATOR, Role.AUDITOR)
+    match extent(viewer, Permission.SEE_PERSONS):
+        case Extent.ALL:
+            return True
+        case Extent.OWN:
+            return bool(standing.parties)
+    return False
 
 
 def possible(
@@ -103,6 +109,22 @@ async def _reporters(
         for row in rows
     }
     return [found.get(key, (None, None)) for key in keys]
+
+
+def parties(
+    report: Report,
+    regions: Sequence[str],
+    signature: str | None,
+    viewer: Viewer,
+    homes: frozenset[tuple[str, str]],
+) -> frozenset[Party]:
+    """What the viewer is to a report, as far as their role may act as that.
+
+    `regions` are those around it, `signature` is that of who sent it, and `homes` are district and
+    community of where the viewer is at home.
+    """
+    found = _parties(report, regions, signature, viewer, homes)
+    return frozenset(party for party in found if extent(viewer, OF_PARTY[party]))
 
 
 def _parties(

@@ -7,7 +7,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from html.parser import HTMLParser
 from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
@@ -30,6 +30,7 @@ from gridmap.errors import GridmapError, Invalid
 from gridmap.store.database import Database
 from gridmap.store.dates import today
 from gridmap.store.passwords import check_password, hashed
+from gridmap.store.permissions import WORDS, Permission
 from gridmap.store.users import add_user
 from gridmap.store.viewers import Role, Viewer
 from tests.api.serving import served
@@ -102,8 +103,8 @@ def refresh(address: str, token: str) -> httpx.Response:
     return httpx.post(f"{address}/sign-in/refresh", json={"refreshToken": token})
 
 
-def viewer(address: str, token: str) -> Any:
-    query = {"query": "{ viewer { role subject codes } }"}
+def viewer(address: str, token: str, more: str = "") -> Any:
+    query = {"query": f"{{ viewer {{ role subject codes {more} }} }}"}
     headers = {"authorization": f"Bearer {token}"}
     return httpx.post(f"{address}/graphql", json=query, headers=headers).json()["data"]["viewer"]
 
@@ -124,7 +125,16 @@ class TestSignIn:
         expected = {"role": "GRID_WORKER", "subject": "W001", "codes": ["230402001001003"]}
         assert said["viewer"] == expected
         assert said["expiresIn"] == 900
-        assert viewer(address, said["accessToken"]) == expected
+        known = viewer(address, said["accessToken"], "expiresAt permissions { name extent words }")
+        left = datetime.fromisoformat(known.pop("expiresAt")) - datetime.now().astimezone()
+        assert timedelta(minutes=14) < left <= timedelta(minutes=15)
+        check = {
+            "name": "CHECK_REPORTS",
+            "extent": "OWN",
+            "words": WORDS[Permission.CHECK_REPORTS],
+        }
+        assert check in known.pop("permissions")
+        assert known == expected
 
     def test_nothing_tells_which_names_there_are(self, address: str, database_url: str) -> None:
         add(database_url, "known")
