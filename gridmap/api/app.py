@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 from sqlalchemy import exc
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
@@ -16,6 +17,7 @@ from starlette.routing import Route, WebSocketRoute
 from gridmap import migrations
 from gridmap.api import graphiql, report_files, sign_in
 from gridmap.api.accounts import Accounts
+from gridmap.api.gate import Gate
 from gridmap.api.graphql import GraphQLEndpoint
 from gridmap.api.identity import Tokens
 from gridmap.api.photos import photo_routes
@@ -45,7 +47,8 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
 
     follower = Follower(database_url, settings.building_reach_metres)
 
-    tokens = Tokens(settings.secret)
+    issuer = settings.issuer()
+    tokens = Tokens(settings.secret, issuer)
     accounts = Accounts(database, tokens, settings.secret, is_demo=is_demo)
     rules, news = KeptRules(database), ReportNews(database)
     points = ReportPoints(database, database_url)
@@ -64,6 +67,9 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
             receipt=tokens.receipt if tokens.can_sign else None,
             ends_at=ends_at,
         )
+
+    async def prepare(connection: HTTPConnection) -> None:
+        await tokens.prepare(connection.headers.get("authorization"))
 
     async def readyz(_: Request) -> Response:
         try:
@@ -104,6 +110,7 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
         body_limit=settings.body_limit_bytes,
         version=version,
         ends_at=ends_at,
+        prepare=prepare,
     )
     app = Starlette(
         routes=[
@@ -114,10 +121,11 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
             WebSocketRoute("/graphql", endpoint),
             *report_files.routes(context),
             *graphiql.routes,
-            *sign_in.routes(accounts),
+            *(sign_in.routes(accounts) if issuer is None else []),
             *photo_routes(Photos(database, Objects(settings.photos_address))),
         ],
         lifespan=lifespan,
+        middleware=[Middleware(Gate, prepare=prepare)],
     )
     app.state.streams = endpoint.streams
     return app

@@ -6,7 +6,7 @@ codes, takes bodies of any size for any time, and costs several times what the e
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from functools import partial
 from hashlib import blake2b
 from typing import Any
@@ -50,11 +50,13 @@ class GraphQLEndpoint:
     `context` is called once for each operation and again for each event of a subscription, and
     what it gives is `info.context`; a GridmapError that it raises refuses what was asked. Over a
     WebSocket it is called for `connection_init` too, whose `authorization` is a header of the
-    connection from then on. `page` answers browsers that come without a query; None leaves it out.
-    `version` names the state of the data that a request was answered from, given its context; None
-    where that has no name. `body_limit` is in bytes, before which a request's body, or a socket's
-    message, is not read further. `kept_documents` and `kept_characters` bound the documents that
-    are kept; a character takes about 250 bytes of memory once parsed and planned.
+    connection from then on; before that `prepare` is awaited, once. `page` answers browsers that
+    come without a query; None leaves it out. `version` names the state of the data that a request
+    was answered from, given its context; None where that has no name. `ends_at` says until when, in
+    seconds of the epoch, whoever asks is who they are; then their subscriptions end. `body_limit`
+    is in bytes, before which a request's body, or a socket's message, is not read further.
+    `kept_documents` and `kept_characters` bound the documents that are kept; a character takes
+    about 250 bytes of memory once parsed and planned.
 
     `streams` are those that are open; a server that stops is to stop them first.
 
@@ -79,6 +81,7 @@ class GraphQLEndpoint:
         page: Callable[[Request], Response] | None = graphiql.page,
         version: Callable[[Any], str | None] = lambda _: None,
         ends_at: Callable[[Any], float | None] = lambda _: None,
+        prepare: Callable[[HTTPConnection], Awaitable[None]] | None = None,
     ) -> None:
         if schema.extensions or schema.directives:
             raise ValueError("This endpoint runs no Strawberry extensions and no directives.")
@@ -92,6 +95,7 @@ class GraphQLEndpoint:
         self._page = page
         self._version = version
         self._ends_at = ends_at
+        self._prepare = prepare
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -101,6 +105,7 @@ class GraphQLEndpoint:
                 self._operations,
                 self._context,
                 self._ends_at,
+                self._prepare,
                 self.streams,
                 self._body_limit,
             ).run()

@@ -38,6 +38,7 @@ class Socket:
         operations: Operations,
         context: Callable[[HTTPConnection], object],
         ends_at: Callable[[Any], float | None],
+        prepare: Callable[[HTTPConnection], Awaitable[None]] | None,
         streams: Streams,
         message_limit: int,
     ) -> None:
@@ -45,6 +46,7 @@ class Socket:
         self._operations = operations
         self._context = context
         self._ends_at = ends_at
+        self._prepare = prepare
         self._streams = streams
         self._limits = streams.limits
         self._message_limit = message_limit
@@ -124,6 +126,8 @@ class Socket:
         if self._viewer is not None:
             raise _Close(4429, "Too many initialisation requests: one is enough.")
         viewer = _viewer(self._socket, payload)
+        if self._prepare is not None:
+            await self._prepare(viewer)
         try:
             ends_at = self._ends_at(self._context(viewer))
         except Forbidden as error:

@@ -1,7 +1,8 @@
-"""Who asks, by a token that this server has signed; nothing else is believed.
+"""Who asks, by a token that this server has signed, or the issuer that it was told to believe.
 
-A token is a JWT of algorithm HS256 with the claims iss and aud ("gridmap"), sub, role and codes,
-and exp but for receipts. Whoever knows the secret can make tokens, so it is as good as any role.
+A token of this server's own is a JWT of algorithm HS256 with the claims iss and aud ("gridmap"),
+sub, role and codes, and exp but for receipts. Whoever knows the secret can make tokens, so it is as
+good as any role.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from uuid import UUID
 import jwt
 from pydantic import SecretStr
 
+from gridmap.api.oidc import Issuer
 from gridmap.api.settings import SHORTEST_SECRET, Settings
 from gridmap.errors import GridmapError, Invalid, Unauthenticated, Unavailable
 from gridmap.store.viewers import ANONYMOUS, Role, Viewer, holder_of_receipt
@@ -49,13 +51,15 @@ NOBODY = Recognised(ANONYMOUS)
 class Tokens:
     """Issues tokens, and believes those that it has issued.
 
-    `secret`: None for a server that has none; it knows nobody, and refuses all tokens.
+    `secret`: None for a server that has none; it knows nobody, and refuses all tokens but those of
+    `issuer`, who issues those of people where there is one.
 
     Raises Invalid for a secret that cannot sign.
     """
 
-    def __init__(self, secret: SecretStr | None) -> None:
+    def __init__(self, secret: SecretStr | None, issuer: Issuer | None = None) -> None:
         self._secret = secret
+        self._issuer = issuer
         if secret is not None:
             try:
                 jwt.encode({}, secret.get_secret_value(), _ALGORITHM)
@@ -109,13 +113,14 @@ class Tokens:
         """
         if authorization is None:
             return NOBODY
-        scheme, _, token = authorization.strip().partition(" ")
-        token = token.strip()
-        if scheme.lower() != "bearer" or not token:
+        token = _token(authorization)
+        if token is None:
             raise Unauthenticated(
                 "The Authorization header is not of the form 'Bearer TOKEN'. Send it so, or not "
                 "at all."
             )
+        if self._issuer is not None and not _is_our_kind(token):
+            return Recognised(*self._issuer.claimed(token))
         if self._secret is None:
             raise Unauthenticated(
                 "This server takes no tokens, because it has no GRIDMAP_SECRET. Ask without the "
@@ -125,6 +130,15 @@ class Tokens:
             raise Unauthenticated("The token is longer than any of this server's.")
         claims = _claims(token, self._secret)
         return Recognised(_viewer(claims), claims.get("exp"))
+
+    async def prepare(self, authorization: str | None) -> None:
+        """Gets what it takes to check this header, from elsewhere and beside the event loop. To be
+        awaited before `recognised`; raises nothing.
+        """
+        if self._issuer is not None and authorization is not None:
+            token = _token(authorization)
+            if token is not None and not _is_our_kind(token):
+                await self._issuer.prepare(token)
 
     def _signed(self, viewer: Viewer, **times: int) -> str:
         if self._secret is None:
@@ -199,6 +213,21 @@ def _make_secret(file: Path) -> None:
             return
     finally:
         unfinished.unlink()
+
+
+def _token(authorization: str) -> str | None:
+    scheme, _, token = authorization.strip().partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+def _is_our_kind(token: str) -> bool:
+    """Whether it is of the algorithm by which this server signs and no issuer does."""
+    if len(token) > _LONGEST_TOKEN:
+        return True
+    try:
+        return jwt.get_unverified_header(token).get("alg") == _ALGORITHM
+    except jwt.PyJWTError:
+        return True
 
 
 def _claims(token: str, secret: SecretStr) -> dict[str, Any]:

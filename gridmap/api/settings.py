@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from gridmap.api.oidc import Claims, Issuer, check_address
 from gridmap.errors import Invalid
 from gridmap.store.cluster import default_folder
 
@@ -36,6 +37,16 @@ class Settings(BaseSettings):
     secret: SecretStr | None = Field(None, alias="GRIDMAP_SECRET")
     """What signs tokens; without it, none are issued or taken."""
 
+    oidc_issuer: str | None = Field(None, alias="GRIDMAP_OIDC_ISSUER")
+    """Who issues the tokens of people; without it, they sign in here."""
+
+    oidc_audience: str | None = Field(None, alias="GRIDMAP_OIDC_AUDIENCE")
+    """What the issuer calls this server."""
+
+    oidc_role_claim: str = Field("role", alias="GRIDMAP_OIDC_ROLE_CLAIM", min_length=1)
+    oidc_codes_claim: str = Field("codes", alias="GRIDMAP_OIDC_CODES_CLAIM", min_length=1)
+    oidc_subject_claim: str = Field("sub", alias="GRIDMAP_OIDC_SUBJECT_CLAIM", min_length=1)
+
     host: str = Field("127.0.0.1", alias="HOST")
     port: int = Field(8000, alias="PORT", ge=0, le=65535)
 
@@ -61,6 +72,24 @@ class Settings(BaseSettings):
                 f"{SHORTEST_SECRET}; make one with `openssl rand -hex 32`."
             )
         return given
+
+    @model_validator(mode="after")
+    def _is_an_issuer_for_somebody(self) -> Settings:
+        if self.oidc_issuer is not None:
+            check_address(self.oidc_issuer)
+            if not self.oidc_audience:
+                raise Invalid(
+                    "GRIDMAP_OIDC_ISSUER is set and GRIDMAP_OIDC_AUDIENCE is not: say what the "
+                    "issuer calls this server, or it would take tokens that are for others."
+                )
+        return self
+
+    def issuer(self) -> Issuer | None:
+        """Who issues the tokens of people, if it is not this server."""
+        if self.oidc_issuer is None or self.oidc_audience is None:
+            return None
+        claims = Claims(self.oidc_role_claim, self.oidc_codes_claim, self.oidc_subject_claim)
+        return Issuer(self.oidc_issuer, self.oidc_audience, claims)
 
 
 def settings_from_environment() -> Settings:
