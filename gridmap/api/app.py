@@ -6,10 +6,12 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from sqlalchemy import exc
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
@@ -21,6 +23,7 @@ from gridmap.api.gate import Gate
 from gridmap.api.graphql import GraphQLEndpoint
 from gridmap.api.identity import Tokens
 from gridmap.api.photos import photo_routes
+from gridmap.api.rates import Rates
 from gridmap.api.settings import Settings
 from gridmap.errors import GridmapError
 from gridmap.schema.context import Context
@@ -49,13 +52,14 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
 
     issuer = settings.issuer()
     tokens = Tokens(settings.secret, issuer)
+    rates = Rates(settings, tokens, database)
     accounts = Accounts(database, tokens, settings.secret, is_demo=is_demo)
     rules, news = KeptRules(database), ReportNews(database)
     points = ReportPoints(database, database_url)
     follower.feed.listeners += [rules.hear, news.hear]
 
     def context(connection: HTTPConnection) -> Context:
-        viewer, ends_at = tokens.recognised(connection.headers.get("authorization"))
+        viewer, ends_at = rates.recognised(connection)
         return Context(
             database,
             settings.building_reach_metres,
@@ -66,6 +70,7 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
             points=points,
             receipt=tokens.receipt if tokens.can_sign else None,
             ends_at=ends_at,
+            count=partial(rates.count, connection),
         )
 
     async def prepare(connection: HTTPConnection) -> None:
@@ -111,6 +116,9 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
         version=version,
         ends_at=ends_at,
         prepare=prepare,
+        count=rates.count_request,
+        introspection=settings.introspection,
+        origins=frozenset(settings.origins),
     )
     app = Starlette(
         routes=[
@@ -122,13 +130,34 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
             *report_files.routes(context),
             *graphiql.routes,
             *(sign_in.routes(accounts) if issuer is None else []),
-            *photo_routes(Photos(database, Objects(settings.photos_address))),
+            *photo_routes(
+                Photos(database, Objects(settings.photos_address)),
+                lambda request: rates.count(request, "photos"),
+            ),
         ],
         lifespan=lifespan,
-        middleware=[Middleware(Gate, prepare=prepare)],
+        middleware=[
+            Middleware(Gate, prepare=prepare, count=rates.count_request),
+            *_for_other_sites(settings.origins),
+        ],
     )
     app.state.streams = endpoint.streams
     return app
+
+
+def _for_other_sites(origins: list[str]) -> list[Middleware]:
+    """What lets pages of other sites ask here; nothing where there are none."""
+    if not origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["GET", "POST", "PUT"],
+            allow_headers=["authorization", "content-type", "content-digest", "if-none-match"],
+            expose_headers=["etag", "retry-after", "x-request-id"],
+        )
+    ]
 
 
 def _not_ready(reason: str) -> Response:

@@ -28,6 +28,7 @@ from gridmap.api.app import application
 from gridmap.api.demo import EXAMPLE, load_demo
 from gridmap.api.demo_users import add_demo_users, print_demo_users
 from gridmap.api.identity import LONGEST_VALIDITY, Tokens, with_secret
+from gridmap.api.logs import configure_logs
 from gridmap.api.memory import share_one_heap
 from gridmap.api.server import Server
 from gridmap.api.settings import Settings, settings_from_environment
@@ -529,10 +530,12 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
 def _serve(
     settings: Settings, url: str, listening: socket.socket, *, is_demo: bool = False
 ) -> None:
+    configure_logs(settings.log_format)
     app = application(with_secret(settings), url, is_demo=is_demo)
     server = Server(
         app,
         app.state.streams,
+        trusted_proxies=settings.trusted_proxies,
         ws_max_size=settings.body_limit_bytes,
         loop="uvloop",
         http="httptools",

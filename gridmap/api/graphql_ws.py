@@ -39,6 +39,8 @@ class Socket:
         context: Callable[[HTTPConnection], object],
         ends_at: Callable[[Any], float | None],
         prepare: Callable[[HTTPConnection], Awaitable[None]] | None,
+        count: Callable[[HTTPConnection], None],
+        origins: frozenset[str],
         streams: Streams,
         message_limit: int,
     ) -> None:
@@ -47,6 +49,8 @@ class Socket:
         self._context = context
         self._ends_at = ends_at
         self._prepare = prepare
+        self._count = count
+        self._origins = origins
         self._streams = streams
         self._limits = streams.limits
         self._message_limit = message_limit
@@ -57,7 +61,8 @@ class Socket:
 
     async def run(self) -> None:
         """Returns when the socket is closed."""
-        if not _is_of_this_site(self._socket):
+        is_invited = self._socket.headers.get("origin") in self._origins
+        if not is_invited and not _is_of_this_site(self._socket):
             error = told(Forbidden("Pages of another site may not open a WebSocket here."))
             body = orjson.dumps({"errors": [error]})
             await self._socket.send_denial_response(Response(body, 403, None, "application/json"))
@@ -150,6 +155,11 @@ class Socket:
             wanted = asked(payload, "The 'payload'")
         except Invalid as error:
             raise _Close(4400, error.message) from error
+        try:
+            self._count(self._viewer)
+        except GridmapError as error:
+            await self._send({"type": "error", "id": id_, "payload": [told(error)]})
+            return
         if len(self._running) < self._limits.operations:
             answers = self._answers(wanted, self._viewer)
             self._running[id_] = self._start(self._tell, id_, answers)

@@ -17,9 +17,11 @@ from typing import Any, Literal, TypeAlias, TypeGuard, TypeVar, cast
 import orjson
 import strawberry
 from graphql import (
+    ASTValidationRule,
     DocumentNode,
     ExecutionResult,
     GraphQLError,
+    NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
     create_source_event_stream,
     execute_subscription_event,
@@ -244,7 +246,12 @@ class Documents:
     """Documents without fault, each parsed and validated once; the longest unused goes first."""
 
     def __init__(
-        self, schema: strawberry.Schema, limits: Limits, most: int, most_characters: int
+        self,
+        schema: strawberry.Schema,
+        limits: Limits,
+        most: int,
+        most_characters: int,
+        introspection: bool = True,
     ) -> None:
         self._schema = schema
         self._limits = limits
@@ -252,6 +259,9 @@ class Documents:
         self._characters_left = most_characters
         self._kept: OrderedDict[str, Document] = OrderedDict()
         self._rules = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
+        self._first_rules: list[type[ASTValidationRule]] = [limit_rule(limits)]
+        if not introspection:
+            self._first_rules.append(NoSchemaIntrospectionCustomRule)
 
     def checked(self, text: str) -> Document:
         """The document, ready to run. Raises Failed, with all that is wrong with it."""
@@ -264,7 +274,7 @@ class Documents:
         except GraphQLError as error:
             raise Failed(request_errors([error], "PARSE_FAILED")) from error
         schema = self._schema._schema
-        errors = validate(schema, document, [limit_rule(self._limits)]) or validate(
+        errors = validate(schema, document, self._first_rules) or validate(
             schema, document, self._rules
         )
         if errors:

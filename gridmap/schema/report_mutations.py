@@ -456,6 +456,7 @@ class ReportMutation:
 
 async def _submit(context: Context, given: SubmitReportInput) -> SubmitReportPayload:
     require(context.viewer, Permission.SUBMIT_REPORTS)
+    await context.count("reports")
     moment, rules = now(), await context.report_rules()
     position = wgs84_position(given.point)
     reporter = given.reporter
