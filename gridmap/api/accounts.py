@@ -36,9 +36,9 @@ ACCESS = datetime.timedelta(minutes=15)
 
 # A person who forgot; an office behind one address; and whoever guesses from many addresses, which
 # must not lock out the one whose name it is for longer than half a minute.
-_BY_BOTH = Rate(5, 60)
-_BY_ADDRESS = Rate(30, 10)
-_BY_NAME = Rate(20, 30)
+BY_BOTH = Rate(5, 60)
+BY_ADDRESS = Rate(30, 10)
+BY_NAME = Rate(20, 30)
 
 # Each takes 19 MiB while it is hashed, and some 30 ms of a core.
 _HASHED_AT_ONCE = 2
@@ -93,9 +93,9 @@ class Accounts:
             raise Unauthenticated(_WRONG) from error
         if len(password) > LONGEST:
             raise Unauthenticated(_WRONG)
-        by_both = Counted("sign-ins", f"{name}\0{address}", _BY_BOTH)
-        by_address = Counted("sign-ins from here", address, _BY_ADDRESS)
-        by_name = Counted("sign-ins of this name", name, _BY_NAME)
+        by_both = Counted("sign-ins", f"{name}\0{address}", BY_BOTH)
+        by_address = Counted("sign-ins from here", address, BY_ADDRESS)
+        by_name = Counted("sign-ins of this name", name, BY_NAME)
         # Counted as failed before it is looked at, so that no crowd gets in between.
         await spend(self._database, [by_both, by_address, by_name])
         async with self._database.connection() as connection:

@@ -37,7 +37,7 @@ from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from gridmap.api.graphql_errors import field_errors, http_status, masked, request_errors, told
 from gridmap.api.plans import ListPlans, Plan, PlannedExecutor, plan
 from gridmap.errors import GridmapError, Invalid, Unavailable
-from gridmap.schema.limits import Limits, limit_rule, parse_within
+from gridmap.schema.limits import Limits, costs, limit_rule, parse_within
 
 Value = TypeVar("Value")
 
@@ -96,6 +96,7 @@ class Operations:
         self.schema = schema
         self.time_limit_seconds = time_limit_seconds
         self._documents = documents
+        self.limits = documents.limits
 
     def prepared(self, asked: Asked) -> Operation:
         """Raises Failed, with all that is wrong with the document."""
@@ -118,8 +119,17 @@ class Operation:
 
     async def answer(self, context: object) -> Answer:
         """Runs a query or a mutation. Raises Failed where it has no data by a fault of the request
-        or by its time.
+        or by its time. Whoever asks for `cost` in the extensions is told it.
         """
+        answer = await self._run(context)
+        if self._definition and (self._asked.extensions or {}).get("cost") is True:
+            name = self._definition.name
+            cost = self._document.costs[name.value if name else ""]
+            most = self._operations.limits.cost
+            answer["extensions"] = {"cost": {"cost": cost, "most": most}}
+        return answer
+
+    async def _run(self, context: object) -> Answer:
         executor = self._executor(context)
         planned = self._definition and self._document.plan(self._definition)
         if planned and (data := planned.data(executor)) is not None:
@@ -228,8 +238,11 @@ def errors_of(error: Exception) -> list[dict[str, object]]:
 class Document:
     """A document without fault, and the plans of its operations."""
 
-    def __init__(self, schema: strawberry.Schema, node: DocumentNode) -> None:
+    def __init__(
+        self, schema: strawberry.Schema, node: DocumentNode, costs: dict[str, int]
+    ) -> None:
         self.node = node
+        self.costs = costs
         self.lists = ListPlans(schema, node)
         self._schema = schema
         self._plans: dict[str, Plan | None] = {}
@@ -254,7 +267,7 @@ class Documents:
         introspection: bool = True,
     ) -> None:
         self._schema = schema
-        self._limits = limits
+        self.limits = limits
         self._most = most
         self._characters_left = most_characters
         self._kept: OrderedDict[str, Document] = OrderedDict()
@@ -270,7 +283,7 @@ class Documents:
             self._kept.move_to_end(text)
             return kept
         try:
-            document = parse_within(self._limits, text)
+            document = parse_within(self.limits, text)
         except GraphQLError as error:
             raise Failed(request_errors([error], "PARSE_FAILED")) from error
         schema = self._schema._schema
@@ -279,7 +292,7 @@ class Documents:
         )
         if errors:
             raise Failed(request_errors(errors, "VALIDATION_FAILED"))
-        return self._keep(text, Document(self._schema, document))
+        return self._keep(text, Document(self._schema, document, costs(self.limits, document)))
 
     def _keep(self, text: str, document: Document) -> Document:
         self._kept[text] = document

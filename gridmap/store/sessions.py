@@ -17,7 +17,7 @@ import secrets
 from typing import NamedTuple
 from uuid import UUID, uuid4
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap.store.tables import sessions
@@ -51,15 +51,10 @@ class Ended(NamedTuple):
 
 
 async def begin_session(connection: AsyncConnection, user: User, now: datetime.datetime) -> Renewed:
-    """Signs a user in. What has ended of the user's others is removed."""
+    """Signs a user in. Sessions that nobody came back to go, by sessions_renewed_at_idx."""
     id = uuid4()
     token = id.bytes + secrets.token_bytes(_TOKEN_BYTES - _ID_BYTES)
-    await connection.execute(
-        delete(sessions).where(
-            sessions.c.user_name == user.name,
-            or_(sessions.c.renewed_at < now - IDLE, sessions.c.begun_at < now - LONGEST),
-        )
-    )
+    await connection.execute(delete(sessions).where(sessions.c.renewed_at < now - IDLE))
     await connection.execute(
         sessions.insert().values(
             id=id, user_name=user.name, token=_digest(token), begun_at=now, renewed_at=now

@@ -234,6 +234,20 @@ class TestAnswers:
             assert said(got(address, query)) == (200, "VALIDATION_FAILED")
             assert got(address, "{ __typename }").json() == {"data": {"__typename": "Query"}}
 
+    def test_what_an_operation_costs_is_told_to_whoever_asks(self, database_url: str) -> None:
+        with serving(database_url) as address:
+
+            def asked(query: str, **more: Any) -> Any:
+                return httpx.post(f"{address}/graphql", json={"query": query, **more}).json()
+
+            page = "query A { grids(first: 7) { nodes { code } } }"
+            assert asked(page) == {"data": {"grids": {"nodes": []}}}
+            told = asked(page, extensions={"cost": True})
+            assert told["extensions"] == {"cost": {"cost": 7, "most": 20_000}}
+            hotspots = " ".join(f'a{i}: hotspots(region: "23") {{ count }}' for i in range(11))
+            [error] = asked(f"{{ {hotspots} }}")["errors"]
+            assert error["extensions"] == {"code": "TOO_LARGE", "cost": 22_000, "most": 20_000}
+
     def test_each_has_a_number_and_tells_browsers_to_be_careful(self, database_url: str) -> None:
         with serving(database_url) as address:
             paths = ("/graphql?query={__typename}", "/graphql", "/nowhere", "/sign-in", "/healthz")
