@@ -5,9 +5,9 @@ found in the log, who asks, whether that is too often, and headers for browsers.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeAlias
 
-from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -15,12 +15,26 @@ from gridmap.api.errors import answer_of
 from gridmap.api.logs import request_id
 from gridmap.errors import TooOften
 
+Header: TypeAlias = tuple[bytes, bytes]
+
 # For supervisors, who ask often and from one address.
 _UNCOUNTED = frozenset({"/healthz", "/readyz"})
 
-# Of what is shown as a page; pages that load something say themselves what.
-_FRAMED_BY_NOBODY = "base-uri 'none'; object-src 'none'; frame-ancestors 'none'"
-_NO_PAGE = "default-src 'none'; frame-ancestors 'none'"
+_EACH = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"same-origin"),
+]
+_OVER_TLS = [(b"strict-transport-security", b"max-age=31536000")]
+
+# An answer of the API is no page, whatever it holds; pages that load something say what.
+_OF_DATA = [(b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")]
+_OF_A_PAGE = [
+    (
+        b"content-security-policy",
+        b"base-uri 'none'; object-src 'none'; frame-ancestors 'none'",
+    )
+]
 
 
 class Gate:
@@ -49,7 +63,8 @@ class Gate:
 
         async def sent(message: Message) -> None:
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
-                _put_headers(MutableHeaders(scope=message), id, is_secure)
+                headers = _headers(message.get("headers", ()), id, is_secure)
+                message = {**message, "headers": headers}
             await send(message)
 
         if scope["type"] == "http" and scope["path"] not in _UNCOUNTED:
@@ -63,14 +78,12 @@ class Gate:
         await self._app(scope, receive, sent)
 
 
-def _put_headers(headers: MutableHeaders, id: str, is_secure: bool) -> None:
-    headers["x-request-id"] = id
-    headers["x-content-type-options"] = "nosniff"
-    headers["x-frame-options"] = "DENY"
-    headers.setdefault("referrer-policy", "same-origin")
-    # An answer of the API is no page, whatever it holds. A 304 leaves a page what it was sent with.
-    if kind := headers.get("content-type"):
-        policy = _NO_PAGE if "json" in kind else _FRAMED_BY_NOBODY
-        headers.setdefault("content-security-policy", policy)
-    if is_secure:
-        headers["strict-transport-security"] = "max-age=31536000"
+def _headers(given: Iterable[Header], id: str, is_secure: bool) -> list[Header]:
+    """What is sent: the headers given, and those of ours that are not there yet."""
+    said = dict(given)
+    ours = [*_EACH, *_OVER_TLS] if is_secure else _EACH
+    # A 304 has no type, and leaves a page what it was sent with.
+    if kind := said.get(b"content-type"):
+        ours = [*ours, *(_OF_DATA if b"json" in kind else _OF_A_PAGE)]
+    added = [each for each in ours if each[0] not in said]
+    return [*given, *added, (b"x-request-id", id.encode())]

@@ -13,7 +13,6 @@ from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from zxcvbn import zxcvbn
 
 from gridmap.errors import Invalid
 
@@ -34,6 +33,8 @@ def check_password(password: str, *known: str) -> None:
 
     Raises Invalid, with what is wrong with it and without a word of it.
     """
+    from zxcvbn import zxcvbn  # brings word lists, which a server does not need
+
     password = _normal(password)
     if not SHORTEST <= len(password) <= LONGEST:
         raise Invalid(

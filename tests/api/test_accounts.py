@@ -391,7 +391,7 @@ class TestPage:
         assert "unsafe" not in policy
         assert "style" not in {name for each in page.all for name in each}
         [script] = page.found["script"]
-        loaded = [script["src"], page.found["link"][1]["href"]]
+        loaded = [script["src"], page.found["link"][1]["href"], "sign-in/page/session.js"]
         for path in loaded:
             assert httpx.get(urljoin(f"{address}/sign-in", path)).status_code == 200
         # 2. Chinese first; each field has a label, and errors are read out.
