@@ -42,12 +42,23 @@ def load_demo_district(url: str) -> None:
     engine.dispose()
 
 
+# What is measured is how fast it is, and not how much it lets through.
+UNCOUNTED = {f"GRIDMAP_{what}_PER_MINUTE": "0" for what in ("REQUESTS", "REPORTS", "PHOTOS")}
+
+
 @contextmanager
 def served(url: str, **environment: str) -> Iterator[Server]:
     """A server that answers from memory, on a database that is migrated."""
     server = subprocess.Popen(
         [sys.executable, "-m", "gridmap", "serve"],
-        env={**os.environ, "PORT": "0", "COLUMNS": "200", "DATABASE_URL": url, **environment},
+        env={
+            **os.environ,
+            **UNCOUNTED,
+            "PORT": "0",
+            "COLUMNS": "200",
+            "DATABASE_URL": url,
+            **environment,
+        },
         stdout=subprocess.PIPE,
         text=True,
     )

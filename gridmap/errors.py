@@ -58,6 +58,12 @@ class Forbidden(GridmapError):
     code = "FORBIDDEN"
 
 
+class TooOften(GridmapError):
+    """This was done too often lately; `details` have `retryAfterSeconds`."""
+
+    code = "RATE_LIMITED"
+
+
 class Unavailable(GridmapError):
     """Something this needs (the database, its time) is not to be had now; later may do."""
 

@@ -1,4 +1,4 @@
-"""What is served: GraphQL, its page, photos, and two answers for supervisors."""
+"""What is served: GraphQL, its page, photos, sign-in, and two answers for supervisors."""
 
 from __future__ import annotations
 
@@ -6,18 +6,24 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from sqlalchemy import exc
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
 from gridmap import migrations
-from gridmap.api import coverage_files, graphiql, report_files
+from gridmap.api import coverage_files, graphiql, report_files, sign_in
+from gridmap.api.accounts import Accounts
+from gridmap.api.gate import Gate
 from gridmap.api.graphql import GraphQLEndpoint
 from gridmap.api.identity import Tokens
 from gridmap.api.photos import photo_routes
+from gridmap.api.rates import Rates
 from gridmap.api.sending import MOST_AT_ONCE
 from gridmap.api.settings import Settings
 from gridmap.errors import GridmapError
@@ -32,10 +38,10 @@ from gridmap.store.report_points import ReportPoints
 from gridmap.store.report_rules import KeptRules
 
 
-def application(settings: Settings, database_url: str) -> Starlette:
+def application(settings: Settings, database_url: str, *, is_demo: bool = False) -> Starlette:
     """The server's application on a database that is migrated.
 
-    Its `state.streams` are for the server to stop.
+    `is_demo`: users of the demo may sign in. Its `state.streams` are for the server to stop.
     """
     database = Database(
         database_url,
@@ -45,13 +51,16 @@ def application(settings: Settings, database_url: str) -> Starlette:
 
     follower = Follower(database_url, settings.building_reach_metres)
 
-    tokens = Tokens(settings.secret)
+    issuer = settings.issuer()
+    tokens = Tokens(settings.secret, issuer)
+    rates = Rates(settings, tokens, database)
+    accounts = Accounts(database, tokens, settings.secret, is_demo=is_demo)
     rules, news = KeptRules(database), ReportNews(database)
     points = ReportPoints(database, database_url)
     follower.feed.listeners += [rules.hear, news.hear]
 
     def context(connection: HTTPConnection) -> Context:
-        viewer = tokens.viewer(connection.headers.get("authorization"))
+        viewer, ends_at = rates.recognised(connection)
         return Context(
             database,
             settings.building_reach_metres,
@@ -61,7 +70,12 @@ def application(settings: Settings, database_url: str) -> Starlette:
             news=news,
             points=points,
             receipt=tokens.receipt if tokens.can_sign else None,
+            ends_at=ends_at,
+            count=partial(rates.count, connection),
         )
+
+    async def prepare(connection: HTTPConnection) -> None:
+        await tokens.prepare(connection.headers.get("authorization"))
 
     async def readyz(_: Request) -> Response:
         try:
@@ -87,13 +101,25 @@ def application(settings: Settings, database_url: str) -> Starlette:
             task.cancel()
         await asyncio.wait(tasks)
         await points.close()
+        accounts.close()
         await database.close()
 
     def version(context: Context) -> str | None:
         return context.remembered.version if context.remembered else None
 
+    def ends_at(context: Context) -> float | None:
+        return context.ends_at
+
     endpoint = GraphQLEndpoint(
-        schema, context, body_limit=settings.body_limit_bytes, version=version
+        schema,
+        context,
+        body_limit=settings.body_limit_bytes,
+        version=version,
+        ends_at=ends_at,
+        prepare=prepare,
+        count=rates.count_request,
+        introspection=settings.introspection,
+        origins=frozenset(settings.origins),
     )
     places = asyncio.Semaphore(MOST_AT_ONCE)
     app = Starlette(
@@ -106,12 +132,35 @@ def application(settings: Settings, database_url: str) -> Starlette:
             *report_files.routes(context, places),
             *coverage_files.routes(context, places),
             *graphiql.routes,
-            *photo_routes(Photos(database, Objects(settings.photos_address))),
+            *(sign_in.routes(accounts) if issuer is None else []),
+            *photo_routes(
+                Photos(database, Objects(settings.photos_address)),
+                lambda request: rates.count(request, "photos"),
+            ),
         ],
         lifespan=lifespan,
+        middleware=[
+            Middleware(Gate, prepare=prepare, count=rates.count_request),
+            *_for_other_sites(settings.origins),
+        ],
     )
     app.state.streams = endpoint.streams
     return app
+
+
+def _for_other_sites(origins: list[str]) -> list[Middleware]:
+    """What lets pages of other sites ask here; nothing where there are none."""
+    if not origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["GET", "POST", "PUT"],
+            allow_headers=["authorization", "content-type", "content-digest", "if-none-match"],
+            expose_headers=["etag", "retry-after", "x-request-id"],
+        )
+    ]
 
 
 def _not_ready(reason: str) -> Response:

@@ -8,23 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import getpass
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from textwrap import wrap
 from types import FrameType
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 from sqlalchemy import Engine, exc
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap import migrations
 from gridmap.api.app import application
 from gridmap.api.demo import EXAMPLE, load_demo
+from gridmap.api.demo_users import add_demo_users, print_demo_users
 from gridmap.api.identity import LONGEST_VALIDITY, Tokens, with_secret
+from gridmap.api.logs import configure_logs
 from gridmap.api.memory import share_one_heap
 from gridmap.api.server import Server
 from gridmap.api.settings import Settings, settings_from_environment
@@ -34,6 +38,7 @@ from gridmap.api.terminal import (
     print_coverage,
     print_location,
     print_summary,
+    print_users,
     progress_bar,
 )
 from gridmap.errors import GridmapError, Invalid, Unavailable
@@ -41,12 +46,14 @@ from gridmap.geo.datums import Datum
 from gridmap.schema.context import Context
 from gridmap.schema.points import PointInput, wgs84_position
 from gridmap.schema.root import schema as graphql_schema
-from gridmap.store import imports
+from gridmap.store import imports, users
 from gridmap.store.cluster import private_cluster
 from gridmap.store.database import Database, tool_engine
+from gridmap.store.dates import today
 from gridmap.store.imports import CodeScheme, ImportOptions, Noun
 from gridmap.store.imports.columns import FIELDS
 from gridmap.store.objects import Objects
+from gridmap.store.passwords import check_password, hashed
 from gridmap.store.photos import Photos, Purged
 from gridmap.store.report_changes import bring_back
 from gridmap.store.viewers import CODES, Role, Viewer
@@ -105,8 +112,12 @@ app = typer.Typer(
 )
 photos_app = typer.Typer(help="What is kept of photos.", no_args_is_help=True)
 app.add_typer(photos_app, name="photos")
+user_app = typer.Typer(help="Who signs in here with a name and a password.", no_args_is_help=True)
+app.add_typer(user_app, name="user")
 console = plain_console()
 complaints = plain_console(stderr=True)
+
+Value = TypeVar("Value")
 
 DatumOption = Annotated[
     Datum, typer.Option(help="What the coordinates are measured against; never guessed.")
@@ -136,7 +147,12 @@ def demo() -> None:
         point = {"longitude": longitude, "latitude": latitude, "datum": "WGS84"}
         [found] = _ask(settings, url, (_LOCATE, {"point": point}))
         print_location(console, found["locate"])
-        _serve(settings, url, listening)
+        settings = with_secret(settings)
+        # A database of others is no place for users whose passwords are printed.
+        is_private = settings.database_url is None
+        if is_private and settings.secret is not None:
+            print_demo_users(console, add_demo_users(url, settings.secret))
+        _serve(settings, url, listening, is_demo=is_private)
 
 
 @app.command()
@@ -357,6 +373,97 @@ def purge() -> None:
     console.print(f"Photos removed: {gone.photos}. Files of none removed: {gone.files}.")
 
 
+NameArgument = Annotated[str, typer.Argument(help="What the person signs in with.")]
+
+
+@user_app.command(epilog=_codes())
+def add(
+    name: NameArgument,
+    role: Annotated[Role, typer.Argument(help="What the person is.", case_sensitive=False)],
+    subject: Annotated[
+        str | None,
+        typer.Option(help="The code of a grid worker; for anybody else the name will do."),
+    ] = None,
+    code: Annotated[
+        list[str] | None, typer.Option(help="What the person answers for; see below.")
+    ] = None,
+    valid_from: Annotated[
+        datetime.datetime | None,
+        typer.Option(
+            "--from", formats=["%Y-%m-%d"], help="First day to sign in; today by default."
+        ),
+    ] = None,
+    valid_to: Annotated[
+        datetime.datetime | None,
+        typer.Option("--to", formats=["%Y-%m-%d"], help="First day not to sign in any more."),
+    ] = None,
+) -> None:
+    """Let somebody sign in. The password is asked for, or read from standard input."""
+    viewer = Viewer(role, subject or users.sign_in_name(name), frozenset(code or []))
+    password = _password(name, viewer.subject)
+    since = valid_from.date() if valid_from else today()
+    until = valid_to.date() if valid_to else None
+    added = _in_database(
+        lambda connection: users.add_user(connection, name, hashed(password), viewer, since, until)
+    )
+    console.print(f"{added.name} signs in from {since} as {role}.", soft_wrap=True)
+
+
+@user_app.command("list")
+def list_() -> None:
+    """Who signs in here, and as what."""
+    print_users(console, _in_database(users.all_users), today())
+
+
+@user_app.command()
+def disable(name: NameArgument) -> None:
+    """Let somebody sign in no more. Access tokens that are out end within 15 minutes."""
+    _in_database(lambda connection: users.set_disabled(connection, name, True))
+    console.print(f"{name} is signed out and signs in no more.", soft_wrap=True)
+
+
+@user_app.command()
+def enable(name: NameArgument) -> None:
+    """Let somebody sign in again."""
+    _in_database(lambda connection: users.set_disabled(connection, name, False))
+    console.print(f"{name} signs in again.", soft_wrap=True)
+
+
+@user_app.command("password")
+def password_(name: NameArgument) -> None:
+    """Give somebody another password, who is then signed out everywhere."""
+    password = _password(name)
+    _in_database(lambda connection: users.set_password(connection, name, hashed(password)))
+    console.print(f"{name} has another password.", soft_wrap=True)
+
+
+def _password(*known: str) -> str:
+    """A password of a person at the terminal, or of a program that writes it to us."""
+    if sys.stdin.isatty():
+        password = getpass.getpass("Password: ")
+        if getpass.getpass("Once more: ") != password:
+            raise Invalid("The two are not the same; start again.")
+    else:
+        password = sys.stdin.readline().rstrip("\r\n")
+    check_password(password, *known)
+    return password
+
+
+def _in_database(work: Callable[[AsyncConnection], Awaitable[Value]]) -> Value:
+    """What `work` gives on a connection in a transaction, of a database that is up to date."""
+
+    async def done(url: str) -> Value:
+        database = Database(url)
+        try:
+            async with database.transaction() as connection:
+                return await work(connection)
+        finally:
+            await database.close()
+
+    with _engine() as engine:
+        return asyncio.run(done(engine.url.render_as_string(hide_password=False)))
+
+
 @app.command()
 def schema() -> None:
     """Print the GraphQL schema."""
@@ -481,11 +588,15 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
         yield bound
 
 
-def _serve(settings: Settings, url: str, listening: socket.socket) -> None:
-    app = application(with_secret(settings), url)
+def _serve(
+    settings: Settings, url: str, listening: socket.socket, *, is_demo: bool = False
+) -> None:
+    configure_logs(settings.log_format)
+    app = application(with_secret(settings), url, is_demo=is_demo)
     server = Server(
         app,
         app.state.streams,
+        trusted_proxies=settings.trusted_proxies,
         ws_max_size=settings.body_limit_bytes,
         loop="uvloop",
         lifespan="on",

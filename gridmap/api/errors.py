@@ -52,6 +52,8 @@ def answer_of(error: Exception) -> Response:
         status, said = status_of(error), told(error)
         if status == 503:
             headers = {"retry-after": "5"}
+        elif status == 429:
+            headers = {"retry-after": f"{error.details['retryAfterSeconds']}"}
         elif status == 401:
             headers = {"www-authenticate": "Bearer"}
     else:

@@ -6,7 +6,7 @@ codes, takes bodies of any size for any time, and costs several times what the e
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from functools import partial
 from hashlib import blake2b
 from typing import Any
@@ -50,11 +50,15 @@ class GraphQLEndpoint:
     `context` is called once for each operation and again for each event of a subscription, and
     what it gives is `info.context`; a GridmapError that it raises refuses what was asked. Over a
     WebSocket it is called for `connection_init` too, whose `authorization` is a header of the
-    connection from then on. `page` answers browsers that come without a query; None leaves it out.
-    `version` names the state of the data that a request was answered from, given its context; None
-    where that has no name. `body_limit` is in bytes, before which a request's body, or a socket's
-    message, is not read further. `kept_documents` and `kept_characters` bound the documents that
-    are kept; a character takes about 250 bytes of memory once parsed and planned.
+    connection from then on; before that `prepare` is awaited, once, and for each operation `count`
+    is called, whose GridmapError refuses it. Pages of `origins` may open one beside those of this
+    site. `page` answers browsers that come without a query; None leaves it out. Without
+    `introspection` the schema tells nobody of itself. `version` names the state of the data that a
+    request was answered from, given its context; None where that has no name. `ends_at` says until
+    when, in seconds of the epoch, whoever asks is who they are; then their subscriptions end.
+    `body_limit` is in bytes, before which a request's body, or a socket's message, is not read
+    further. `kept_documents` and `kept_characters` bound the documents that are kept; a character
+    takes about 250 bytes of memory once parsed and planned.
 
     `streams` are those that are open; a server that stops is to stop them first.
 
@@ -78,24 +82,43 @@ class GraphQLEndpoint:
         kept_characters: int = 250_000,
         page: Callable[[Request], Response] | None = graphiql.page,
         version: Callable[[Any], str | None] = lambda _: None,
+        ends_at: Callable[[Any], float | None] = lambda _: None,
+        prepare: Callable[[HTTPConnection], Awaitable[None]] | None = None,
+        count: Callable[[HTTPConnection], None] = lambda _: None,
+        introspection: bool = True,
+        origins: frozenset[str] = frozenset(),
     ) -> None:
         if schema.extensions or schema.directives:
             raise ValueError("This endpoint runs no Strawberry extensions and no directives.")
         if schema._schema.get_directive("defer") or schema._schema.get_directive("stream"):
             raise ValueError("This endpoint gives an answer at once, without @defer and @stream.")
-        documents = Documents(schema, limits or Limits(), kept_documents, kept_characters)
+        documents = Documents(
+            schema, limits or Limits(), kept_documents, kept_characters, introspection
+        )
         self.streams = Streams(stream_limits or StreamLimits())
         self._operations = Operations(schema, documents, time_limit_seconds)
         self._context = context
         self._body_limit = body_limit
         self._page = page
         self._version = version
+        self._ends_at = ends_at
+        self._prepare = prepare
+        self._count = count
+        self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
             websocket = WebSocket(scope, receive, send)
             await Socket(
-                websocket, self._operations, self._context, self.streams, self._body_limit
+                websocket,
+                self._operations,
+                self._context,
+                self._ends_at,
+                self._prepare,
+                self._count,
+                self._origins,
+                self.streams,
+                self._body_limit,
             ).run()
             return
         try:
@@ -122,8 +145,9 @@ class GraphQLEndpoint:
             if operation.kind is OperationType.SUBSCRIPTION:
                 _require_stream(request.method, accept)
                 accepted = EVENTS
+                ends_at = self._ends_at(self._context(request))
                 events = await operation.events(partial(self._context, request))
-                return EventStream(events, self.streams)
+                return EventStream(events, self.streams, ends_at)
             if operation.kind is OperationType.MUTATION:
                 _require_method(request.method, "mutation", ("POST",))
             context = self._context(request)

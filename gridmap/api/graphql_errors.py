@@ -24,6 +24,7 @@ _STATUSES = {
     "NOT_FOUND": 404,
     "CONFLICT": 409,
     "TOO_LARGE": 413,
+    "RATE_LIMITED": 429,
     "UNAVAILABLE": 503,
     "INTERNAL": 500,
 }
@@ -36,7 +37,7 @@ def http_status(errors: Sequence[Mapping[str, Any]]) -> int:
 
 def told(error: GridmapError) -> dict[str, object]:
     """An error outside of any field."""
-    return _told(error.message, error.code)
+    return _told(error.message, error.code, error.details)
 
 
 def request_errors(errors: Iterable[GraphQLError], code: str) -> list[dict[str, object]]:
@@ -106,5 +107,7 @@ def _located(error: GraphQLError, message: str, code: str) -> dict[str, object]:
     return {**located, "extensions": {**(error.extensions or {}), **details, "code": code}}
 
 
-def _told(message: str, code: str) -> dict[str, object]:
-    return {"message": message, "extensions": {"code": code}}
+def _told(
+    message: str, code: str, details: Mapping[str, object] | None = None
+) -> dict[str, object]:
+    return {"message": message, "extensions": {**(details or {}), "code": code}}

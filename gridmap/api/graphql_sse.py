@@ -13,9 +13,10 @@ from contextlib import aclosing, suppress
 import orjson
 from starlette.types import Receive, Scope, Send
 
-from gridmap.api.graphql_errors import masked
+from gridmap.api.graphql_errors import masked, told
 from gridmap.api.operations import Answer, messages
-from gridmap.api.streams import Streams
+from gridmap.api.streams import TOKEN_ENDED, Streams, until
+from gridmap.errors import Unauthenticated
 
 EVENTS = "text/event-stream"
 
@@ -29,11 +30,20 @@ _HEADERS = [
 
 
 class EventStream:
-    """The response that sends these answers, as they come, and closes them in the end."""
+    """The response that sends these answers, as they come, and closes them in the end.
 
-    def __init__(self, answers: AsyncGenerator[Answer, None], streams: Streams) -> None:
+    At `ends_at`, in seconds of the epoch, the client is nobody any more, and is told so.
+    """
+
+    def __init__(
+        self,
+        answers: AsyncGenerator[Answer, None],
+        streams: Streams,
+        ends_at: float | None = None,
+    ) -> None:
         self._answers = answers
         self._streams = streams
+        self._ends_at = ends_at
 
     async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
         ended = asyncio.Event()
@@ -47,16 +57,23 @@ class EventStream:
                 asyncio.create_task(_is_left(receive)),
                 asyncio.create_task(ended.wait()),
             ]
+            token_ends = asyncio.create_task(_end(self._ends_at))
+            tasks = [*working, *waiting, token_ends]
             try:
-                await asyncio.wait(working + waiting, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                for task in working + waiting:
+                has_ended = token_ends.done() and not any(task.done() for task in tasks[:-1])
+                for task in tasks:
                     task.cancel()
-                for outcome in await asyncio.gather(*working, *waiting, return_exceptions=True):
+                for outcome in await asyncio.gather(*tasks, return_exceptions=True):
                     # Those who do not read, and those who left, are no fault of ours.
                     if isinstance(outcome, Exception) and not isinstance(outcome, OSError):
                         masked(outcome)
-            with suppress(OSError):
+            with suppress(OSError, TimeoutError):
+                if has_ended:
+                    error = told(Unauthenticated(TOKEN_ENDED))
+                    await self._put(send, _event("next", orjson.dumps({"errors": [error]})))
+                    await self._put(send, _event("complete", b""))
                 await send({"type": "http.response.body"})
 
     async def _tell(self, send: Send) -> None:
@@ -82,6 +99,10 @@ def _event(name: str, data: bytes) -> bytes:
     # JSON that was written elsewhere may go over several lines.
     lines = data.splitlines() or [b""]
     return b"".join([f"event: {name}\n".encode(), *(b"data: %b\n" % line for line in lines), b"\n"])
+
+
+async def _end(at: float | None) -> None:
+    await (until(at) if at is not None else asyncio.Event().wait())
 
 
 async def _is_left(receive: Receive) -> None:

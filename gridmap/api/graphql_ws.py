@@ -15,7 +15,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from gridmap.api.graphql_errors import masked, told
 from gridmap.api.operations import Answer, Asked, Operations, asked, json_name, messages
-from gridmap.api.streams import Streams
+from gridmap.api.streams import TOKEN_ENDED, Streams, until
 from gridmap.errors import Forbidden, GridmapError, Invalid, TooLarge, Unavailable
 
 PROTOCOL = "graphql-transport-ws"
@@ -36,12 +36,20 @@ class Socket:
         socket: WebSocket,
         operations: Operations,
         context: Callable[[HTTPConnection], object],
+        ends_at: Callable[[Any], float | None],
+        prepare: Callable[[HTTPConnection], Awaitable[None]] | None,
+        count: Callable[[HTTPConnection], None],
+        origins: frozenset[str],
         streams: Streams,
         message_limit: int,
     ) -> None:
         self._socket = socket
         self._operations = operations
         self._context = context
+        self._ends_at = ends_at
+        self._prepare = prepare
+        self._count = count
+        self._origins = origins
         self._streams = streams
         self._limits = streams.limits
         self._message_limit = message_limit
@@ -52,7 +60,8 @@ class Socket:
 
     async def run(self) -> None:
         """Returns when the socket is closed."""
-        if not _is_of_this_site(self._socket):
+        is_invited = self._socket.headers.get("origin") in self._origins
+        if not is_invited and not _is_of_this_site(self._socket):
             # Before it was accepted, which is a 403. A body would be shown to nobody by a browser,
             # and uvicorn would write an error to the log.
             await self._socket.close()
@@ -121,8 +130,10 @@ class Socket:
         if self._viewer is not None:
             raise _Close(4429, "Too many initialisation requests: one is enough.")
         viewer = _viewer(self._socket, payload)
+        if self._prepare is not None:
+            await self._prepare(viewer)
         try:
-            self._context(viewer)
+            ends_at = self._ends_at(self._context(viewer))
         except Forbidden as error:
             raise _Close(4403, error.message) from error
         except Unavailable as error:
@@ -130,6 +141,8 @@ class Socket:
         except GridmapError as error:
             raise _Close(4401, error.message) from error
         self._viewer = viewer
+        if ends_at is not None:
+            self._start(self._end_with_the_token, ends_at)
         await self._send({"type": "connection_ack"})
 
     async def _subscribe(self, id_: str, payload: object) -> None:
@@ -141,6 +154,11 @@ class Socket:
             wanted = asked(payload, "The 'payload'")
         except Invalid as error:
             raise _Close(4400, error.message) from error
+        try:
+            self._count(self._viewer)
+        except GridmapError as error:
+            await self._send({"type": "error", "id": id_, "payload": [told(error)]})
+            return
         if len(self._running) < self._limits.operations:
             answers = self._answers(wanted, self._viewer)
             self._running[id_] = self._start(self._tell, id_, answers)
@@ -213,6 +231,10 @@ class Socket:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    async def _end_with_the_token(self, ends_at: float) -> None:
+        await until(ends_at)
+        raise _Close(4401, TOKEN_ENDED)
 
     def _end_without_init(self) -> None:
         if self._viewer is None:

@@ -1,7 +1,8 @@
-"""Who asks, by a token that this server has signed; nothing else is believed.
+"""Who asks, by a token that this server has signed, or the issuer that it was told to believe.
 
-A token is a JWT of algorithm HS256 with the claims iss and aud ("gridmap"), sub, role and codes,
-and exp but for receipts. Whoever knows the secret can make tokens, so it is as good as any role.
+A token of this server's own is a JWT of algorithm HS256 with the claims iss and aud ("gridmap"),
+sub, role and codes, and exp but for receipts. Whoever knows the secret can make tokens, so it is as
+good as any role.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ import tempfile
 import time
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import jwt
 from pydantic import SecretStr
 
+from gridmap.api.oidc import Issuer
 from gridmap.api.settings import SHORTEST_SECRET, Settings
 from gridmap.errors import GridmapError, Invalid, Unauthenticated, Unavailable
 from gridmap.store.viewers import ANONYMOUS, Role, Viewer, holder_of_receipt
@@ -36,16 +38,28 @@ _LONGEST_TOKEN = 6_000
 _SECRET_FILE = "secret"
 
 
+class Recognised(NamedTuple):
+    """Who asks. `ends_at`: when that is over, in seconds of the epoch; None where it never is."""
+
+    viewer: Viewer
+    ends_at: float | None = None
+
+
+NOBODY = Recognised(ANONYMOUS)
+
+
 class Tokens:
     """Issues tokens, and believes those that it has issued.
 
-    `secret`: None for a server that has none; it knows nobody, and refuses all tokens.
+    `secret`: None for a server that has none; it knows nobody, and refuses all tokens but those of
+    `issuer`, who issues those of people where there is one.
 
     Raises Invalid for a secret that cannot sign.
     """
 
-    def __init__(self, secret: SecretStr | None) -> None:
+    def __init__(self, secret: SecretStr | None, issuer: Issuer | None = None) -> None:
         self._secret = secret
+        self._issuer = issuer
         if secret is not None:
             try:
                 jwt.encode({}, secret.get_secret_value(), _ALGORITHM)
@@ -89,19 +103,24 @@ class Tokens:
         return self._signed(holder_of_receipt(district_code, report_id))
 
     def viewer(self, authorization: str | None) -> Viewer:
+        """Who asks, as `recognised` says."""
+        return self.recognised(authorization).viewer
+
+    def recognised(self, authorization: str | None) -> Recognised:
         """Who asks, by the Authorization header; ANONYMOUS where there is none.
 
         Raises Unauthenticated for whatever is no token of this server's that is valid now.
         """
         if authorization is None:
-            return ANONYMOUS
-        scheme, _, token = authorization.strip().partition(" ")
-        token = token.strip()
-        if scheme.lower() != "bearer" or not token:
+            return NOBODY
+        token = _token(authorization)
+        if token is None:
             raise Unauthenticated(
                 "The Authorization header is not of the form 'Bearer TOKEN'. Send it so, or not "
                 "at all."
             )
+        if self._issuer is not None and not _is_our_kind(token):
+            return Recognised(*self._issuer.claimed(token))
         if self._secret is None:
             raise Unauthenticated(
                 "This server takes no tokens, because it has no GRIDMAP_SECRET. Ask without the "
@@ -109,7 +128,17 @@ class Tokens:
             )
         if len(token) > _LONGEST_TOKEN:
             raise Unauthenticated("The token is longer than any of this server's.")
-        return _viewer(_claims(token, self._secret))
+        claims = _claims(token, self._secret)
+        return Recognised(_viewer(claims), claims.get("exp"))
+
+    async def prepare(self, authorization: str | None) -> None:
+        """Gets what it takes to check this header, from elsewhere and beside the event loop. To be
+        awaited before `recognised`; raises nothing.
+        """
+        if self._issuer is not None and authorization is not None:
+            token = _token(authorization)
+            if token is not None and not _is_our_kind(token):
+                await self._issuer.prepare(token)
 
     def _signed(self, viewer: Viewer, **times: int) -> str:
         if self._secret is None:
@@ -184,6 +213,21 @@ def _make_secret(file: Path) -> None:
             return
     finally:
         unfinished.unlink()
+
+
+def _token(authorization: str) -> str | None:
+    scheme, _, token = authorization.strip().partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+def _is_our_kind(token: str) -> bool:
+    """Whether it is of the algorithm by which this server signs and no issuer does."""
+    if len(token) > _LONGEST_TOKEN:
+        return True
+    try:
+        return jwt.get_unverified_header(token).get("alg") == _ALGORITHM
+    except jwt.PyJWTError:
+        return True
 
 
 def _claims(token: str, secret: SecretStr) -> dict[str, Any]:

@@ -17,9 +17,11 @@ from typing import Any, Literal, TypeAlias, TypeGuard, TypeVar, cast
 import orjson
 import strawberry
 from graphql import (
+    ASTValidationRule,
     DocumentNode,
     ExecutionResult,
     GraphQLError,
+    NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
     create_source_event_stream,
     execute_subscription_event,
@@ -35,7 +37,7 @@ from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from gridmap.api.graphql_errors import field_errors, http_status, masked, request_errors, told
 from gridmap.api.plans import ListPlans, Plan, PlannedExecutor, plan
 from gridmap.errors import GridmapError, Invalid, Unavailable
-from gridmap.schema.limits import Limits, limit_rule, parse_within
+from gridmap.schema.limits import Limits, costs, limit_rule, parse_within
 from gridmap.schema.null_characters import NullCharacterRule, refuse_null_characters
 
 Value = TypeVar("Value")
@@ -95,6 +97,7 @@ class Operations:
         self.schema = schema
         self.time_limit_seconds = time_limit_seconds
         self._documents = documents
+        self.limits = documents.limits
 
     def prepared(self, asked: Asked) -> Operation:
         """Raises Failed, with all that is wrong with the document."""
@@ -117,8 +120,17 @@ class Operation:
 
     async def answer(self, context: object) -> Answer:
         """Runs a query or a mutation. Raises Failed where it has no data by a fault of the request
-        or by its time.
+        or by its time. Whoever asks for `cost` in the extensions is told it.
         """
+        answer = await self._run(context)
+        if self._definition and (self._asked.extensions or {}).get("cost") is True:
+            name = self._definition.name
+            cost = self._document.costs[name.value if name else ""]
+            most = self._operations.limits.cost
+            answer["extensions"] = {"cost": {"cost": cost, "most": most}}
+        return answer
+
+    async def _run(self, context: object) -> Answer:
         executor = self._executor(context)
         planned = self._definition and self._document.plan(self._definition)
         if planned and (data := planned.data(executor)) is not None:
@@ -231,8 +243,11 @@ def errors_of(error: Exception) -> list[dict[str, object]]:
 class Document:
     """A document without fault, and the plans of its operations."""
 
-    def __init__(self, schema: strawberry.Schema, node: DocumentNode) -> None:
+    def __init__(
+        self, schema: strawberry.Schema, node: DocumentNode, costs: dict[str, int]
+    ) -> None:
         self.node = node
+        self.costs = costs
         self.lists = ListPlans(schema, node)
         self._schema = schema
         self._plans: dict[str, Plan | None] = {}
@@ -249,10 +264,15 @@ class Documents:
     """Documents without fault, each parsed and validated once; the longest unused goes first."""
 
     def __init__(
-        self, schema: strawberry.Schema, limits: Limits, most: int, most_characters: int
+        self,
+        schema: strawberry.Schema,
+        limits: Limits,
+        most: int,
+        most_characters: int,
+        introspection: bool = True,
     ) -> None:
         self._schema = schema
-        self._limits = limits
+        self.limits = limits
         self._most = most
         self._characters_left = most_characters
         self._kept: OrderedDict[str, Document] = OrderedDict()
@@ -262,6 +282,9 @@ class Documents:
             OneOfInputValidationRule,
             NullCharacterRule,
         )
+        self._first_rules: list[type[ASTValidationRule]] = [limit_rule(limits)]
+        if not introspection:
+            self._first_rules.append(NoSchemaIntrospectionCustomRule)
 
     def checked(self, text: str) -> Document:
         """The document, ready to run. Raises Failed, with all that is wrong with it."""
@@ -270,16 +293,16 @@ class Documents:
             self._kept.move_to_end(text)
             return kept
         try:
-            document = parse_within(self._limits, text)
+            document = parse_within(self.limits, text)
         except GraphQLError as error:
             raise Failed(request_errors([error], "PARSE_FAILED")) from error
         schema = self._schema._schema
-        errors = validate(schema, document, [limit_rule(self._limits)]) or validate(
+        errors = validate(schema, document, self._first_rules) or validate(
             schema, document, self._rules
         )
         if errors:
             raise Failed(request_errors(errors, "VALIDATION_FAILED"))
-        return self._keep(text, Document(self._schema, document))
+        return self._keep(text, Document(self._schema, document, costs(self.limits, document)))
 
     def _keep(self, text: str, document: Document) -> Document:
         self._kept[text] = document

@@ -7,6 +7,7 @@ import base64
 import binascii
 import hashlib
 import re
+from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 from starlette.requests import ClientDisconnect, Request
@@ -29,13 +30,14 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _DIGEST = re.compile(r"(sha-256|sha-512)=:([A-Za-z0-9+/=]*):(?:;.*)?")
 
 
-def photo_routes(photos: Photos) -> list[Route]:
-    """`/photos/{id}` and `/photos/{id}/thumbnail`."""
+def photo_routes(photos: Photos, count: Callable[[Request], Awaitable[None]]) -> list[Route]:
+    """`/photos/{id}` and `/photos/{id}/thumbnail`. `count` may refuse an upload."""
     uploads = asyncio.Semaphore(_MOST_UPLOADS)
 
     async def upload(request: Request) -> Response:
         id = _id(request)
         _check_type(request)
+        await count(request)
         if uploads.locked():
             raise Unavailable("Too many photos are being uploaded; send it again in a moment.")
         async with uploads:

@@ -13,9 +13,14 @@ from gridmap.api.streams import Streams
 
 
 class Server(uvicorn.Server):
-    """Serves an application; `streams` are those of its endpoint, and `settings` uvicorn's."""
+    """Serves an application; `streams` are those of its endpoint, and `settings` uvicorn's.
 
-    def __init__(self, app: ASGIApp, streams: Streams, **settings: Any) -> None:
+    `trusted_proxies`: addresses and networks, with commas between, that may say for whom they ask.
+    """
+
+    def __init__(
+        self, app: ASGIApp, streams: Streams, *, trusted_proxies: str | None = None, **settings: Any
+    ) -> None:
         config = uvicorn.Config(
             app,
             http=_Http,
@@ -26,6 +31,9 @@ class Server(uvicorn.Server):
             ws_ping_interval=20,
             ws_ping_timeout=20,
             access_log=False,
+            # Nobody is believed by default, not even whoever asks from this machine.
+            proxy_headers=bool(trusted_proxies),
+            forwarded_allow_ips=trusted_proxies or "",
             timeout_graceful_shutdown=5,
             **settings,
         )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+
+TOKEN_ENDED = "The token has expired; get a new one and subscribe again."
 
 
 @dataclass(frozen=True)
@@ -62,3 +65,10 @@ class Streams:
         with suppress(TimeoutError):
             async with asyncio.timeout(grace_seconds):
                 await self._all_closed.wait()
+
+
+async def until(moment: float) -> None:
+    """Returns when it is that time, in seconds of the epoch."""
+    # In pieces: the clock may be set, and no timer is meant for years.
+    while (left := moment - time.time()) > 0:
+        await asyncio.sleep(min(left, 600))

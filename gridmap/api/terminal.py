@@ -7,10 +7,11 @@ colour is a `Text`.
 
 from __future__ import annotations
 
+import datetime
 import math
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,6 +23,7 @@ from rich.text import Text
 
 from gridmap.geo.problems import Problem, Severity
 from gridmap.store.imports import Progress, Report, Summary
+from gridmap.store.users import User
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.REPAIRED: "cyan"}
 
@@ -176,6 +178,29 @@ def _percent(share: float) -> str:
 
 def _score(grade: dict[str, Any]) -> str:
     return "—" if grade["score"] is None else f"{grade['score']:.1f} {grade['letter']}"
+
+
+def print_users(console: Console, users: Sequence[User], on: datetime.date) -> None:
+    """Who signs in, a row each."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("name", "role", "subject", "codes", "from", "to", ""):
+        table.add_column(heading, overflow="fold")
+    for user in users:
+        notes = [
+            "disabled" if user.is_disabled else "" if user.holds_on(on) else "not now",
+            "demo" if user.is_demo else "",
+        ]
+        cells = (
+            user.name,
+            user.role,
+            user.subject,
+            ", ".join(user.codes),
+            f"{user.valid_from}",
+            f"{user.valid_to or ''}",
+            ", ".join(filter(None, notes)),
+        )
+        table.add_row(*map(_visible, cells))
+    console.print(table)
 
 
 def _print_problem(console: Console, problem: Problem) -> None:

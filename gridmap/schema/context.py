@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
+from typing import Any, Concatenate, Literal, ParamSpec, TypeAlias, TypeVar
 from uuid import UUID
 
 import strawberry
@@ -44,14 +44,19 @@ class Context:
         news: ReportNews | None = None,
         points: ReportPoints | None = None,
         receipt: Callable[[str, UUID], str] | None = None,
+        ends_at: float | None = None,
+        count: Callable[[Literal["reports"]], Awaitable[None]] | None = None,
     ) -> None:
         self.database = database
         self.viewer = viewer
+        # When the viewer is nobody any more, in seconds of the epoch; None where that is never.
+        self.ends_at = ends_at
         self.building_reach_metres = building_reach_metres
         self._follower = follower
         self.news = news
         self.points = points
         self._receipt = receipt
+        self._count = count
         self._kept_rules = kept_rules or KeptRules(database)
         self._snapshot: Snapshot | None = None
         self.now: datetime.datetime = now()
@@ -107,6 +112,11 @@ class Context:
     def receipt(self, district_code: str, report_id: UUID) -> str | None:
         """What shows that somebody sent a report; None where the server cannot sign it."""
         return self._receipt(district_code, report_id) if self._receipt else None
+
+    async def count(self, what: Literal["reports"]) -> None:
+        """Counts what is about to be kept. Raises TooOften where whoever asks has kept too much."""
+        if self._count is not None:
+            await self._count(what)
 
     async def report_rules(self) -> ReportRules:
         """Categories, deadlines, and what regions say of their reports."""

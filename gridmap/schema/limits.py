@@ -7,7 +7,7 @@ cost grows with the text and with nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -32,6 +32,19 @@ from gridmap.errors import TooLarge
 
 LARGEST_PAGE = 100
 
+WEIGHTS = {
+    "reportClusters": 50,
+    "coverage": 500,
+    "reportFigures": 500,
+    "reportTrends": 500,
+    "hotspots": 2_000,
+    "suggestSponsorships": 2_500,
+    "locateMany": 5_000,
+}
+"""What a field costs that takes longer than it looks, in rows of a list, each some 50 µs of a core.
+Those of maps, hotspots and locateMany are rounded from what `docs/speed.md` says; the others are
+estimates."""
+
 _MANY = 10**12
 
 
@@ -52,6 +65,9 @@ class Limits:
     """Rows of pages within pages, each page taken for full: what `first` says, or 100 where it is
     left out or a variable. Two full pages within each other are 10 100. A page within that would be
     a million rows, and nobody else would be answered meanwhile."""
+
+    cost: int = 20_000
+    """These rows and the WEIGHTS of fields: a second or so of a core."""
 
     tokens: int = 1_000
     """Words and signs of the document. The standard introspection query has about 180. Checking
@@ -81,7 +97,7 @@ def parse_within(limits: Limits, text: str) -> DocumentNode:
 
 @cache
 def limit_rule(limits: Limits) -> type[ASTValidationRule]:
-    """A validation rule for depth and aliases; the same class for the same limits.
+    """A validation rule for depth, aliases, rows and cost; the same class for the same limits.
 
     Run it before the standard rules: what it refuses would cost them most.
     """
@@ -95,11 +111,21 @@ def limit_rule(limits: Limits) -> type[ASTValidationRule]:
     return LimitRule
 
 
+def costs(limits: Limits, document: DocumentNode) -> dict[str, int]:
+    """What each operation of a document without fault costs, by its name or by ""."""
+    fragments = _fragment_sizes(limits, document)
+    return {
+        operation.name.value if operation.name else "": size.cost
+        for operation, size in _operation_sizes(limits, document, fragments)
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class _Size:
     depth: int = 0
     aliases: int = 0
     nodes: int = 0
+    cost: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,27 +147,12 @@ class _Selections:
 
 
 def _exceeded(limits: Limits, document: DocumentNode) -> Iterable[GraphQLError]:
-    fragments = {
-        definition.name.value: _selections(definition.selection_set)
-        for definition in document.definitions
-        if isinstance(definition, FragmentDefinitionNode)
-    }
-    inner_first = TopologicalSorter(
-        {name: {spread.name for spread in held.spreads} for name, held in fragments.items()}
-    )
-    sizes: dict[str, _Size] = {}
     try:
-        for name in inner_first.static_order():
-            # A fragment that is spread and not defined is another rule's to report.
-            if name in fragments:
-                sizes[name] = _expanded(fragments[name], sizes, limits)
+        sizes = _fragment_sizes(limits, document)
     except CycleError as error:
         yield GraphQLError(f"Fragments spread each other: {' in '.join(error.args[1])}.")
         return
-    for operation in document.definitions:
-        if not isinstance(operation, OperationDefinitionNode):
-            continue
-        size = _expanded(_selections(operation.selection_set), sizes, limits)
+    for operation, size in _operation_sizes(limits, document, sizes):
         if size.depth > limits.depth:
             yield _too_large(
                 f"The operation is {size.depth} fields deep; at most {limits.depth} are answered. "
@@ -155,6 +166,14 @@ def _exceeded(limits: Limits, document: DocumentNode) -> Iterable[GraphQLError]:
                 "inner ones in an operation of their own.",
                 operation,
             )
+        elif size.cost > limits.cost:
+            yield _too_large(
+                f"The operation costs {size.cost}, of rows and of fields that take long; at most "
+                f"{limits.cost} is answered. Ask in several operations, one after the other.",
+                operation,
+                cost=size.cost,
+                most=limits.cost,
+            )
         if size.aliases > limits.aliases:
             yield _too_large(
                 f"The operation has more than {limits.aliases} aliases, counting those of "
@@ -163,8 +182,35 @@ def _exceeded(limits: Limits, document: DocumentNode) -> Iterable[GraphQLError]:
             )
 
 
+def _fragment_sizes(limits: Limits, document: DocumentNode) -> dict[str, _Size]:
+    """Raises CycleError where fragments spread each other."""
+    fragments = {
+        definition.name.value: _selections(definition.selection_set)
+        for definition in document.definitions
+        if isinstance(definition, FragmentDefinitionNode)
+    }
+    inner_first = TopologicalSorter(
+        {name: {spread.name for spread in held.spreads} for name, held in fragments.items()}
+    )
+    sizes: dict[str, _Size] = {}
+    for name in inner_first.static_order():
+        # A fragment that is spread and not defined is another rule's to report.
+        if name in fragments:
+            sizes[name] = _expanded(fragments[name], sizes, limits)
+    return sizes
+
+
+def _operation_sizes(
+    limits: Limits, document: DocumentNode, fragments: dict[str, _Size]
+) -> Iterator[tuple[OperationDefinitionNode, _Size]]:
+    for operation in document.definitions:
+        if isinstance(operation, OperationDefinitionNode):
+            selections = _selections(operation.selection_set)
+            yield operation, _expanded(selections, fragments, limits)
+
+
 def _selections(of: SelectionSetNode) -> _Selections:
-    deepest = aliases = nodes = 0
+    deepest = aliases = nodes = cost = 0
     spreads: list[_Spread] = []
     # With each the level of the field around it, how many of it there may be, and how many rows it
     # has where it is a page.
@@ -178,6 +224,7 @@ def _selections(of: SelectionSetNode) -> _Selections:
                 continue
             if isinstance(selection, FieldNode):
                 aliases += selection.alias is not None
+                cost += min(rows * WEIGHTS.get(selection.name.value, 0), _MANY)
                 if selection.name.value in ("__schema", "__type"):
                     level = None
                 if level is not None:
@@ -190,7 +237,7 @@ def _selections(of: SelectionSetNode) -> _Selections:
             inner = getattr(selection, "selection_set", None)
             if inner is not None:
                 within.append((inner, level, inside, inner_page))
-    return _Selections(_Size(deepest, aliases, nodes), spreads)
+    return _Selections(_Size(deepest, aliases, nodes, nodes + cost), spreads)
 
 
 def _page(field: FieldNode) -> int:
@@ -203,16 +250,19 @@ def _page(field: FieldNode) -> int:
 
 def _expanded(selections: _Selections, sizes: dict[str, _Size], limits: Limits) -> _Size:
     own = selections.own
-    depth, aliases, nodes = own.depth, own.aliases, own.nodes
+    depth, aliases, nodes, cost = own.depth, own.aliases, own.nodes, own.cost
     for spread in selections.spreads:
         size = sizes.get(spread.name, _Size())
         aliases += size.aliases
         nodes += spread.rows * size.nodes
+        cost += spread.rows * size.cost
         if spread.level is not None:
             depth = max(depth, spread.level + size.depth)
     # The counts double with each fragment of a bomb; beyond the limit they say nothing more.
-    return _Size(depth, min(aliases, limits.aliases + 1), min(nodes, _MANY))
+    return _Size(depth, min(aliases, limits.aliases + 1), min(nodes, _MANY), min(cost, _MANY))
 
 
-def _too_large(message: str, node: OperationDefinitionNode | None = None) -> GraphQLError:
-    return GraphQLError(message, node, extensions={"code": TooLarge.code})
+def _too_large(
+    message: str, node: OperationDefinitionNode | None = None, **details: int
+) -> GraphQLError:
+    return GraphQLError(message, node, extensions={**details, "code": TooLarge.code})

@@ -37,6 +37,7 @@ from gridmap.store.actions import Deed, Move
 from gridmap.store.dates import CHINA, now
 from gridmap.store.loop import Action
 from gridmap.store.paging import Key
+from gridmap.store.permissions import Permission, require
 
 MOST_PHOTOS = 6
 LONGEST_DESCRIPTION = 2_000
@@ -459,6 +460,8 @@ class ReportMutation:
 
 
 async def _submit(context: Context, given: SubmitReportInput) -> SubmitReportPayload:
+    require(context.viewer, Permission.SUBMIT_REPORTS)
+    await context.count("reports")
     moment, rules = now(), await context.report_rules()
     position = wgs84_position(given.point)
     reporter = given.reporter

@@ -360,7 +360,7 @@ class Query:
 
     @strawberry.field(description="Who asks, by the token that came with the request.")
     def viewer(self, info: Info) -> Viewer:
-        return viewer(info.context.viewer)
+        return viewer(info.context.viewer, info.context.ends_at)
 
 
 async def _region_node(context: Context, wanted: GlobalId, on: datetime.date | None) -> Node | None:

@@ -22,8 +22,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gridmap.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge
 from gridmap.store import tables
 from gridmap.store.paging import Key, among, parents_by_key, rows_by_parent
+from gridmap.store.permissions import Extent, Permission, extent
 from gridmap.store.regions import regions_around
-from gridmap.store.viewers import Role, Viewer, is_office_of
+from gridmap.store.viewers import Viewer, is_office_of
 
 _table = tables.sponsorships
 
@@ -285,12 +286,13 @@ _LOCKED = {
 async def _check_viewer(
     connection: AsyncConnection, targets: Sequence[_Target], viewer: Viewer
 ) -> None:
-    if viewer.role is Role.ADMINISTRATOR:
+    may = extent(viewer, Permission.ASSIGN_SPONSORS)
+    if may is Extent.ALL:
         return
     communities = sorted({target.community_code for target in targets})
     around = dict(zip(communities, await regions_around(connection, communities), strict=True))
     for target in targets:
-        if not is_office_of(viewer, around[target.community_code]):
+        if may is None or not is_office_of(viewer, around[target.community_code]):
             raise Forbidden(
                 f"Who answers for {target} is for the office of its community, street or district "
                 f"to say, or for an ADMINISTRATOR. You are {viewer.role}"

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gridmap.store import tables
 from gridmap.store.loop import TRANSITIONS, Action, Level, Party
 from gridmap.store.paging import among
+from gridmap.store.permissions import OF_PARTY, Extent, Permission, extent
 from gridmap.store.regions import regions_around, regions_below
 from gridmap.store.report_rules import ReportRules
 from gridmap.store.reports import Report, Reporter, ReportKey, unnested
@@ -41,14 +42,19 @@ async def standings(
     reporters = await _reporters(connection, [report.report_key for report in reports], viewer)
     homes = await _homes(connection, viewer)
     return [
-        Standing(frozenset(_parties(report, around, has_sent, viewer, homes)), around, reporter)
+        Standing(parties(report, around, has_sent, viewer, homes), around, reporter)
         for report, around, (has_sent, reporter) in zip(reports, regions, reporters, strict=True)
     ]
 
 
 def is_told_of_persons(standing: Standing, viewer: Viewer) -> bool:
     """Whether the viewer is to know who sent a report, and who of the residents handles it."""
-    return bool(standing.parties) or viewer.role in (Role.ADMINISTRATOR, Role.AUDITOR)
+    match extent(viewer, Permission.SEE_PERSONS):
+        case Extent.ALL:
+            return True
+        case Extent.OWN:
+            return bool(standing.parties)
+    return False
 
 
 async def regions_of_member(
@@ -58,7 +64,7 @@ async def regions_of_member(
 
     That is where reports are the viewer's own to handle, or their office's.
     """
-    if viewer.role in (Role.ADMINISTRATOR, Role.AUDITOR):
+    if extent(viewer, Permission.SEE_PERSONS) is Extent.ALL:
         return None
     if viewer.role in _OFFICES:
         below = await regions_below(connection, sorted(viewer.codes))
@@ -167,6 +173,22 @@ async def _reporters(
         for row in rows
     }
     return [found.get(key, (False, None)) for key in keys]
+
+
+def parties(
+    report: Report,
+    regions: Sequence[str],
+    has_sent: bool,
+    viewer: Viewer,
+    homes: frozenset[tuple[str, str]],
+) -> frozenset[Party]:
+    """What the viewer is to a report, as far as their role may act as that.
+
+    `regions` are those around it; `homes` are district and community of where the viewer is at
+    home.
+    """
+    found = _parties(report, regions, has_sent, viewer, homes)
+    return frozenset(party for party in found if extent(viewer, OF_PARTY[party]))
 
 
 def _parties(

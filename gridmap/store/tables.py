@@ -74,6 +74,17 @@ REPORT_LEVELS = ("BUILDING", "GRID", "COMMUNITY", "STREET", "DISTRICT")
 HANDLER_KINDS = ("SPONSOR", "GRID_WORKER", "BUILDING_MEMBER", "REGION")
 STEPS = ("WHOLE", "REGISTER", "DISPATCH", "ACCEPT", "HANDLE", "VERIFY", "CLOSE")
 TIME_UNITS = ("HOURS", "DAYS", "WORKING_HOURS", "WORKING_DAYS")
+USER_ROLES = (
+    "RESIDENT",
+    "GRID_WORKER",
+    "BUILDING_MEMBER",
+    "SPONSOR",
+    "COMMUNITY",
+    "STREET",
+    "DISTRICT",
+    "AUDITOR",
+    "ADMINISTRATOR",
+)
 
 metadata = MetaData(
     naming_convention={
@@ -639,6 +650,53 @@ report_photos = Table(
         ["report_events.district_code", "report_events.report_id", "report_events.version"],
     ),
     Index(None, "photo_id"),
+)
+
+# Who signs in here with a name and a password. Where an OpenID Connect issuer knows the people, it
+# stays empty.
+users = Table(
+    "users",
+    metadata,
+    # As `gridmap.store.users.sign_in_name` writes it, so that it has one spelling.
+    Column("name", Text, primary_key=True),
+    # An argon2id hash, with its salt and costs.
+    Column("password", Text, nullable=False),
+    # Who they are as a viewer.
+    Column("role", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("codes", ARRAY(Text), nullable=False),
+    *_dates(),
+    Column("is_disabled", Boolean, nullable=False, server_default=text("false")),
+    # Made by the demo, which alone signs them in.
+    Column("is_demo", Boolean, nullable=False, server_default=text("false")),
+    CheckConstraint(_one_of("role", USER_ROLES), name="role"),
+)
+
+# Where somebody is signed in: one row from the sign-in to the sign-out, whose token changes each
+# time that it is used. Tokens are kept as SHA-256 of what the client has.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("user_name", Text, ForeignKey("users.name", ondelete="CASCADE"), nullable=False),
+    Column("token", LargeBinary, nullable=False),
+    Column("token_before", LargeBinary),
+    Column("begun_at", DateTime(timezone=True), nullable=False),
+    Column("renewed_at", DateTime(timezone=True), nullable=False),
+    Index(None, "user_name"),
+    Index(None, "renewed_at"),
+)
+
+# How often something was done or tried lately, by a digest of what is counted. It is worth nothing
+# after a crash, and so is not logged. See `gridmap.store.counts`.
+counts = Table(
+    "counts",
+    metadata,
+    Column("key", LargeBinary, primary_key=True),
+    # When the count is back at nothing.
+    Column("ends_at", DateTime(timezone=True), nullable=False),
+    Index(None, "ends_at"),
+    prefixes=["UNLOGGED"],
 )
 
 imports = Table(

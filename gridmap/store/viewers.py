@@ -141,5 +141,16 @@ def holder_of_receipt(district_code: str, report_id: UUID) -> Viewer:
     return Viewer(Role.RESIDENT, f"{_REPORT}{district_code}/{report_id}")
 
 
+def check_account(viewer: Viewer) -> None:
+    """Refuses who may have no account, here or with another issuer of tokens.
+
+    Raises Invalid for ANONYMOUS, and for a subject that belongs to the receipts of reports.
+    """
+    if viewer.role is Role.ANONYMOUS:
+        raise Invalid("ANONYMOUS is who does not sign in; choose another role.")
+    if viewer.subject.startswith(_REPORT):
+        raise Invalid(f"The subject {viewer.subject!r} is a receipt's; choose another.")
+
+
 def _listed(codes: frozenset[str]) -> str:
     return ", ".join(sorted(codes))

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 from starlette.types import ASGIApp
 
@@ -15,13 +16,21 @@ from gridmap.api.streams import StreamLimits, Streams
 
 
 @contextmanager
-def served(app: ASGIApp, streams: Streams | None = None) -> Iterator[str]:
+def served(
+    app: ASGIApp,
+    streams: Streams | None = None,
+    *,
+    lifespan: Literal["on", "off"] = "off",
+    trusted_proxies: str | None = None,
+) -> Iterator[str]:
     """Serves the application until the block ends, and then stops the streams that are open; gives
     its address, as in http://127.0.0.1:49152.
     """
     listener = socket.create_server(("127.0.0.1", 0))
     streams = streams or Streams(StreamLimits())
-    server = Server(app, streams, lifespan="off", log_config=None)
+    server = Server(
+        app, streams, trusted_proxies=trusted_proxies, lifespan=lifespan, log_config=None
+    )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:

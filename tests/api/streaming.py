@@ -38,6 +38,8 @@ class Context:
 
     def __init__(self, viewer: str) -> None:
         self.viewer = viewer
+        _, is_limited, moment = viewer.partition("until ")
+        self.ends_at = float(moment) if is_limited else None
         self.batches: list[list[int]] = []
         self.squares = DataLoader(self._load)
 
@@ -217,6 +219,7 @@ def endpoint(limits: StreamLimits | None = None, time_limit_seconds: float = 30)
         stream_limits=limits,
         time_limit_seconds=time_limit_seconds,
         page=None,
+        ends_at=lambda context: context.ends_at,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -163,6 +164,16 @@ def test_a_stream_shows_that_it_lives_and_is_closed_when_it_is_left(client: http
         assert [next(heard), next(heard)] == [("", "")] * 2
         assert Watched.open["sse"] == 1
     wait_until(lambda: not Watched.open["sse"])
+
+
+def test_a_stream_ends_with_the_token_that_asked_for_it(client: httpx.Client) -> None:
+    query = {"query": 'subscription { numbers(name: "ended sse", to: 1, last: "wait") { value } }'}
+    headers = {"authorization": f"Bearer until {time.time() + 0.3}"}
+    heard = told(client.post("/graphql", json=query, headers=headers))
+    assert heard[0] == ("next", {"data": {"numbers": {"value": 1}}})
+    [(name, content), complete] = heard[1:]
+    assert (name, codes(content), complete) == ("next", ["UNAUTHENTICATED"], COMPLETE)
+    wait_until(lambda: not Watched.open["ended sse"])
 
 
 def test_a_client_that_does_not_read_stops_what_it_asked_for() -> None:

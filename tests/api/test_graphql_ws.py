@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -289,6 +290,21 @@ def test_who_may_not_ask_any_more_gets_no_further_events(address: str) -> None:
             "payload": [{"message": "Not any more.", "extensions": {"code": "FORBIDDEN"}}],
         }
         wait_until(lambda: not Watched.open["denied"])
+
+
+def test_a_socket_ends_with_the_token_that_opened_it(address: str) -> None:
+    token = {"authorization": f"Bearer until {time.time() + 0.3}"}
+    with acknowledged(address, token) as client, acknowledged(address) as another:
+        for each in (client, another):
+            # Nothing happens any more that could be told, or refused.
+            query = 'subscription { numbers(to: 1, name: "ended", last: "wait") { value } }'
+            each.subscribe("a", query)
+            assert each.hear()["type"] == "next"
+        code, reason = client.end()
+        assert (code, reason.split(";")[0]) == (4401, "The token has expired")
+        wait_until(lambda: Watched.open["ended"] == 1)
+        another.say("ping")
+        assert another.hear() == {"type": "pong"}
 
 
 # Errors

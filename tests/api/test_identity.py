@@ -370,6 +370,14 @@ class TestServer:
         assert "not signed by this server" in error["message"]
         assert token not in answer.text
 
+    def test_a_subscription_ends_with_its_token(self, guarded: Server) -> None:
+        token = signed({"exp": int(time.time()) + 1})
+        query = {"query": "subscription { reportChanged { report { id } } }"}
+        headers = {"accept": "text/event-stream", "authorization": f"Bearer {token}"}
+        answer = httpx.post(f"{guarded.address}/graphql", json=query, headers=headers, timeout=30)
+        assert "UNAUTHENTICATED" in answer.text
+        assert answer.text.endswith("event: complete\ndata: \n\n")
+
     def test_no_cache_gives_one_viewers_answer_to_another(
         self, guarded: Server, tokens: Tokens
     ) -> None:

@@ -16,12 +16,14 @@ import httpx
 import pytest
 import typer.main
 from packaging.requirements import Requirement
+from typer.core import TyperGroup
 
+from gridmap.api import accounts
 from gridmap.api.cli import app
 from gridmap.api.settings import Settings
 from gridmap.geo.batches import Batch
 from gridmap.geo.problems import Kind
-from gridmap.schema.limits import Limits
+from gridmap.schema.limits import WEIGHTS, Limits
 from gridmap.store.imports import Noun
 from gridmap.store.imports.columns import FIELDS, Columns
 from gridmap.store.imports.values import (
@@ -101,6 +103,16 @@ class TestQueries:
         assert shown["aliases, fragments expanded"] == f"{limits.aliases}"
         assert _plain_number(shown["tokens of a document"]) == limits.tokens
         assert _plain_number(shown["characters of a document"]) == limits.characters
+        assert _plain_number(shown["cost of an operation"]) == limits.cost
+        [told] = re.findall(
+            r"as many as it is worth: (.*?)\. One", (ROOT / "docs/api.md").read_text()
+        )
+        weights = {
+            name: _plain_number(weight)
+            for weight, names in re.findall(r"(\d[\d ]*) for ((?:`\w+`(?:, | and )?)+)", told)
+            for name in quoted(names)
+        }
+        assert weights == WEIGHTS
 
 
 class TestCommands:
@@ -137,11 +149,11 @@ class TestCommands:
                 for called in _CALLS.findall(line):
                     name, *arguments = called.split()
                     assert name in group.commands, f"{page.name}: gridmap {called}"
-                    options = {
-                        option
-                        for parameter in group.commands[name].params
-                        for option in parameter.opts
-                    }
+                    command = group.commands[name]
+                    if isinstance(command, TyperGroup) and arguments:
+                        assert arguments[0] in command.commands, f"{page.name}: gridmap {called}"
+                        command = command.commands[arguments[0]]
+                    options = {option for each in command.params for option in each.opts}
                     given = {each for each in arguments if each.startswith("--")}
                     assert given <= options, f"{page.name}: gridmap {called}"
 
@@ -260,6 +272,13 @@ class TestManual:
             if field.default_factory is None:
                 default = "" if field.default is None else f"`{field.default}`"
                 assert shown[name] == default, name
+
+    def test_guesses_are_slowed_down_as_is_said(self) -> None:
+        rows = table(ROOT / "docs" / "identity.md", "failures")
+        assert [(burst, seconds) for _, burst, seconds in rows] == [
+            (f"{rate.burst}", f"{rate.seconds} s")
+            for rate in (accounts.BY_BOTH, accounts.BY_NAME, accounts.BY_ADDRESS)
+        ]
 
     def test_the_tables_and_their_keys_are_those_of_the_database(self) -> None:
         shown = {

@@ -20,7 +20,8 @@ from graphql import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridmap.schema.limits import Limits, limit_rule, parse_within
+from gridmap.schema.limits import WEIGHTS, Limits, costs, limit_rule, parse_within
+from gridmap.schema.root import schema as real_schema
 
 SCHEMA = build_schema("type Query { a: Query b: Query leaf: String }")
 
@@ -251,3 +252,34 @@ def test_the_query_that_kept_a_server_for_half_a_minute_is_refused() -> None:
 def test_counting_rows_takes_no_time_for_pages_that_multiply() -> None:
     text = "{" + "a { nodes {" * 14 + "leaf" + "} }" * 14 + "}"
     assert errors_in(text, depth=100)
+
+
+PRICED = build_schema(
+    """
+    type Query { hotspots: [String] reportClusters: [String] list(first: Int): List }
+    type List { nodes: [Query] }
+    """
+)
+
+
+@pytest.mark.parametrize(
+    ("query", "cost"),
+    [
+        ("{ hotspots }", 2_000),
+        ("{ a: hotspots b: hotspots reportClusters }", 4_050),
+        ("{ list(first: 7) { nodes { reportClusters } } }", 7 + 7 * 50),
+        ("{ list { nodes { list(first: 2) { nodes { __typename } } } } }", 100 + 200),
+        ("{ ...F list(first: 3) { nodes { ...F } } } fragment F on Query { hotspots }", 8_003),
+        ("query A { ...F } fragment F on Query { list(first: 5) { nodes { hotspots } } }", 10_005),
+    ],
+)
+def test_cost_is_rows_and_the_weights_of_fields_within_them(query: str, cost: int) -> None:
+    document = parse(query)
+    assert list(costs(Limits(), document).values()) == [cost]
+    assert validate(PRICED, document, [limit_rule(Limits(cost=cost))]) == []
+    [error] = validate(PRICED, document, [limit_rule(Limits(cost=cost - 1))])
+    assert error.extensions == {"code": "TOO_LARGE", "cost": cost, "most": cost - 1}
+
+
+def test_every_weight_is_of_a_field_that_there_is() -> None:
+    assert WEIGHTS.keys() <= real_schema._schema.query_type.fields.keys()  # type: ignore[union-attr]

@@ -116,6 +116,10 @@ class TestReply:
         # This server issues none.
         assert said["receipt"] is None
 
+    def test_an_auditor_sends_in_nothing(self, desk: Desk) -> None:
+        answer = desk.ask(SUBMIT, Viewer(Role.AUDITOR, "auditor"), input=given())
+        assert [code for code, _ in answer.errors] == ["FORBIDDEN"]
+
     @pytest.mark.parametrize("datum", HEGANG)
     def test_a_position_is_kept_as_given_and_found_where_it_is(
         self, desk: Desk, datum: str
