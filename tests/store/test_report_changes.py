@@ -366,7 +366,7 @@ def test_what_a_process_writes_is_heard_in_another_also_when_it_dies_before_it_s
 def test_each_hears_what_interests_them_and_of_what_leaves_it(
     url: str, writer: psycopg.Connection
 ) -> None:
-    shared = uuid4()
+    wanted = uuid4()
     interests = {
         "community": Interest(regions=frozenset(COMMUNITIES[:1])),
         "districts": Interest(regions=frozenset(COMMUNITIES)),
@@ -374,7 +374,7 @@ def test_each_hears_what_interests_them_and_of_what_leaves_it(
         "grid": Interest(grid="G1"),
         "sponsor": Interest(sponsor="S1"),
         "both": Interest(grid="G1", sponsor="S1"),
-        "one": Interest(key=ReportKey(DISTRICTS[1], shared)),
+        "one": Interest(key=ReportKey(DISTRICTS[1], wanted)),
     }
 
     async def main() -> None:
@@ -383,8 +383,8 @@ def test_each_hears_what_interests_them_and_of_what_leaves_it(
             end = Heard(news, EVERYTHING, None)
             await until_listening(news, 8)
             plain = put_report(writer)
-            other = put_report(writer, DISTRICTS[1], id=shared)
-            put_report(writer, DISTRICTS[0], id=shared, region=COMMUNITIES[1])
+            other = put_report(writer, DISTRICTS[1], id=wanted)
+            put_report(writer, region=COMMUNITIES[1])
             held = put_report(writer, region=COMMUNITIES[1], grid="G1", sponsor="S1")
             change_report(writer, held, grid_code="G2", before={"grid_code": "G1"})
             change_report(writer, held, sponsor_code="S2", before={"sponsor_code": "S1"})
