@@ -25,12 +25,11 @@ from gridmap.schema.reports import (
     report_key,
 )
 from gridmap.schema.scalars import aware
-from gridmap.schema.sponsors import Sponsor, sponsor
+from gridmap.schema.sponsors import Sponsor, sponsor_of
 from gridmap.schema.workers import GridWorker, grid_worker
 from gridmap.store import actions as store_actions
 from gridmap.store import grids as store_grids
 from gridmap.store import reports as store
-from gridmap.store import sponsors as store_sponsors
 from gridmap.store import submissions
 from gridmap.store import workers as store_workers
 from gridmap.store.actions import Deed, Move
@@ -128,9 +127,7 @@ class SubmitReportPayload:
 
     @strawberry.field(description="Who answers.")
     async def sponsor(self, info: Info) -> Sponsor | None:
-        code = self.event.details["sponsor"]
-        row = await info.context.load(store_sponsors.sponsors_by_code, code) if code else None
-        return sponsor(row, info.context.today) if row else None
+        return await sponsor_of(info.context, self.event.details["sponsor"])
 
     @strawberry.field(
         description="Up to three reports of the same category that are open, within 50 m and 14 "
@@ -147,7 +144,9 @@ class SubmitReportPayload:
     async def _grid(self, context: Context, code: str, district_code: str) -> Grid | None:
         key = Key(code, district_code)
         day = self.report.row.captured_at.astimezone(CHINA).date()
-        row = await context.load(store_grids.grids_on_days, (key, day))
+        snapshot = context.remembered
+        row = snapshot.grid(key) if snapshot and snapshot.day == day else None
+        row = row or await context.load(store_grids.grids_on_days, (key, day))
         return grid_as_it_was(row, context.today) if row else None
 
 

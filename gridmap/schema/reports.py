@@ -24,11 +24,10 @@ from gridmap.schema.points import BoundsInput, Point, bounds_of, point_in
 from gridmap.schema.regions import Region, region_of, regions_below
 from gridmap.schema.report_types import HandlerKind, ReportSource, Urgency
 from gridmap.schema.scalars import Cursor, GeoJSON, aware
-from gridmap.schema.sponsors import Sponsor, sponsor
+from gridmap.schema.sponsors import Sponsor, sponsor_of
 from gridmap.store import buildings as store_buildings
 from gridmap.store import grids as store_grids
 from gridmap.store import reports as store
-from gridmap.store import sponsors as store_sponsors
 from gridmap.store import standings as store_standings
 from gridmap.store import submissions
 from gridmap.store.dates import CHINA
@@ -228,10 +227,7 @@ class Report(Node):
         "answers for all that nobody does (全域兜底). As of capture."
     )
     async def sponsor(self, info: Info) -> Sponsor | None:
-        if self.row.sponsor_code is None:
-            return None
-        row = await info.context.load(store_sponsors.sponsors_by_code, self.row.sponsor_code)
-        return sponsor(row, info.context.today) if row else None
+        return await sponsor_of(info.context, self.row.sponsor_code)
 
     @strawberry.field
     async def handler(self, info: Info) -> Handler | None:

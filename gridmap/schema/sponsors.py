@@ -11,7 +11,7 @@ from graphql.pyutils import AwaitableOrValue
 
 from gridmap.geo.datums import Datum
 from gridmap.schema.connections import After, Connection, First, connection, page_slice
-from gridmap.schema.context import Info
+from gridmap.schema.context import Context, Info
 from gridmap.schema.nodes import GlobalId, Node
 from gridmap.schema.regions import Region, region_of
 from gridmap.schema.scalars import GeoJSON, geojson
@@ -119,3 +119,16 @@ def sponsor(row: store.Sponsor, on: datetime.date) -> Sponsor:
         row=row,
         on=on,
     )
+
+
+async def sponsor_of(context: Context, code: str | None) -> Sponsor | None:
+    """The sponsor that another row names: from memory where a lookup before was answered from it.
+
+    None where none is named.
+    """
+    if code is None:
+        return None
+    snapshot = context.remembered
+    row = snapshot.sponsors.get(code) if snapshot else None
+    row = row or await context.load(store.sponsors_by_code, code)
+    return sponsor(row, context.today) if row else None

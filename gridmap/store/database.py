@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import select
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import psycopg
 from sqlalchemy import Engine, create_engine, event, exc, make_url
 from sqlalchemy.engine import URL
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from gridmap.errors import Conflict, Invalid, Unavailable
 from gridmap.store.dates import CHINA
@@ -57,7 +61,6 @@ class Database:
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=statement_timeout_seconds,
-            pool_pre_ping=True,
             # Most connections run one statement, for which beginning and ending a transaction would
             # be two more ways to PostgreSQL and back.
             isolation_level="AUTOCOMMIT",
@@ -70,7 +73,8 @@ class Database:
                 "application_name": "gridmap",
             },
         )
-
+        event.listen(self._engine.sync_engine, "checkin", _note_use)
+        event.listen(self._engine.sync_engine, "checkout", _try_out)
         self._transactions = self._engine.execution_options(isolation_level="READ COMMITTED")
 
     @property
@@ -100,6 +104,37 @@ class Database:
 
     async def close(self) -> None:
         await self._engine.dispose()
+
+
+# Seconds after which a connection may have been lost by a network that says nothing.
+_TRUSTED_SECONDS = 10.0
+
+
+def _note_use(_: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
+    record.info["used"] = time.monotonic()
+
+
+def _try_out(
+    connection: DBAPIConnection, record: ConnectionPoolEntry, _: PoolProxiedConnection
+) -> None:
+    """Has a connection made anew that ended while nobody used it.
+
+    One that was closed has something to be read, which costs nothing to find out, where to ask for
+    an answer would be one more way to PostgreSQL and back for each statement.
+    """
+    used = record.info.get("used")
+    if used is None:  # it has just been made
+        return
+    driver, ready = record.driver_connection, select.poll()
+    assert isinstance(driver, psycopg.AsyncConnection)
+    try:
+        ready.register(driver.fileno(), select.POLLIN)
+        if ready.poll(0):
+            raise exc.InvalidatePoolError
+        if time.monotonic() - used > _TRUSTED_SECONDS:
+            connection.cursor().execute("SELECT 1")
+    except psycopg.Error as error:
+        raise exc.InvalidatePoolError from error
 
 
 @contextmanager

@@ -353,6 +353,7 @@ def _told(
     ]
 
 
-_ANNOUNCE = text(f"SELECT pg_notify('{CHANNEL}', :payload)").bindparams(
-    payload='{"table":"reports","district":"","codes":null}'
-)
+# It need not wait for the disk: what it tells of is committed, and if it is lost others look again.
+_ANNOUNCE = text(
+    f"SELECT set_config('synchronous_commit', 'off', TRUE), pg_notify('{CHANNEL}', :payload)"
+).bindparams(payload='{"table":"reports","district":"","codes":null}')

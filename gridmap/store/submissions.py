@@ -385,10 +385,13 @@ def _refused(error: exc.IntegrityError, submission: Submission) -> GridmapError:
 # Of two that come at the same moment, one waits at reports_id_idx until the other is committed. One
 # that is there already takes no number.
 #
+# Written close, for psycopg reads a statement of more than 4,096 characters anew each time.
+#
 # Duplicates are looked for by reports_open_location_idx among what is still to be done; the box in
 # degrees is made a little larger than the circle, so that the index may be asked with it.
 _SUBMIT = text(
-    f"""
+    " ".join(
+        f"""
     WITH near AS (
         SELECT
             reports.id,
@@ -472,5 +475,6 @@ _SUBMIT = text(
     SELECT {", ".join(f"made.{name}" for name in Report._fields)},
         {", ".join(f"event.{name}" for name in Event._fields)}
     FROM made, event
-    """
+    """.split()
+    )
 )

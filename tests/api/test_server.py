@@ -72,7 +72,7 @@ class TestHealth:
         server.ask(query)
         with psycopg.connect(demo_url, autocommit=True) as connection:
             connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
                 "WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
         assert server.ask(query)["region"]["name"] == "向阳区"

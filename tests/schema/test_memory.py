@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from sqlalchemy import event
 from gridmap.schema.context import Context
 from gridmap.schema.root import schema
 from gridmap.store.database import Database
-from gridmap.store.dates import today
+from gridmap.store.dates import now, today
 from gridmap.store.follower import Follower
 from tests.asking import ask
 from tests.districts import SIDE, SOUTH, WEST
@@ -36,7 +37,17 @@ fragment Found on Location {
 """
 
 
-def remembered(database_url: str, **variables: object) -> tuple[Any, list[str]]:
+SUBMIT = """
+mutation ($input: SubmitReportInput!) {
+  submitReport(input: $input) {
+    number grid { code name community { name } } workers { name }
+    sponsor { code name level region { name } } duplicates { number }
+  }
+}
+"""
+
+
+def remembered(database_url: str, query: str = QUERY, **variables: object) -> tuple[Any, list[str]]:
     """The data that comes from memory, and the statements that the request sent."""
 
     async def answer() -> tuple[Any, list[str]]:
@@ -53,7 +64,7 @@ def remembered(database_url: str, **variables: object) -> tuple[Any, list[str]]:
                 while follower.snapshot(today()) is None:
                     await asyncio.sleep(0.01)
             result = await schema.execute(
-                QUERY,
+                query,
                 variable_values=variables,
                 context_value=Context(database, REACH, follower),
             )
@@ -93,6 +104,31 @@ def test_a_lookup_and_the_regions_around_it_come_from_memory_alone(database_url:
             strict=True,
         ):
             assert_same(here, there)
+
+
+@pytest.mark.usefixtures("district")
+def test_a_report_is_answered_from_memory_but_for_what_only_the_database_has(
+    database_url: str,
+) -> None:
+    longitude, latitude = WEST + SIDE / 2, SOUTH + 1.5 * SIDE
+    given = {
+        "id": str(uuid4()),
+        "point": {"longitude": longitude, "latitude": latitude, "datum": "WGS84"},
+        "capturedAt": now().isoformat(),
+        "category": "0101",
+        "description": "楼道口有垃圾",
+    }
+    found, statements = remembered(database_url, SUBMIT, input=given)
+    rules, [submission, workers] = statements[:3], statements[3:]
+    assert all(
+        "FROM report_categories" in each or "FROM deadlines" in each or "FROM report_rules" in each
+        for each in rules
+    )
+    assert "INSERT INTO reports" in submission
+    assert "FROM workers" in workers
+    # Sent again, it is answered by the database.
+    assert found["submitReport"]["grid"]["community"]["name"] == "友谊社区"
+    assert found == ask(database_url, SUBMIT, input=given).data
 
 
 def assert_same(here: Any, there: Any) -> None:
