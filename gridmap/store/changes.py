@@ -76,21 +76,6 @@ def merged(changes: Iterable[Change]) -> Changes:
     )
 
 
-def announce(connection: Connection, change: Change) -> None:
-    """Tells all who listen, when the connection's transaction commits.
-
-    One statement, and as many notifications as the codes need; none where `codes` is empty.
-    """
-    connection.execute(
-        text("SELECT gridmap_announce(:table, :district, CAST(:codes AS text[]))"),
-        {
-            "table": change.table,
-            "district": change.district_code,
-            "codes": None if change.codes is None else sorted(change.codes),
-        },
-    )
-
-
 def mark(connection: Connection, name: str) -> Change:
     """Has everybody hear a mark, after all that was committed before this transaction commits."""
     connection.execute(

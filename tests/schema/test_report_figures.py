@@ -23,7 +23,7 @@ from tests.districts import (
     grid_code,
     put_grid,
 )
-from tests.reported import NOON, closed, put_reports, rejected
+from tests.reports import NOON, closed, put_reports, rejected
 
 SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
 SEPTEMBER, OCTOBER = datetime(2025, 9, 1, tzinfo=CHINA), datetime(2025, 10, 1, tzinfo=CHINA)

@@ -30,7 +30,7 @@ from tests.districts import (
     building_code,
     grid_code,
 )
-from tests.store.reporting import change_report, put_report
+from tests.reports import change_report, put_report
 
 OTHER = "230402002006"
 METRE = 1 / 111_200

@@ -17,7 +17,7 @@ from gridmap.schema.nodes import GlobalId
 from gridmap.schema.root import schema
 from gridmap.store.database import Database
 from gridmap.store.report_changes import ReportNews
-from tests.store.reporting import (
+from tests.reports import (
     COMMUNITIES,
     DISTRICTS,
     change_report,

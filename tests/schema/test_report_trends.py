@@ -15,7 +15,7 @@ from gridmap.store.database import tool_engine
 from gridmap.store.dates import CHINA, today
 from tests.asking import ask
 from tests.districts import COMMUNITY, DISTRICT, District, grid_code, put_grid
-from tests.reported import put_reports
+from tests.reports import put_reports
 
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
 LAST = date(2025, 9, 28)

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from psycopg import errors, sql
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from gridmap import migrations
 from gridmap.store.changes import (
@@ -26,7 +26,6 @@ from gridmap.store.changes import (
     Change,
     ChangeFeed,
     Changes,
-    announce,
     merged,
 )
 from gridmap.store.cluster import private_cluster
@@ -337,14 +336,18 @@ def _codes(payloads: list[str]) -> set[tuple[str, str]]:
     return {(each["district"], code) for each in said for code in each["codes"]}
 
 
-# What the store announces itself.
+# What is announced without a trigger.
 
 
 def _announce(url: str, *changes: Change) -> None:
     engine = tool_engine(url)
     with engine.begin() as connection:
         for change in changes:
-            announce(connection, change)
+            codes = None if change.codes is None else sorted(change.codes)
+            connection.execute(
+                text("SELECT gridmap_announce(:table, :district, CAST(:codes AS text[]))"),
+                {"table": change.table, "district": change.district_code, "codes": codes},
+            )
     engine.dispose()
 
 

@@ -28,7 +28,7 @@ from gridmap.store.report_changes import (
     changes_between,
 )
 from gridmap.store.reports import Event, ReportFilter, ReportKey, page_of_reports
-from tests.store.reporting import (
+from tests.reports import (
     COMMUNITIES,
     DISTRICTS,
     EventKey,

@@ -27,7 +27,7 @@ from gridmap.store.dates import now
 from gridmap.store.report_points import ReportPoints, reports_by_serial
 from gridmap.store.reports import ReportFilter
 from tests.geo.test_clusters import curve_code, tile_cell
-from tests.store.reporting import (
+from tests.reports import (
     COMMUNITIES,
     DISTRICTS,
     change_report,
