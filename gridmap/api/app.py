@@ -1,4 +1,4 @@
-"""What is served: GraphQL, its page, photos, and two answers for supervisors."""
+"""What is served: GraphQL, its page, photos, tiles, and two answers for supervisors."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
 from gridmap import migrations
-from gridmap.api import graphiql, report_files
+from gridmap.api import graphiql, report_files, tiles
 from gridmap.api.graphql import GraphQLEndpoint
 from gridmap.api.identity import Tokens
 from gridmap.api.photos import photo_routes
 from gridmap.api.settings import Settings
+from gridmap.api.tile_cache import TileCache
 from gridmap.errors import GridmapError
 from gridmap.schema.context import Context
 from gridmap.schema.root import schema
@@ -29,6 +30,7 @@ from gridmap.store.photos import Photos
 from gridmap.store.report_changes import ReportNews
 from gridmap.store.report_points import ReportPoints
 from gridmap.store.report_rules import KeptRules
+from gridmap.store.tile_shapes import TileShapes
 
 
 def application(settings: Settings, database_url: str) -> Starlette:
@@ -47,7 +49,14 @@ def application(settings: Settings, database_url: str) -> Starlette:
     tokens = Tokens(settings.secret)
     rules, news = KeptRules(database), ReportNews(database)
     points = ReportPoints(database, database_url)
-    follower.feed.listeners += [rules.hear, news.hear]
+    shapes = TileShapes(database)
+    # Most connections are left to those who ask for something else than a map.
+    cache = TileCache(
+        settings.tile_cache_bytes,
+        most_made=max(settings.pool_size // 2, 1),
+        is_heard=lambda: follower.feed.is_listening,
+    )
+    follower.feed.listeners += [rules.hear, news.hear, shapes.hear, cache.hear]
 
     def context(connection: HTTPConnection) -> Context:
         viewer = tokens.viewer(connection.headers.get("authorization"))
@@ -80,7 +89,7 @@ def application(settings: Settings, database_url: str) -> Starlette:
         # for which every hundredth map or so waited 90 ms.
         gc.collect()
         gc.freeze()
-        tasks = [asyncio.create_task(each.run()) for each in (follower, news)]
+        tasks = [asyncio.create_task(each.run()) for each in (follower, news, shapes)]
         yield
         for task in tasks:
             task.cancel()
@@ -102,6 +111,7 @@ def application(settings: Settings, database_url: str) -> Starlette:
             Route("/graphql", endpoint),
             WebSocketRoute("/graphql", endpoint),
             *report_files.routes(context),
+            *tiles.routes(context, cache),
             *graphiql.routes,
             *photo_routes(Photos(database, Objects(settings.photos_address))),
         ],
