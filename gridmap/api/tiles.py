@@ -222,9 +222,11 @@ def _filter(given: Mapping[str, str]) -> dict[str, Any]:
     said: dict[str, Any] = {}
     if "filter" in given:
         try:
-            said = orjson.loads(given["filter"]) or {}
+            said = orjson.loads(given["filter"])
         except orjson.JSONDecodeError as error:
             raise Invalid(f"The parameter 'filter' is not JSON: {error}.") from error
+        if said is None:
+            said = {}
         if not isinstance(said, dict):
             raise Invalid("The parameter 'filter' is no ReportFilter: it is no object.")
     truths = {"true": True, "false": False}

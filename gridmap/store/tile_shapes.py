@@ -39,7 +39,7 @@ _UNITS_APART_AT_LAST = 2
 LAST_ZOOM = 16
 
 _AT_ONCE = 100
-_LISTED_AT_ONCE = 2_000
+_LISTED_AT_ONCE = 10_000
 _WAIT_SECONDS = 5.0
 _LOCK = 0x67_6D_73_68  # "gmsh": who fills, among the processes that share a database
 
