@@ -15,13 +15,12 @@ made on the spot, so that imports need not wait for shapes and nothing is ever o
 from __future__ import annotations
 
 import asyncio
+import datetime
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import TextClause, exc, text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap.errors import GridmapError
 from gridmap.geo.tiles import EXTENT
@@ -38,8 +37,7 @@ _UNITS_APART = 4
 _UNITS_APART_AT_LAST = 2
 LAST_ZOOM = 16
 
-_AT_ONCE = 100
-_LISTED_AT_ONCE = 10_000
+_AT_ONCE = 500
 _WAIT_SECONDS = 5.0
 _LOCK = 0x67_6D_73_68  # "gmsh": who fills, among the processes that share a database
 
@@ -83,22 +81,24 @@ class Outlines:
             f"THEN ST_GeomFromTWKB(kept.shapes[{place}]) ELSE {made} END"
         )
 
-    def missing(self, some: bool) -> TextClause:
-        """Keys of rows that have no shapes which hold, of some codes or of all."""
+    def following(self, some: bool) -> TextClause:
+        """The next keys after one, of some codes or of all. Served by the table's primary key."""
         return text(
             f"""
             SELECT {self.district_code}, {self.noun}.code, {self.valid_from}
             FROM {self.noun}
-            {self.joined}
-            WHERE kept.code IS NULL AND {self.noun}.{self.column} IS NOT NULL
+            WHERE {self.noun}.{self.column} IS NOT NULL
+                AND ({self.district_code}, {self.noun}.code, {self.valid_from})
+                    > (:district, :code, CAST(:day AS date))
                 {f"AND {self.noun}.code = ANY(CAST(:codes AS text[]))" if some else ""}
-            LIMIT {_LISTED_AT_ONCE}
+            ORDER BY 1, 2, 3
+            LIMIT {_AT_ONCE}
             """
         )
 
     @property
     def filling(self) -> TextClause:
-        """Makes the shapes of rows whose keys are given."""
+        """Makes the shapes of rows whose keys are given, where none are kept that hold."""
         shapes = ", ".join(
             f"ST_AsTWKB(coalesce({_shape('projected.outline', zoom)}, 'POLYGON EMPTY'), 0)"
             for zoom in self.zooms
@@ -108,20 +108,32 @@ class Outlines:
             INSERT INTO tile_shapes (
                 district_code, noun, code, valid_from, row_version, shapes
             )
-            SELECT
-                {self.district_code}, '{self.noun}', {self.noun}.code, {self.valid_from},
-                {self.noun}.xmin, ARRAY[{shapes}]
-            FROM {self.noun}
-            CROSS JOIN LATERAL (
-                SELECT {_projected(f"{self.noun}.{self.column}")} AS outline OFFSET 0
-            ) AS projected
-            WHERE {self.noun}.{self.column} IS NOT NULL
-                AND ({self.district_code}, {self.noun}.code, {self.valid_from}) IN (
-                    SELECT *
-                    FROM unnest(
-                        CAST(:districts AS text[]), CAST(:codes AS text[]), CAST(:days AS date[])
+            SELECT district_code, '{self.noun}', code, valid_from, row_version, ARRAY[{shapes}]
+            FROM (
+                SELECT
+                    named.*, {self.noun}.xmin AS row_version, {self.noun}.{self.column} AS outline
+                FROM unnest(
+                    CAST(:districts AS text[]), CAST(:codes AS text[]), CAST(:days AS date[])
+                ) AS named (district_code, code, valid_from)
+                JOIN {self.noun}
+                    ON {self.district_code} = named.district_code
+                    AND {self.noun}.code = named.code
+                    AND {self.valid_from} = named.valid_from
+                WHERE {self.noun}.{self.column} IS NOT NULL
+                    AND NOT EXISTS (
+                        SELECT
+                        FROM tile_shapes AS kept
+                        WHERE kept.noun = '{self.noun}'
+                            AND kept.district_code = named.district_code
+                            AND kept.code = named.code
+                            AND kept.valid_from = named.valid_from
+                            AND kept.row_version = {self.noun}.xmin
                     )
-                )
+                OFFSET 0
+            ) AS missing
+            CROSS JOIN LATERAL (
+                SELECT {_projected("missing.outline")} AS outline OFFSET 0
+            ) AS projected
             ON CONFLICT (district_code, noun, code, valid_from)
             DO UPDATE SET row_version = excluded.row_version, shapes = excluded.shapes
             """
@@ -254,25 +266,28 @@ class TileShapes:
     async def _fill_one(self, outlines: Outlines, codes: set[str] | None) -> bool:
         some = codes is not None
         named = {"codes": sorted(codes)} if codes is not None else {}
-        keys: Sequence[Any] | None = None
-        while keys is None or keys:
+        last, made = ("", "", datetime.date.min), 0
+        while True:
             async with self._database.transaction() as connection:
-                # Whatever it takes, for nobody waits for it.
+                # Whatever it takes, for nobody waits for it; and a plan that was made while there
+                # was little must not be kept for when there is much.
                 await connection.execute(text("SET LOCAL statement_timeout = 0"))
+                await connection.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
                 lock = text("SELECT pg_try_advisory_xact_lock(:lock)")
                 if not await connection.scalar(lock, {"lock": _LOCK}):
                     return False
-                if keys is None:
+                if last[1] == "":
                     await connection.execute(outlines.sweeping(some), named)
-                keys = (await connection.execute(outlines.missing(some), named)).all()
-                for begin in range(0, len(keys), _AT_ONCE):
-                    await _make(connection, outlines, keys[begin : begin + _AT_ONCE])
-        return True
-
-
-async def _make(connection: AsyncConnection, outlines: Outlines, keys: Sequence[Any]) -> None:
-    districts, codes, days = zip(*keys, strict=True)
-    await connection.execute(
-        outlines.filling,
-        {"districts": list(districts), "codes": list(codes), "days": list(days)},
-    )
+                after = dict(zip(("district", "code", "day"), last, strict=True))
+                keys = (await connection.execute(outlines.following(some), after | named)).all()
+                if keys:
+                    districts, found, days = map(list, zip(*keys, strict=True))
+                    filled = await connection.execute(
+                        outlines.filling, {"districts": districts, "codes": found, "days": days}
+                    )
+                    last, made = tuple(keys[-1]), made + filled.rowcount
+                    continue
+                if made > _AT_ONCE:
+                    # So that those who ask for tiles are answered by plans for as much.
+                    await connection.execute(text("ANALYZE tile_shapes"))
+                return True
