@@ -105,13 +105,14 @@ def application(settings: Settings, database_url: str) -> Starlette:
     )
     app = Starlette(
         routes=[
+            # What is asked for most comes first.
+            Route("/graphql", endpoint),
+            WebSocketRoute("/graphql", endpoint),
+            *tiles.routes(context, cache),
             Route("/", lambda _: RedirectResponse("graphql")),
             Route("/healthz", lambda _: JSONResponse({"status": "alive"})),
             Route("/readyz", readyz),
-            Route("/graphql", endpoint),
-            WebSocketRoute("/graphql", endpoint),
             *report_files.routes(context),
-            *tiles.routes(context, cache),
             *graphiql.routes,
             *photo_routes(Photos(database, Objects(settings.photos_address))),
         ],
