@@ -15,6 +15,7 @@ BENCHMARKS = (
     "freshness",
     "serving",
     "report_maps",
+    "tiles",
     "submissions",
 )
 
