@@ -223,9 +223,9 @@ def test_reports_and_clusters_are_those_that_the_list_has(
         assert set(shown) <= listed
         clusters = [
             each["properties"]
-            for x in range(8)
-            for y in range(8)
-            for each in features(server, "report_clusters", (3, x, y), **given)
+            for x in range(4)
+            for y in range(4)
+            for each in features(server, "report_clusters", (2, x, y), **given)
         ]
         assert sum(each["count"] for each in clusters) == len(listed)
         assert {each["number"] for each in clusters if each["count"] == 1} <= listed
