@@ -17,6 +17,7 @@ BENCHMARKS = (
     "freshness",
     "serving",
     "report_maps",
+    "tiles",
     "submissions",
 )
 

@@ -1,4 +1,4 @@
-"""What is served: GraphQL, its page, photos, sign-in, and two answers for supervisors."""
+"""What is served: GraphQL, its page, photos, tiles, sign-in, and answers for supervisors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
 from gridmap import migrations
-from gridmap.api import coverage_files, graphiql, report_files, sign_in
+from gridmap.api import coverage_files, graphiql, report_files, sign_in, tiles
 from gridmap.api.accounts import Accounts
 from gridmap.api.gate import Gate
 from gridmap.api.graphql import GraphQLEndpoint
@@ -26,6 +26,7 @@ from gridmap.api.photos import photo_routes
 from gridmap.api.rates import Rates
 from gridmap.api.sending import MOST_AT_ONCE
 from gridmap.api.settings import Settings
+from gridmap.api.tile_cache import TileCache
 from gridmap.errors import GridmapError
 from gridmap.schema.context import Context
 from gridmap.schema.root import schema
@@ -36,6 +37,7 @@ from gridmap.store.photos import Photos
 from gridmap.store.report_changes import ReportNews
 from gridmap.store.report_points import ReportPoints
 from gridmap.store.report_rules import KeptRules
+from gridmap.store.tile_shapes import TileShapes
 
 
 def application(settings: Settings, database_url: str, *, is_demo: bool = False) -> Starlette:
@@ -57,7 +59,14 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
     accounts = Accounts(database, tokens, settings.secret, is_demo=is_demo)
     rules, news = KeptRules(database), ReportNews(database)
     points = ReportPoints(database, database_url)
-    follower.feed.listeners += [rules.hear, news.hear]
+    shapes = TileShapes(database)
+    # Most connections are left to those who ask for something else than a map.
+    cache = TileCache(
+        settings.tile_cache_bytes,
+        most_made=max(settings.pool_size // 2, 1),
+        is_heard=lambda: follower.feed.is_listening,
+    )
+    follower.feed.listeners += [rules.hear, news.hear, shapes.hear, cache.hear]
 
     def context(connection: HTTPConnection) -> Context:
         viewer, ends_at = rates.recognised(connection)
@@ -95,7 +104,7 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
         # for which every hundredth map or so waited 90 ms.
         gc.collect()
         gc.freeze()
-        tasks = [asyncio.create_task(each.run()) for each in (follower, news)]
+        tasks = [asyncio.create_task(each.run()) for each in (follower, news, shapes)]
         yield
         for task in tasks:
             task.cancel()
@@ -124,11 +133,13 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
     places = asyncio.Semaphore(MOST_AT_ONCE)
     app = Starlette(
         routes=[
+            # What is asked for most comes first.
+            Route("/graphql", endpoint),
+            WebSocketRoute("/graphql", endpoint),
+            *tiles.routes(context, cache),
             Route("/", lambda _: RedirectResponse("graphql")),
             Route("/healthz", lambda _: JSONResponse({"status": "alive"})),
             Route("/readyz", readyz),
-            Route("/graphql", endpoint),
-            WebSocketRoute("/graphql", endpoint),
             *report_files.routes(context, places),
             *coverage_files.routes(context, places),
             *graphiql.routes,

@@ -78,6 +78,9 @@ class Settings(BaseSettings):
     body_limit_bytes: int = Field(2_000_000, alias="GRIDMAP_BODY_LIMIT", ge=1)
     """Large enough for locateMany with 10 000 points in variables, about 1 MB."""
 
+    tile_cache_bytes: int = Field(64_000_000, alias="GRIDMAP_TILE_CACHE", ge=0)
+    """What one process keeps of tiles that it has made."""
+
     building_reach_metres: float = Field(30, alias="GRIDMAP_BUILDING_REACH", ge=0, le=1000)
     """How far from a point a building of its grid is still "the building here"."""
 

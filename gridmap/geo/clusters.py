@@ -238,6 +238,15 @@ def merged(one: Cells, other: Cells) -> Cells:
     return _joined(replace(rows, **{name: getattr(rows, name)[order] for name in _COLUMNS}))
 
 
+def tile_codes(column: int, row: int) -> tuple[int, int]:
+    """The codes of the cells in a 512-pixel tile of their zoom: the first, and the one behind all.
+
+    Columns count from the west and rows from the north, as tiles do.
+    """
+    code = int(_interleaved(np.array(column), np.array(row))) << 2 * _LEVELS_PER_TILE
+    return code, code + (1 << 2 * _LEVELS_PER_TILE)
+
+
 _UNIT = 2.0**-30
 # Columns and rows of the world; a code of both then fits an int64.
 _BITS = 31

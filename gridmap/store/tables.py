@@ -110,7 +110,18 @@ class TransactionId(UserDefinedType[str]):
         return "xid8"
 
 
-ischema_names["xid8"] = TransactionId  # SQLAlchemy knows no such type when it meets one
+class RowVersion(UserDefinedType[str]):
+    """PostgreSQL's `xid`, as `xmin` has it: another one after each change of a row."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        return "xid"
+
+
+# SQLAlchemy knows no such types when it meets them.
+ischema_names["xid8"] = TransactionId
+ischema_names["xid"] = RowVersion
 
 
 def _one_of(column: str, values: tuple[str, ...]) -> str:
@@ -697,6 +708,23 @@ counts = Table(
     Column("ends_at", DateTime(timezone=True), nullable=False),
     Index(None, "ends_at"),
     prefixes=["UNLOGGED"],
+)
+
+# Outlines as tiles show them, made by `gridmap.store.tile_shapes` from other tables' rows; it may
+# be emptied at any time.
+tile_shapes = Table(
+    "tile_shapes",
+    metadata,
+    Column("district_code", CODE, nullable=False),
+    # Whose outline: regions, grids, buildings.
+    Column("noun", Text, nullable=False),
+    Column("code", CODE, nullable=False),
+    Column("valid_from", Date, nullable=False),
+    # `xmin` of the row that the shapes were made from: they hold while it is the same.
+    Column("row_version", RowVersion, nullable=False),
+    # One for each zoom, as TWKB.
+    Column("shapes", ARRAY(LargeBinary), nullable=False),
+    PrimaryKeyConstraint("district_code", "noun", "code", "valid_from"),
 )
 
 imports = Table(

@@ -1,0 +1,311 @@
+"""Vector tiles over HTTP, and what clients need to find and draw them: TileJSON and a style."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+from graphql import GraphQLInputObjectType, GraphQLList, get_nullable_type
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gridmap.api.errors import telling_errors
+from gridmap.api.etags import is_known
+from gridmap.api.media_types import names
+from gridmap.api.report_files import report_filter
+from gridmap.api.tile_cache import Coding, KeptTile, TileCache
+from gridmap.api.tile_style import style
+from gridmap.errors import Invalid, NotFound, Unavailable
+from gridmap.geo.bounds import Bounds
+from gridmap.geo.tiles import Tile, tile
+from gridmap.schema.context import Context
+from gridmap.schema.regions import regions_below
+from gridmap.schema.reports import ReportFilter, filter_of
+from gridmap.schema.root import schema
+from gridmap.store import tiles as store
+from gridmap.store.report_changes import state_now
+from gridmap.store.tiles import LAYERS, Layer
+
+_TILE_TYPE = "application/vnd.mapbox-vector-tile"
+# Smaller bodies are not worth what compressing them takes.
+_SMALLEST_CODED_BYTES = 200
+# Clients ask each time whether their tile is still true, and are told in a millisecond.
+_HEADERS = {
+    "cache-control": "no-cache",
+    "vary": "accept-encoding, authorization",
+    "x-content-type-options": "nosniff",
+}
+# What the viewer may see is part of a tile's key: viewers of one scope share it. There is one,
+# since reading what tiles tell is open to all.
+_SCOPE = "everybody"
+_UNPLACED = {"center": [105.0, 35.0], "zoom": 4}  # China
+
+
+def routes(context: Callable[[Request], Context], cache: TileCache) -> list[Route]:
+    """All below `/tiles/`; `context` is called once for each request."""
+    tiles = Tiles(context, cache)
+    return [
+        Route("/tiles/style.json", telling_errors(tiles.style)),
+        Route("/tiles/{layer}.json", telling_errors(tiles.described)),
+        Route("/tiles/{layer}/{z}/{x}/{y}.mvt", telling_errors(tiles.tile)),
+    ]
+
+
+class Tiles:
+    """The endpoints. All tell the same to everybody, for reading what they tell is open to all."""
+
+    def __init__(self, context: Callable[[Request], Context], cache: TileCache) -> None:
+        self._context = context
+        self._cache = cache
+
+    async def tile(self, request: Request) -> Response:
+        """A tile; 204 where nothing is in it."""
+        given = request.path_params
+        layer = _layer(given["layer"])
+        place = tile(*(_number(name, given[name]) for name in "zxy"))
+        if not layer.first_zoom <= place.zoom <= layer.last_zoom:
+            raise Invalid(
+                f"There are no {layer.name} at zoom {place.zoom}; ask for zooms "
+                f"{layer.first_zoom} to {layer.last_zoom}."
+            )
+        context = self._context(request)
+        asked = _asked(layer, context, request.query_params.multi_items())
+        state = ""
+        if layer.name in _OF_REPORTS:
+            async with context.database.connection() as connection:
+                state = await state_now(connection)
+        found = await self._cache.tile(
+            (layer.name, place, asked.key, state, _SCOPE),
+            layer.tables,
+            lambda: asked.told(context, layer, place),
+        )
+        return await self._answer(request, found, _TILE_TYPE)
+
+    async def described(self, request: Request) -> Response:
+        """TileJSON 3.0.0 of a layer, for tiles with the same parameters."""
+        layer = _layer(request.path_params["layer"])
+        context = self._context(request)
+        parameters = request.query_params.multi_items()
+        _asked(layer, context, parameters)
+        query = f"?{urlencode(parameters)}" if parameters else ""
+        middle = await self._middle(context)
+        said = {
+            "tilejson": "3.0.0",
+            "name": layer.name,
+            "description": layer.description,
+            "version": "1.0.0",
+            "scheme": "xyz",
+            "tiles": [f"{request.base_url}tiles/{layer.name}/{{z}}/{{x}}/{{y}}.mvt{query}"],
+            "minzoom": layer.first_zoom,
+            "maxzoom": layer.last_zoom,
+            "center": [*middle["center"], min(middle["zoom"], layer.last_zoom)],
+            "vector_layers": [
+                {
+                    "id": layer.name,
+                    "description": layer.description,
+                    "minzoom": layer.first_zoom,
+                    "maxzoom": layer.last_zoom,
+                    "fields": layer.fields,
+                }
+            ],
+        }
+        return _json(said)
+
+    async def style(self, request: Request) -> Response:
+        """A MapLibre style that shows all layers."""
+        context = self._context(request)
+        for name in request.query_params:
+            raise Invalid(f"There is no parameter {name!r}; the style takes none.")
+        return _json(style(f"{request.base_url}tiles", **await self._middle(context)))
+
+    async def _middle(self, context: Context) -> dict[str, Any]:
+        """Where a map of all grids begins: a centre and a zoom."""
+
+        async def told() -> bytes:
+            async with context.database.connection() as connection:
+                bounds = await store.extent(connection)
+            return orjson.dumps(None if bounds is None else list(bounds))
+
+        found = await self._cache.tile("extent", frozenset({"grids"}), told)
+        bounds = orjson.loads(found.bodies[Coding.IDENTITY])
+        return _UNPLACED if bounds is None else _middle_of(Bounds(*bounds))
+
+    async def _answer(self, request: Request, found: KeptTile, type_: str) -> Response:
+        body = found.bodies[Coding.IDENTITY]
+        coding = Coding.IDENTITY
+        if len(body) >= _SMALLEST_CODED_BYTES:
+            coding = _coding(request.headers.get("accept-encoding", ""))
+        tag = f'"{found.tag}"' if coding is Coding.IDENTITY else f'"{found.tag}-{coding}"'
+        headers = {**_HEADERS, "etag": tag}
+        if is_known(tag, request.headers.getlist("if-none-match")):
+            return Response(status_code=304, headers=headers)
+        if not body:
+            return Response(status_code=204, headers=headers)
+        if coding is not Coding.IDENTITY:
+            headers["content-encoding"] = coding
+        return Response(await self._cache.body(found, coding), headers=headers, media_type=type_)
+
+
+@dataclass(frozen=True, slots=True)
+class _Territory:
+    """Which regions, grids or buildings: `on` is None for a layer without dates."""
+
+    region: str | None
+    on: datetime.date | None
+
+    @property
+    def key(self) -> Hashable:
+        return _digest(orjson.dumps([self.region, self.on]))
+
+    async def told(self, context: Context, layer: Layer, place: Tile) -> bytes:
+        regions = await regions_below(context, self.region)
+        async with context.database.connection() as connection:
+            if self.on is None:
+                return await store.regions_tile(connection, place, regions)
+            if layer.name == "grids":
+                return await store.grids_tile(connection, place, regions, self.on)
+            return await store.buildings_tile(connection, place, regions, self.on)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reports:
+    """Which reports; what is overdue is as of the minute."""
+
+    filter: ReportFilter | None
+    written: bytes
+    minute: datetime.datetime
+
+    @property
+    def key(self) -> Hashable:
+        return _digest(self.written), self.minute
+
+    async def told(self, context: Context, layer: Layer, place: Tile) -> bytes:
+        wanted = replace(await filter_of(context, self.filter), now=self.minute)
+        if layer.name == "report_clusters":
+            if context.points is None:
+                raise Unavailable("This server keeps no map of reports.")
+            clusters = await store.report_clusters(context.points, place, wanted)
+            async with context.database.connection() as connection:
+                return await store.report_clusters_tile(connection, clusters)
+        async with context.database.connection() as connection:
+            return await store.reports_tile(connection, place, wanted)
+
+
+def _asked(
+    layer: Layer, context: Context, parameters: Iterable[tuple[str, str]]
+) -> _Territory | _Reports:
+    """What the parameters ask for. Raises Invalid for what there is not."""
+    given: dict[str, str] = {}
+    known = _KNOWN[layer.name]
+    for name, value in parameters:
+        if name not in known:
+            raise Invalid(
+                f"There is no parameter {name!r} of {layer.name}; there are {', '.join(known)}."
+            )
+        if name in given:
+            raise Invalid(f"The parameter {name!r} is given twice; give it once.")
+        given[name] = value
+    if layer.name in _OF_REPORTS:
+        said = _filter(given)
+        minute = context.now.replace(second=0, microsecond=0)
+        written = orjson.dumps(said, option=orjson.OPT_SORT_KEYS)
+        return _Reports(report_filter(written.decode()), written, minute)
+    on = _day(given["on"]) if "on" in given else context.today
+    return _Territory(given.get("region"), on if "on" in known else None)
+
+
+def _filter(given: Mapping[str, str]) -> dict[str, Any]:
+    """A `ReportFilter` as JSON has it, of `filter` and of words by themselves."""
+    said: dict[str, Any] = {}
+    if "filter" in given:
+        try:
+            said = orjson.loads(given["filter"])
+        except orjson.JSONDecodeError as error:
+            raise Invalid(f"The parameter 'filter' is not JSON: {error}.") from error
+        if said is None:
+            said = {}
+        if not isinstance(said, dict):
+            raise Invalid("The parameter 'filter' is no ReportFilter: it is no object.")
+    truths = {"true": True, "false": False}
+    for name, value in given.items():
+        if name == "filter":
+            continue
+        if name in said:
+            raise Invalid(f"{name!r} is given in 'filter' and by itself; give it once.")
+        if name in _LISTS:
+            said[name] = value.split(",")
+        else:
+            said[name] = truths.get(value, value) if name in _TRUTHS else value
+    return said
+
+
+def _filter_words() -> dict[str, Any]:
+    type_ = schema._schema.get_type("ReportFilter")
+    assert isinstance(type_, GraphQLInputObjectType)
+    return {name: get_nullable_type(field.type) for name, field in type_.fields.items()}
+
+
+_OF_REPORTS = ("reports", "report_clusters")
+_WORDS = {name: type_ for name, type_ in _filter_words().items() if name != "bounds"}
+_LISTS = {name for name, type_ in _WORDS.items() if isinstance(type_, GraphQLList)}
+_TRUTHS = {name for name, type_ in _WORDS.items() if str(type_) == "Boolean"}
+_KNOWN = {
+    "regions": ("region",),
+    "grids": ("region", "on"),
+    "buildings": ("region", "on"),
+    **dict.fromkeys(_OF_REPORTS, ("filter", *_WORDS)),
+}
+
+
+def _digest(said: bytes) -> bytes:
+    """As long for whatever clients say, so that what is kept stays as small as it is counted."""
+    return blake2b(said, digest_size=16).digest()
+
+
+def _layer(name: str) -> Layer:
+    if name not in LAYERS:
+        raise NotFound(f"There is no layer {name!r}; there are {', '.join(LAYERS)}.")
+    return LAYERS[name]
+
+
+def _number(name: str, text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise Invalid(f"{text!r} is no number of a tile; {name} is 0 or more.")
+    return int(text)
+
+
+def _day(text: str) -> datetime.date:
+    try:
+        return datetime.date.fromisoformat(text)
+    except ValueError as error:
+        raise Invalid(f"on is {text!r}, which is no day; write it as 2026-03-01.") from error
+
+
+@lru_cache(maxsize=100)
+def _coding(accepted: str) -> Coding:
+    for coding in (Coding.ZSTD, Coding.GZIP):
+        if names(accepted, coding):
+            return coding
+    return Coding.IDENTITY
+
+
+def _middle_of(bounds: Bounds) -> dict[str, Any]:
+    centre = [(bounds.west + bounds.east) / 2, (bounds.south + bounds.north) / 2]
+    # The deepest zoom at which the longer side fits into a tile, which half a screen shows.
+    side = max(bounds.east - bounds.west, 2 * (bounds.north - bounds.south), 360 / (1 << 16))
+    zoom = 0
+    while 360 / (2 << zoom) > side:
+        zoom += 1
+    return {"center": [round(degrees, 6) for degrees in centre], "zoom": zoom}
+
+
+def _json(said: object) -> Response:
+    headers = {**_HEADERS, "vary": "authorization"}
+    return Response(orjson.dumps(said), headers=headers, media_type="application/json")

@@ -1,0 +1,418 @@
+"""What tiles tell: five layers as Mapbox Vector Tiles, each tile by one statement.
+
+Outlines come from `tile_shapes`, a little beyond the tile's edge. A point belongs to the tile that
+it lies in and to no other, so that what is counted over the tiles of a zoom adds up. Nothing here
+is for some to see and not for others: no person is named, and no description.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Double,
+    Executable,
+    LargeBinary,
+    Text,
+    TextClause,
+    cast,
+    func,
+    literal_column,
+    select,
+    text,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gridmap.geo.bounds import Bounds
+from gridmap.geo.clusters import tile_codes
+from gridmap.geo.tiles import BUFFER, EXTENT, Tile
+from gridmap.store import tables
+from gridmap.store.buildings import UNMANAGED
+from gridmap.store.geometry import lies_in
+from gridmap.store.report_points import ReportPoints
+from gridmap.store.reports import ReportFilter, is_overdue, matching
+from gridmap.store.tile_shapes import FOOTPRINTS, GRIDS, LAST_ZOOM, REGIONS, mended
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """`fields`: of each feature, and what they mean. `tables`: what it changes with."""
+
+    name: str
+    description: str
+    first_zoom: int
+    last_zoom: int
+    fields: Mapping[str, str]
+    tables: frozenset[str]
+
+
+_OF_REPORTS = frozenset({"regions", "report_rules"})
+
+LAYERS = {
+    layer.name: layer
+    for layer in (
+        Layer(
+            "regions",
+            "Outlines of regions, of every level.",
+            REGIONS.first_zoom,
+            LAST_ZOOM,
+            {
+                "code": "The region's code.",
+                "name": "Its name.",
+                "level": ", ".join(tables.REGION_LEVELS),
+                "parent": "Code of the region that it lies in.",
+            },
+            frozenset({"regions"}),
+        ),
+        Layer(
+            "grids",
+            "Outlines of grids, as they are on a day.",
+            GRIDS.first_zoom,
+            LAST_ZOOM,
+            {
+                "code": "The grid's code.",
+                "name": "Its name.",
+                "community": "Code of its community.",
+                "sponsor": "Code of the sponsor that answers for it, if any.",
+            },
+            frozenset({"regions", "grids", "sponsorships"}),
+        ),
+        Layer(
+            "buildings",
+            "Buildings: their footprints from zoom 15 on where they are known, else points.",
+            12,
+            LAST_ZOOM,
+            {
+                "code": "The building's code.",
+                "name": "Its name.",
+                "community": "Code of its community.",
+                "management": ", ".join((*tables.MANAGEMENT_MODES, UNMANAGED)),
+                "sponsor": "Code of the sponsor that answers for it, if any.",
+                "households": "How many.",
+            },
+            frozenset({"regions", "buildings", "sponsorships"}),
+        ),
+        Layer(
+            "reports",
+            "Reports, each where it is.",
+            14,
+            LAST_ZOOM,
+            {
+                "number": "What it is called on the phone.",
+                "state": ", ".join(tables.STATES),
+                "category": "Code of its category.",
+                "urgency": ", ".join(tables.URGENCIES),
+                "overdue": "Whether it is open and past a deadline.",
+                "received": "When it was received, seconds since 1970.",
+            },
+            _OF_REPORTS,
+        ),
+        Layer(
+            "report_clusters",
+            "Reports that lie close to each other at a zoom, merged.",
+            0,
+            LAST_ZOOM,
+            {
+                "count": "How many reports.",
+                "key": "Stands for these reports and no others: the same at every zoom.",
+                "number": "The report's number, where it is one alone.",
+            },
+            _OF_REPORTS,
+        ),
+    )
+}
+
+
+async def regions_tile(
+    connection: AsyncConnection, tile: Tile, regions: Sequence[str] | None
+) -> bytes:
+    """Of all regions, or of those with such codes. Served by regions_boundary_idx."""
+    statement = _regions(tile.zoom, regions is not None)
+    return await _told(connection, statement, _place(tile, regions=regions))
+
+
+async def grids_tile(
+    connection: AsyncConnection, tile: Tile, regions: Sequence[str] | None, on: datetime.date
+) -> bytes:
+    """Of all communities, or of those with such codes. Served by grids_boundary_idx."""
+    statement = _grids(tile.zoom, regions is not None)
+    return await _told(connection, statement, _place(tile, regions=regions, on=on))
+
+
+async def buildings_tile(
+    connection: AsyncConnection, tile: Tile, regions: Sequence[str] | None, on: datetime.date
+) -> bytes:
+    """Of all communities, or of those with such codes.
+
+    Served by buildings_location_idx and buildings_footprint_idx.
+    """
+    statement = _buildings(tile.zoom, regions is not None)
+    return await _told(connection, statement, _place(tile, regions=regions, on=on))
+
+
+async def reports_tile(connection: AsyncConnection, tile: Tile, wanted: ReportFilter) -> bytes:
+    """Served by reports_location_idx, or by the index of what is asked for."""
+    report = tables.reports.c
+    x, y = _units(report.location, float(EXTENT << tile.zoom))
+    found = matching(
+        select(
+            x.label("x"),
+            y.label("y"),
+            report.serial,
+            (report.district_code + "-" + cast(report.serial, Text)).label("number"),
+            report.state,
+            report.category_code.label("category"),
+            report.urgency,
+            func.coalesce(is_overdue(wanted.now), False).label("overdue"),
+            cast(func.extract("epoch", report.received_at), BigInteger).label("received"),
+        ),
+        wanted,
+    )
+    points = found.where(lies_in(report.location, tile.bounds(1))).subquery("points").c
+    west, north = float(tile.west), float(tile.north)
+    feature = (
+        select(
+            func.ST_MakePoint(points.x - west, points.y - north).label("geom"),
+            *(points[name] for name in LAYERS["reports"].fields),
+        )
+        .where(points.x >= west, points.x < west + EXTENT)
+        .where(points.y >= north, points.y < north + EXTENT)
+        .order_by(points.serial)
+        .subquery("feature")
+    )
+    told = func.ST_AsMVT(literal_column("feature"), "reports", EXTENT, "geom", type_=LargeBinary)
+    return await _told(connection, select(told).select_from(feature), {})
+
+
+class PlacedClusters(NamedTuple):
+    """Clusters of a tile; all lists are as long. `x`, `y`: units from the tile's corner."""
+
+    x: list[float]
+    y: list[float]
+    counts: list[int]
+    keys: list[str]
+    serials: list[int]
+
+
+async def report_clusters(points: ReportPoints, tile: Tile, wanted: ReportFilter) -> PlacedClusters:
+    """The clusters whose cells the tile is made of, from memory."""
+    bounds = tile.bounds(1)
+    # The outermost cells hold all that lies beyond Web Mercator's square.
+    if tile.row == 0:
+        bounds = bounds._replace(north=90.0)
+    if tile.row == (1 << tile.zoom) - 1:
+        bounds = bounds._replace(south=-90.0)
+    cells, serials = await points.clusters(bounds, tile.zoom, wanted)
+    first, end = np.searchsorted(cells.code, tile_codes(tile.column, tile.row)).tolist()
+    x, y = tile.units(cells.location[first:end])
+    return PlacedClusters(
+        x.tolist(),
+        y.tolist(),
+        cells.count[first:end].tolist(),
+        [f"{key:016x}" for key in cells.key[first:end].tolist()],
+        serials[first:end].tolist(),
+    )
+
+
+async def report_clusters_tile(connection: AsyncConnection, clusters: PlacedClusters) -> bytes:
+    """Served by reports_serial_idx."""
+    return await _told(connection, _CLUSTERS, clusters._asdict()) if clusters.x else b""
+
+
+async def extent(connection: AsyncConnection) -> Bounds | None:
+    """What all grids lie in; None where there are none."""
+    statement = text(
+        """
+        SELECT ST_XMin(box), ST_YMin(box), ST_XMax(box), ST_YMax(box)
+        FROM (SELECT ST_Extent(boundary) AS box FROM grids) AS grids
+        """
+    )
+    row = (await connection.execute(statement)).one()
+    return None if row[0] is None else Bounds(*row)
+
+
+async def _told(
+    connection: AsyncConnection, statement: Executable, parameters: dict[str, object]
+) -> bytes:
+    return bytes(await connection.scalar(statement, parameters) or b"")
+
+
+def _place(tile: Tile, **others: object) -> dict[str, object]:
+    """The parameters of every tile's statement."""
+    bounds = tile.bounds(BUFFER)
+    return {
+        **bounds._asdict(),
+        "side": float(EXTENT << tile.zoom),
+        "left": float(tile.west),
+        "top": float(tile.north),
+        **{
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in others.items()
+        },
+    }
+
+
+@lru_cache(maxsize=100)
+def _regions(zoom: int, some: bool) -> TextClause:
+    return _tile(
+        "regions",
+        f"""
+        SELECT
+            regions.code, regions.name, regions.level, regions.parent_code AS parent,
+            {REGIONS.shape(zoom)} AS shape
+        FROM regions
+        {REGIONS.joined}
+        WHERE regions.boundary && {_BOUNDS}
+            {_among("regions.code") if some else ""}
+        """,
+        _clipped("shape"),
+    )
+
+
+@lru_cache(maxsize=100)
+def _grids(zoom: int, some: bool) -> TextClause:
+    return _tile(
+        "grids",
+        f"""
+        SELECT
+            grids.code, grids.name, grids.community_code AS community,
+            sponsorships.sponsor_code AS sponsor,
+            {GRIDS.shape(zoom)} AS shape
+        FROM grids
+        {GRIDS.joined}
+        LEFT JOIN sponsorships
+            ON sponsorships.district_code = grids.district_code
+            AND sponsorships.grid_code = grids.code
+            AND {_holds("sponsorships")}
+        WHERE grids.boundary && {_BOUNDS} AND {_holds("grids")}
+            {_among("grids.community_code") if some else ""}
+        """,
+        _clipped("shape"),
+    )
+
+
+@lru_cache(maxsize=100)
+def _buildings(zoom: int, some: bool) -> TextClause:
+    if zoom < FOOTPRINTS.first_zoom:
+        shape, joined = "CAST(NULL AS geometry)", ""
+        near = f"buildings.location && {_BOUNDS}"
+    else:
+        shape, joined = FOOTPRINTS.shape(zoom), FOOTPRINTS.joined
+        # By two indexes. A building that has a footprint stands in it, wherever its position is.
+        near = f"""(
+            buildings.footprint && {_BOUNDS}
+            OR (buildings.location && {_BOUNDS} AND buildings.footprint IS NULL)
+        )"""
+    return _tile(
+        "buildings",
+        f"""
+        SELECT
+            buildings.code, buildings.name, buildings.community_code AS community,
+            coalesce(building_managements.mode, '{UNMANAGED}') AS management,
+            sponsorships.sponsor_code AS sponsor, buildings.households,
+            {_X.format("buildings.location")} AS x, {_Y.format("buildings.location")} AS y,
+            {shape} AS shape
+        FROM buildings
+        {joined}
+        LEFT JOIN building_managements
+            ON building_managements.district_code = buildings.district_code
+            AND building_managements.building_code = buildings.code
+            AND {_holds("building_managements")}
+        LEFT JOIN sponsorships
+            ON sponsorships.district_code = buildings.district_code
+            AND sponsorships.building_code = buildings.code
+            AND {_holds("sponsorships")}
+        WHERE {near}
+            {_among("buildings.community_code") if some else ""}
+        """,
+        f"""
+        CASE
+            WHEN shape IS NOT NULL THEN {_clipped("shape")}
+            WHEN x >= :left AND x < :left + {EXTENT} AND y >= :top AND y < :top + {EXTENT}
+            THEN ST_MakePoint(x - :left, y - :top)
+        END
+        """,
+    )
+
+
+def _tile(layer: str, found: str, geometry: str) -> TextClause:
+    """The statement of a tile: rows that are near, and where they are in the tile.
+
+    Rows are put in order so that the same data makes the same bytes, whoever makes them.
+    """
+    return text(
+        f"""
+        SELECT ST_AsMVT(feature, '{layer}', {EXTENT}, 'geom')
+        FROM (
+            SELECT {geometry} AS geom, {", ".join(LAYERS[layer].fields)}
+            FROM ({found} OFFSET 0) AS found
+            ORDER BY code
+        ) AS feature
+        WHERE NOT ST_IsEmpty(geom)
+        """
+    )
+
+
+def _clipped(shape: str) -> str:
+    """The part of a shape that lies in the tile or a little beyond, from the tile's corner."""
+    box = (
+        f"ST_MakeEnvelope(:left - {BUFFER}, :top - {BUFFER}, "
+        f":left + {EXTENT + BUFFER}, :top + {EXTENT + BUFFER})"
+    )
+    cut = f"ST_SnapToGrid(ST_CollectionExtract(ST_ClipByBox2D({shape}, {box}), 3), 1)"
+    part = f"CASE WHEN {shape} @ {box} THEN {shape} ELSE {mended(cut)} END"
+    return f"ST_Translate({part}, -:left, -:top)"
+
+
+def _holds(table: str) -> str:
+    return (
+        f"{table}.valid_from <= CAST(:on AS date) "
+        f"AND ({table}.valid_to IS NULL OR {table}.valid_to > CAST(:on AS date))"
+    )
+
+
+def _among(code: str) -> str:
+    return f"AND {code} = ANY(CAST(:regions AS text[]))"
+
+
+def _units(
+    location: ColumnElement[Any], side: float
+) -> tuple[ColumnElement[float], ColumnElement[float]]:
+    """As `_X` and `_Y` say it."""
+    across = (func.ST_X(location, type_=Double) + 180.0) / 360.0
+    down = 0.5 - func.asinh(func.tan(func.radians(func.ST_Y(location)))) / (2 * func.pi())
+    return func.floor(across * side), func.floor(down * side)
+
+
+_BOUNDS = "ST_MakeEnvelope(:west, :south, :east, :north, 4326)"
+
+# Units of the zoom from the world's north-west corner, by spherical Mercator (EPSG:3857).
+_X = "floor((ST_X({0}) + 180) / 360 * :side)"
+_Y = "floor((0.5 - asinh(tan(radians(ST_Y({0})))) / (2 * pi())) * :side)"
+
+_CLUSTERS = text(
+    f"""
+    SELECT ST_AsMVT(feature, 'report_clusters', {EXTENT}, 'geom')
+    FROM (
+        SELECT
+            ST_MakePoint(told.x, told.y) AS geom, told.count, told.key,
+            reports.district_code || '-' || reports.serial AS number
+        FROM unnest(
+            CAST(:x AS double precision[]),
+            CAST(:y AS double precision[]),
+            CAST(:counts AS bigint[]),
+            CAST(:keys AS text[]),
+            CAST(:serials AS bigint[])
+        ) WITH ORDINALITY AS told (x, y, count, key, serial, place)
+        LEFT JOIN reports ON told.count = 1 AND reports.serial = told.serial
+        ORDER BY told.place
+    ) AS feature
+    """
+)
