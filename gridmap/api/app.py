@@ -1,4 +1,4 @@
-"""What is served: GraphQL, its page, photos, and two answers for supervisors."""
+"""What is served: GraphQL, its page, the clients, photos, and two answers for supervisors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
 from gridmap import migrations
-from gridmap.api import graphiql, report_files
+from gridmap.api import graphiql, packs, report_files, web
 from gridmap.api.graphql import GraphQLEndpoint
 from gridmap.api.identity import Tokens
 from gridmap.api.photos import photo_routes
@@ -103,6 +103,8 @@ def application(settings: Settings, database_url: str) -> Starlette:
             WebSocketRoute("/graphql", endpoint),
             *report_files.routes(context),
             *graphiql.routes,
+            *packs.routes(context),
+            *web.routes,
             *photo_routes(Photos(database, Objects(settings.photos_address))),
         ],
         lifespan=lifespan,
