@@ -5,7 +5,7 @@
 // position is sure, the answer is UNCERTAIN.
 
 import type { MultiPolygon } from "geojson";
-import { type Position, metresPerDegree, metresToStretch } from "./earth";
+import { type Position, metresPerDegree, metresToStretch } from "./earth.ts";
 
 /** As the server sends it. Rings are micro-degrees: x, y, and then steps from corner to corner. */
 export interface Pack {
