@@ -1,4 +1,4 @@
-"""A district's grids in a phone: what they say, what they do not dare to say, how they are renewed."""
+"""A district's grids in a phone: what they say, what they do not dare to say, their renewal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import gzip
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +17,11 @@ import shapely
 from numpy.typing import NDArray
 
 from gridmap.geo.packing import TOLERANCE_METRES, packed, rounded_up
-from tests.api.conftest import Server, gridmap
+from tests.api.conftest import Server
 
 DISTRICT = "230402"
 COUNTIES = Path(__file__).parents[1] / "data" / "us_counties_10m.geojson.gz"
 METRES = 111_000.0
-
-
-@pytest.fixture(scope="module")
-def server(demo_url: str) -> Iterator[Server]:
-    with gridmap("serve", DATABASE_URL=demo_url) as server:
-        yield server
 
 
 def phone(*questions: dict[str, Any]) -> list[Any]:
@@ -57,7 +50,9 @@ def pack_of(outlines: list[shapely.Geometry]) -> dict[str, Any]:
 
 
 def test_where_the_phone_is_sure_the_true_outlines_say_the_same() -> None:
-    # Counties of a country, shrunk to the size of grids, with all the bends of their rivers.
+    # Counties of a country, shrunk to the size of grids, and drawn by an unsteady hand: a corner
+    # every few metres, off by some centimetres, so that neighbours overlap and gape a little.
+    random = np.random.default_rng(6)
     features = json.loads(gzip.decompress(COUNTIES.read_bytes()))["features"]
     counties = [shapely.from_geojson(json.dumps(each["geometry"])) for each in features]
     chosen = [
@@ -68,17 +63,22 @@ def test_where_the_phone_is_sure_the_true_outlines_say_the_same() -> None:
 
     def shrunk(positions: NDArray[np.float64]) -> NDArray[np.float64]:
         shifted: NDArray[np.float64] = (positions - [-77, 38.5]) / 200 + [130.28, 47.36]
-        return shifted
+        shaken = shifted + random.uniform(-0.2, 0.2, shifted.shape) / METRES
+        shaken[-1] = shaken[0]
+        return shaken
 
-    outlines = [shapely.transform(each, shrunk) for each in chosen]
+    dense = shapely.segmentize(
+        [shapely.Polygon(part.exterior) for each in chosen for part in shapely.get_parts(each)],
+        0.02,
+    )
+    outlines = [shapely.transform(each, shrunk) for each in dense]
     pack = pack_of(outlines)
     assert len(outlines) > 80
     assert TOLERANCE_METRES / 2 < pack["error"] < TOLERANCE_METRES + 0.2
     corners = sum(len(ring) // 2 for each in pack["grids"] for p in each["polygons"] for ring in p)
-    assert corners < 0.8 * sum(map(shapely.get_num_coordinates, outlines))
+    assert corners < 0.6 * sum(map(shapely.get_num_coordinates, outlines))
 
     # Most points lie within a few metres of a line, on either side of it.
-    random = np.random.default_rng(6)
     lines = shapely.get_coordinates(shapely.segmentize(shapely.boundary(outlines), 5e-5))
     near = lines[random.integers(len(lines), size=6000)]
     points = near + random.normal(0, 2 / METRES, (6000, 2))
