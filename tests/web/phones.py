@@ -58,7 +58,7 @@ class Phone:
             f"{each['id']}: {each['help']}: {[node['html'][:200] for node in each['nodes']]}"
             for each in found
         ]
-        assert told == []
+        assert told == [], "\n".join(told)
 
     def picture(self, name: str) -> None:
         """For the manual, where somebody asked for pictures."""
@@ -100,7 +100,7 @@ def phone(
         yield held
     finally:
         context.close()
-    assert held.complaints == []
+    assert held.complaints == [], "\n".join(held.complaints)
 
 
 def move(context: BrowserContext, at: tuple[float, float, float]) -> None:

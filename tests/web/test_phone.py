@@ -264,7 +264,7 @@ def test_a_worker_gives_a_report_back_with_a_reason(
         page.get_by_role("button", name="English").click()
         page.get_by_label("Token").fill(worker[:-3] + "xxx")
         page.get_by_role("button", name="Enter").click()
-        expect(page.get_by_role("alert")).to_contain_text("not signed by this server")
+        expect(page.get_by_role("alert")).to_contain_text("The token is wrong")
         held.complaints.clear()  # the browser notes the 401
         page.get_by_label("Token").fill(worker)
         page.get_by_role("button", name="Enter").click()

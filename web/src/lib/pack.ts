@@ -78,7 +78,10 @@ export function outline(grid: PackedGrid): MultiPolygon {
   return {
     type: "MultiPolygon",
     coordinates: grid.polygons.map((rings) =>
-      rings.map((ring) => positions(ring).map(([x, y]) => [x, y])),
+      rings.map((ring) => {
+        const corners = positions(ring).map(([x, y]) => [x, y]);
+        return [...corners, ...corners.slice(0, 1)];
+      }),
     ),
   };
 }

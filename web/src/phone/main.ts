@@ -6,11 +6,14 @@ import "vant/es/loading/index.css";
 import "vant/es/tag/index.css";
 import "./phone.css";
 import { createApp } from "vue";
+import { fetchMap } from "../lib/map";
 import App from "./App.vue";
 import { describePage, i18n } from "./language";
 import { startOutbox } from "./outbox";
 import { takeTokenFromAddress } from "./session";
 
+// While the page is drawn the network would have nothing to do.
+if (!location.hash || location.hash === "#where") void fetchMap().catch(() => {});
 describePage();
 takeTokenFromAddress();
 createApp(App).use(i18n).mount("#app");
