@@ -22,6 +22,8 @@ void startOutbox();
 if ("serviceWorker" in navigator && import.meta.env.PROD) {
   addEventListener("load", () => {
     // When there is nothing better to do: what it keeps was mostly loaded already.
-    setTimeout(() => void navigator.serviceWorker.register("sw.js").catch(() => {}), 3_000);
+    setTimeout(() => {
+      if (navigator.onLine) navigator.serviceWorker.register("sw.js").catch(() => {});
+    }, 3_000);
   });
 }
