@@ -4,7 +4,7 @@
 //     node codegen.mjs            writes
 //     node codegen.mjs --check    complains where what is there is not what would be written
 
-import { globSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { preset } from "@graphql-codegen/client-preset";
@@ -13,9 +13,11 @@ import { buildASTSchema, parse } from "graphql";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const schema = parse(readFileSync(join(here, "../schema.graphql"), "utf8"));
-const documents = globSync("src/**/*.graphql", { cwd: here })
+const documents = readdirSync(join(here, "src"), { recursive: true })
+  .filter((name) => name.endsWith(".graphql"))
   .sort()
-  .map((location) => {
+  .map((name) => {
+    const location = `src/${name}`;
     const rawSDL = readFileSync(join(here, location), "utf8");
     return { location, rawSDL, document: parse(rawSDL) };
   });

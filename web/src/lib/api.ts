@@ -3,7 +3,11 @@
 
 import { type CombinedError, createClient, fetchExchange } from "@urql/core";
 import type { Client as Socket } from "graphql-ws";
-import type { TypedDocumentString } from "./gql/graphql";
+import {
+  ReportChangedDocument,
+  type ReportChangedSubscription,
+  type TypedDocumentString,
+} from "./gql/graphql";
 
 export const base = new URL("../", document.baseURI);
 
@@ -57,17 +61,16 @@ export function bearer(token?: string | null): Record<string, string> {
 }
 
 /**
- * Calls back whenever the subscription tells something, until the function that it gives is called.
- * A lost connection is made again; what came between is asked for by `variables(cursor)`.
+ * Calls back whenever something happens to a report, or to one of a grid, until the function that
+ * it gives is called. A lost connection is made again when there is a network, and then tells what
+ * came between.
  */
-export function listen<Data, Variables extends Record<string, unknown>>(
-  document: TypedDocumentString<Data, Variables>,
-  variables: Variables,
-  hear: (data: Data) => void,
+export function followReports(
+  of: { id: string } | { grid: string },
+  hear: (report: ReportChangedSubscription["reportChanged"]["report"]) => void,
   token?: string | null,
 ): () => void {
   let stopped = false;
-  let stop = () => {};
   let socket: Socket | undefined;
   void import("graphql-ws").then(({ createClient: connect }) => {
     if (stopped) return;
@@ -77,12 +80,19 @@ export function listen<Data, Variables extends Record<string, unknown>>(
       url: address.href,
       connectionParams: bearer(token),
       retryAttempts: Infinity,
-      shouldRetry: () => navigator.onLine,
+      shouldRetry: () => !stopped,
+      retryWait: untilThereIsANetwork,
     });
-    stop = socket.subscribe<Data>(
-      { query: document.toString(), variables },
+    // Sent as it is then, each time that the connection is made again.
+    const variables: Record<string, unknown> = { ...of };
+    socket.subscribe<ReportChangedSubscription>(
+      { query: ReportChangedDocument.toString(), variables },
       {
-        next: ({ data }) => data && hear(data),
+        next: ({ data }) => {
+          if (!data) return;
+          variables.after = data.reportChanged.cursor;
+          hear(data.reportChanged.report);
+        },
         error: () => {},
         complete: () => {},
       },
@@ -90,9 +100,17 @@ export function listen<Data, Variables extends Record<string, unknown>>(
   });
   return () => {
     stopped = true;
-    stop();
     void socket?.dispose();
   };
+}
+
+// And a random moment longer, so that not all come back at once.
+async function untilThereIsANetwork(attempts: number): Promise<void> {
+  if (!navigator.onLine) {
+    await new Promise((done) => addEventListener("online", done, { once: true }));
+  }
+  const pause = Math.min(1_000 * 2 ** attempts, 60_000) * (0.5 + Math.random());
+  await new Promise((done) => setTimeout(done, pause));
 }
 
 function refusal({ networkError, graphQLErrors, response }: CombinedError): Refused {

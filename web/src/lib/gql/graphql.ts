@@ -318,6 +318,7 @@ export type MyReportQuery = { report: { id: string, number: string, version: num
 export type ReportChangedSubscriptionVariables = Exact<{
   id?: string | number | null | undefined;
   grid?: string | null | undefined;
+  after?: string | null | undefined;
 }>;
 
 
@@ -679,8 +680,8 @@ export const MyReportDocument = new TypedDocumentString(`
   }
 }`) as unknown as TypedDocumentString<MyReportQuery, MyReportQueryVariables>;
 export const ReportChangedDocument = new TypedDocumentString(`
-    subscription ReportChanged($id: ID, $grid: String) {
-  reportChanged(id: $id, grid: $grid) {
+    subscription ReportChanged($id: ID, $grid: String, $after: Cursor) {
+  reportChanged(id: $id, grid: $grid, after: $after) {
     report {
       id
       version
