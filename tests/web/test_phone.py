@@ -130,6 +130,7 @@ def test_a_report_made_without_a_network_is_sent_once_when_it_returns(
         page = held.open("report")
         expect(page.locator(".place")).to_contain_text(found["grid"]["name"])
         expect(page.locator(".chips").first).to_be_visible()
+        page.evaluate("() => navigator.serviceWorker.ready")
 
         # 1. Without a network it is kept, whatever happens to the page.
         page.context.set_offline(True)
