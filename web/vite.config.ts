@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import vue from "@vitejs/plugin-vue";
-import { defineConfig, type Plugin } from "vite";
+import { defineConfig, type Plugin, type Rolldown } from "vite";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 const target = join(here, "../gridmap/api/static/web");
@@ -43,20 +43,36 @@ function offline(page: string): Plugin {
   return {
     name: "gridmap-offline",
     apply: "build",
-    closeBundle() {
+    writeBundle(_, bundle) {
       const folder = join(target, page);
       const files = [
-        ...readdirSync(join(target, "assets")).map((name) => `../assets/${name}`),
-        ...readdirSync(folder).filter((name) => !["sw.js", "index.html"].includes(name)),
-      ];
+        ...partsOf(`${page}/index.html`, bundle).map((name) => `../${name}`),
+        ...readdirSync(join(here, "public", page)).filter((name) => name !== "sw.js"),
+      ].sort();
       const hash = createHash("sha256");
       for (const file of [...files, "index.html"]) hash.update(readFileSync(join(folder, file)));
-      const written = readFileSync(join(folder, "sw.js"), "utf8")
+      const written = readFileSync(join(here, "public", page, "sw.js"), "utf8")
         .replace('"VERSION"', JSON.stringify(hash.digest("hex").slice(0, 16)))
         .replace('["FILES"]', JSON.stringify(["./", ...files]));
       writeFileSync(join(folder, "sw.js"), written);
     },
   };
+}
+
+// The scripts and styles of a page, with those that it may ask for later.
+function partsOf(page: string, bundle: Rolldown.OutputBundle): string[] {
+  const found = new Set<string>();
+  const follow = (name: string): void => {
+    const chunk = bundle[name];
+    if (found.has(name) || chunk?.type !== "chunk") return;
+    found.add(name);
+    chunk.viteMetadata?.importedCss.forEach((style) => found.add(style));
+    [...chunk.imports, ...chunk.dynamicImports].forEach(follow);
+  };
+  for (const chunk of Object.values(bundle)) {
+    if (chunk.type === "chunk" && chunk.facadeModuleId?.endsWith(page)) follow(chunk.fileName);
+  }
+  return [...found];
 }
 
 // Puts the compressed bytes beside each file.

@@ -11,11 +11,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from PIL import Image, ImageDraw
-from playwright.sync_api import Browser, BrowserContext, FilePayload, Page
+from playwright.sync_api import Browser, BrowserContext, FilePayload, Page, expect
 
 ROOT = Path(__file__).parents[2]
 PICTURES = os.environ.get("GRIDMAP_PICTURES")
 """The folder that pictures of the pages are written to; without it, none are."""
+
+# Where many things run at once, much is slow that is right.
+expect.set_options(timeout=20_000)
 
 _AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 

@@ -52,13 +52,13 @@ const LAST_VIEW = "gridmap-view";
 
 /** Has the library fetched, which is half of what a map takes; called before there is anything to
  * draw it in. It comes after the page is drawn, which takes less time. */
-export function fetchMap(): Promise<[typeof import("maplibre-gl"), unknown]> {
-  return Promise.all([import("maplibre-gl"), import("maplibre-gl/dist/maplibre-gl.css")]);
+export function fetchMap(): Promise<typeof import("./maplibre")> {
+  return import("./maplibre");
 }
 
 /** Makes a map in the element. Rejects where the device cannot draw it. */
 export async function makeMap(element: HTMLElement, words: Words, events: Events): Promise<GridMap> {
-  const [{ Map: MapLibreMap, Marker, NavigationControl }] = await fetchMap();
+  const { Map: MapLibreMap, Marker, NavigationControl } = await fetchMap();
   const map: MapLibre = new MapLibreMap({
     container: element,
     style: {
@@ -209,6 +209,7 @@ export async function makeMap(element: HTMLElement, words: Words, events: Events
     if (originalEvent) shown = null;
   });
   const watcher = new ResizeObserver(() => {
+    if (element.clientWidth === 0) return; // another page is shown
     map.resize();
     if (shown) fit(shown, 0);
   });

@@ -96,6 +96,11 @@ export async function setPlace(place: Place): Promise<void> {
   }
 }
 
+// What the phone said without a network, the server knows better.
+addEventListener("online", () => {
+  if (where.place && !where.busy && (answer.value?.pack || where.trouble)) void setPlace(where.place);
+});
+
 class Untold extends Error {
   constructor(readonly kind: "needsNetwork" | "noPack") {
     super(kind);
