@@ -22,6 +22,7 @@ import typer
 from sqlalchemy import Engine, exc
 
 from gridmap import migrations
+from gridmap.api import web
 from gridmap.api.app import application
 from gridmap.api.demo import EXAMPLE, load_demo
 from gridmap.api.identity import LONGEST_VALIDITY, Tokens, with_secret
@@ -434,7 +435,8 @@ def _serve(settings: Settings, url: str, listening: socket.socket) -> None:
     )
     listening.listen(server.config.backlog)  # so that whoever reads the next line can connect
     host, port = listening.getsockname()[:2]
-    console.print(f"\nServing on http://{host}:{port} – try a query at /graphql. Ctrl-C stops.")
+    pages = "try a query at /graphql" + (", or the phone page at /m" if web.FOLDER.exists() else "")
+    console.print(f"\nServing on http://{host}:{port} – {pages}. Ctrl-C stops.")
     with suppress(KeyboardInterrupt):
         server.run(sockets=[listening])
     console.print("Stopped.")
