@@ -234,6 +234,32 @@ def test_a_report_is_taken_on_done_and_rated_in_two_browsers(
         staff.is_for_everybody()
 
 
+def test_a_resident_says_which_grid_it_is_and_joins_a_report_of_the_same(
+    browser: Browser, server: Server
+) -> None:
+    with phone(browser, server.address, UNSURE) as held:
+        page = held.open("report")
+        expect(page.locator(".place")).to_contain_text("±60 米")
+        numbers = []
+        for text in ("路灯不亮", "路灯坏了"):
+            _fill(page, text, "#20242c")
+            page.get_by_role("button", name="上报").click()
+            numbers.append(page.locator(".card-name").inner_text())
+
+            # Nothing is guessed: the resident chooses, and is told who walks that grid.
+            page.get_by_role("button", name="第5网格").click()
+            expect(page.locator(".facts")).to_contain_text("网格员005")
+            if text == "路灯不亮":
+                page.get_by_role("button", name="再报一件").click()
+
+        page.locator(".duplicate").filter(has_text=numbers[0]).get_by_role("button").click()
+        expect(page.get_by_text(f"已并入 {numbers[0]}")).to_be_visible()
+        held.is_for_everybody()
+        held.go("mine")
+        joined = page.get_by_role("article", name=numbers[1])
+        expect(joined).to_contain_text(f"已并入 {numbers[0]}")
+
+
 def test_a_worker_gives_a_report_back_with_a_reason(
     browser: Browser, server: Server, tokens: Tokens, found: dict[str, Any]
 ) -> None:

@@ -166,7 +166,8 @@ export async function makeMap(element: HTMLElement, words: Words, events: Events
       if (!letter) continue;
       const name = `${letter} ${role}`;
       wanted.add(name);
-      mark(name, middleOf(outline), () => made("div", `map-letter is-${role}`, letter));
+      const at = (point && accuracy && middleWithin(outline, point, accuracy)) || middleOf(outline);
+      mark(name, at, () => made("div", `map-letter is-${role}`, letter));
     }
     for (const pin of pins) {
       const name = `pin ${pin.id} ${pin.urgent} ${pin.label}`;
@@ -271,6 +272,37 @@ function widened([west, south, east, north]: Bounds): Bounds {
 function middleOf(geometry: Geometry): Position {
   const [west, south, east, north] = boundsOf([geometry]) ?? [0, 0, 0, 0];
   return [(west + east) / 2, (south + north) / 2];
+}
+
+// Of the part of a polygon that lies in the circle: the mean of those of 160 points that it holds.
+// Null where it holds none of them.
+function middleWithin(geometry: Geometry, point: Position, radius: number): Position | null {
+  const rings = ringsOf(geometry);
+  const held = [0.3, 0.5, 0.65, 0.8, 0.95]
+    .flatMap((share) => circle(point, share * radius).geometry.coordinates[0] ?? [])
+    .filter((_, i) => i % 2 === 0)
+    .filter(([x = 0, y = 0]) => holds(rings, x, y));
+  if (held.length === 0) return null;
+  const mean = (axis: 0 | 1) => held.reduce((sum, at) => sum + (at[axis] ?? 0), 0) / held.length;
+  return [mean(0), mean(1)];
+}
+
+function ringsOf(geometry: Geometry): number[][][] {
+  if (geometry.type === "Polygon") return geometry.coordinates;
+  return geometry.type === "MultiPolygon" ? geometry.coordinates.flat() : [];
+}
+
+// By the even-odd rule over all rings.
+function holds(rings: number[][][], x: number, y: number): boolean {
+  let inside = false;
+  for (const ring of rings) {
+    for (let i = 1; i < ring.length; i++) {
+      const [ax = 0, ay = 0] = ring[i - 1] ?? [];
+      const [bx = 0, by = 0] = ring[i] ?? [];
+      if (ay > y !== by > y && x < ax + ((y - ay) / (by - ay)) * (bx - ax)) inside = !inside;
+    }
+  }
+  return inside;
 }
 
 function feature(geometry: Geometry, properties: Record<string, string> = {}): Feature {
