@@ -2,7 +2,7 @@
 
 import type { Feature, FeatureCollection, Geometry } from "geojson";
 import type { GeoJSONSource, Map as MapLibre, Marker } from "maplibre-gl";
-import { type Position, circle } from "./earth";
+import { type Position, circle, metresPerDegree } from "./earth";
 
 export type Bounds = readonly [west: number, south: number, east: number, north: number];
 
@@ -166,7 +166,7 @@ export async function makeMap(element: HTMLElement, words: Words, events: Events
       if (!letter) continue;
       const name = `${letter} ${role}`;
       wanted.add(name);
-      const at = (point && accuracy && middleWithin(outline, point, accuracy)) || middleOf(outline);
+      const at = (point && accuracy && besideCircle(outline, point, accuracy)) || middleOf(outline);
       mark(name, at, () => made("div", `map-letter is-${role}`, letter));
     }
     for (const pin of pins) {
@@ -274,17 +274,22 @@ function middleOf(geometry: Geometry): Position {
   return [(west + east) / 2, (south + north) / 2];
 }
 
-// Of the part of a polygon that lies in the circle: the mean of those of 160 points that it holds.
-// Null where it holds none of them.
-function middleWithin(geometry: Geometry, point: Position, radius: number): Position | null {
+// Beside the circle, where the polygon is seen from its middle: in the direction of the mean of
+// those of 160 points in the circle that the polygon holds. Null where that is not in it either.
+function besideCircle(geometry: Geometry, centre: Position, radius: number): Position | null {
   const rings = ringsOf(geometry);
-  const held = [0.3, 0.5, 0.65, 0.8, 0.95]
-    .flatMap((share) => circle(point, share * radius).geometry.coordinates[0] ?? [])
-    .filter((_, i) => i % 2 === 0)
-    .filter(([x = 0, y = 0]) => holds(rings, x, y));
-  if (held.length === 0) return null;
-  const mean = (axis: 0 | 1) => held.reduce((sum, at) => sum + (at[axis] ?? 0), 0) / held.length;
-  return [mean(0), mean(1)];
+  const around = (share: number) =>
+    (circle(centre, share * radius).geometry.coordinates[0] ?? []).filter(
+      ([x = 0, y = 0], i) => i % 2 === 0 && holds(rings, x, y),
+    );
+  const held = [0.3, 0.5, 0.65, 0.8, 0.95].flatMap(around);
+  const [across, up] = metresPerDegree(centre[1]);
+  const east = held.reduce((sum, [x = 0]) => sum + (x - centre[0]) * across, 0);
+  const north = held.reduce((sum, [, y = 0]) => sum + (y - centre[1]) * up, 0);
+  const along = ([x = 0, y = 0]: number[]) =>
+    east * (x - centre[0]) * across + north * (y - centre[1]) * up;
+  const [best] = around(1.3).sort((one, other) => along(other) - along(one));
+  return best ? [best[0] ?? 0, best[1] ?? 0] : null;
 }
 
 function ringsOf(geometry: Geometry): number[][][] {
