@@ -168,7 +168,7 @@ function devicePosition(): Promise<GeolocationPosition> {
     navigator.geolocation.getCurrentPosition(resolve, reject, {
       enableHighAccuracy: true,
       timeout: PATIENCE_MILLISECONDS,
-      maximumAge: 5_000,
+      maximumAge: 0, // whoever asks again has moved, or wants to know better
     });
   });
 }
