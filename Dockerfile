@@ -1,5 +1,11 @@
 # The server and its tools. docker-compose.yml says how they run together.
 
+FROM node:22-bookworm-slim AS web
+WORKDIR /build
+COPY scripts/web scripts/
+COPY web web
+RUN scripts/web build
+
 FROM python:3.12-slim-bookworm AS build
 WORKDIR /build
 RUN python -m venv /opt/gridmap
@@ -8,6 +14,7 @@ RUN /opt/gridmap/bin/pip install --no-cache-dir --require-hashes --only-binary :
         -r requirements/runtime.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY gridmap gridmap
+COPY --from=web /build/gridmap/api/static/web gridmap/api/static/web
 RUN /opt/gridmap/bin/pip install --no-cache-dir --no-index --no-deps --no-build-isolation .
 
 FROM python:3.12-slim-bookworm

@@ -1,7 +1,7 @@
 # The habits of this project, one command each. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench lock clean runtime dev
+.PHONY: help demo test check format bench web lock clean runtime dev
 
 bin := .venv/bin
 
@@ -13,6 +13,7 @@ help: ## List these commands
 	while IFS='|' read -r command meaning; do printf '%-14s %s\n' "$$command" "$$meaning"; done
 
 demo: runtime ## Serve the demo district on http://127.0.0.1:8000 until Ctrl-C (PORT, GRIDMAP_DATA, DATABASE_URL)
+	@scripts/web try
 	@exec $(bin)/gridmap demo
 
 # A file of tests is one process's, since most of them share a database or a server.
@@ -32,11 +33,15 @@ format: dev ## Format the code and mend what the linter can mend
 bench: dev ## Measure, on this machine
 	@exec $(bin)/python -m bench $(ARGS)
 
+web: ## Build the clients in the browser, /m (Node.js 20.19 or later)
+	@scripts/web build
+
 lock: dev ## Lock what pyproject.toml asks for (ARGS=--upgrade for the newest of all)
 	@exec scripts/lock $(ARGS)
 
 clean: ## Remove what these commands made here (the demo's data stays)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	@rm -rf web/node_modules web/*/node_modules gridmap/api/static/web
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 runtime dev:

@@ -1,4 +1,4 @@
-"""What is served: GraphQL, its page, photos, tiles, sign-in, and answers for supervisors."""
+"""What is served: GraphQL, files, photos, tiles, sign-in, the pages, answers for supervisors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
 from gridmap import migrations
-from gridmap.api import coverage_files, graphiql, report_files, sign_in, tiles
+from gridmap.api import coverage_files, graphiql, packs, report_files, sign_in, tiles, web
 from gridmap.api.accounts import Accounts
 from gridmap.api.gate import Gate
 from gridmap.api.graphql import GraphQLEndpoint
@@ -143,6 +143,8 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
             *report_files.routes(context, places),
             *coverage_files.routes(context, places),
             *graphiql.routes,
+            *packs.routes(context),
+            *web.routes,
             *(sign_in.routes(accounts) if issuer is None else []),
             *photo_routes(
                 Photos(database, Objects(settings.photos_address)),

@@ -24,6 +24,7 @@ from sqlalchemy import Engine, exc
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap import migrations
+from gridmap.api import web
 from gridmap.api.app import application
 from gridmap.api.demo import EXAMPLE, load_demo
 from gridmap.api.demo_users import add_demo_users, print_demo_users
@@ -605,7 +606,8 @@ def _serve(
     )
     listening.listen(server.config.backlog)  # so that whoever reads the next line can connect
     host, port = listening.getsockname()[:2]
-    console.print(f"\nServing on http://{host}:{port} – try a query at /graphql. Ctrl-C stops.")
+    pages = "try a query at /graphql" + (", or the phone page at /m" if web.FOLDER.exists() else "")
+    console.print(f"\nServing on http://{host}:{port} – {pages}. Ctrl-C stops.")
     with suppress(KeyboardInterrupt):
         server.run(sockets=[listening])
     console.print("Stopped.")

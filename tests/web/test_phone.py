@@ -1,0 +1,437 @@
+"""The phone page as people use it, in a real browser on the real server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from gridmap.api.identity import Tokens
+from gridmap.store.viewers import Role, Viewer
+from tests.api.conftest import Server
+from tests.web.phones import move, phone, photo
+
+INSIDE = (130.2870, 47.3600, 8)
+UNSURE = (130.2901, 47.3598, 60)
+HERE = {"longitude": INSIDE[0], "latitude": INSIDE[1], "datum": "WGS84", "accuracy": INSIDE[2]}
+
+LOCATE = """
+query ($point: PointInput!) {
+  locate(point: $point) {
+    grid { code name workers { code name } } sponsor { name } candidates { grid { name } }
+  }
+}
+"""
+
+
+@pytest.fixture
+def found(server: Server) -> dict[str, Any]:
+    """What the server says of the place itself."""
+    located: dict[str, Any] = server.ask(LOCATE, point=HERE)["locate"]
+    return located
+
+
+def test_a_resident_sees_the_grid_who_walks_it_and_who_answers(
+    browser: Browser, server: Server, found: dict[str, Any]
+) -> None:
+    with phone(browser, server.address, INSIDE) as held:
+        page = held.open()
+        card = page.locator(".card")
+        expect(card.locator("h2")).to_have_text(found["grid"]["name"])
+        expect(card).to_contain_text(found["grid"]["workers"][0]["name"])
+        expect(card).to_contain_text(found["sponsor"]["name"])
+        expect(page.locator(".map-point")).to_be_visible()
+        held.is_for_everybody()
+        held.picture("phone-where")
+
+        # Where the circle reaches beyond the grid, all that it may be, the likeliest first.
+        unsure = dict(zip(("longitude", "latitude", "accuracy"), UNSURE, strict=True))
+        names = server.ask(LOCATE, point={**unsure, "datum": "WGS84"})["locate"]["candidates"]
+        move(page.context, UNSURE)
+        page.get_by_role("button", name="定位").click()
+        expect(page.locator(".choices b")).to_have_text([each["grid"]["name"] for each in names])
+        expect(page.locator(".map-letter")).to_have_count(len(names))
+        held.picture("phone-a-or-b")
+
+        page.get_by_role("button", name="English").click()
+        expect(page.locator(".card-kicker")).to_have_text("A or B?")
+        expect(page.locator("html")).to_have_attribute("lang", "en")
+        held.picture("phone-a-or-b-en")
+
+
+def test_without_a_position_a_point_is_set_by_keyboard_or_pasted_with_its_datum(
+    browser: Browser, server: Server
+) -> None:
+    with phone(browser, server.address) as held:
+        page = held.open()
+        _press(page, "定位")
+        expect(page.locator(".trouble")).to_contain_text("定位权限没有打开")
+
+        # What was pasted is asked for in the datum that is said, and in none before that.
+        _press(page, "粘贴坐标")
+        page.keyboard.type("47.3624, 130.2948")
+        use = page.get_by_role("button", name="用这个位置")
+        expect(use).to_be_disabled()
+        held.is_for_everybody()
+        held.picture("phone-paste")
+        page.keyboard.press("Tab")
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Enter")
+        shifted = {"longitude": 130.2948, "latitude": 47.3624, "datum": "GCJ02"}
+        expected = server.ask(LOCATE, point=shifted)["locate"]["grid"]["name"]
+        expect(page.locator(".card h2")).to_have_text(expected)
+        expect(page.locator(".source")).to_contain_text("GCJ-02")
+
+        # The map is moved by the arrow keys, far enough to be in another grid.
+        _press(page, "手动选点")
+        expect(page.locator(".map-cross")).to_be_visible()
+        page.locator(".maplibregl-canvas").focus()
+        for _ in range(3):
+            page.keyboard.press("ArrowLeft")
+            page.wait_for_timeout(400)  # MapLibre glides
+        _press(page, "就在这里")
+        expect(page.locator(".source")).to_have_text("手动选的点")
+        expect(page.locator(".card h2")).not_to_have_text(expected)
+
+
+@pytest.mark.parametrize(
+    ("at", "failure", "said"),
+    [((130.287, 47.36, 25_000), None, "只准到约 25.0 公里"), (None, 3, "没能及时定位")],
+    ids=["coarse", "too late"],
+)
+def test_a_position_that_says_too_little_or_comes_too_late_is_explained(
+    browser: Browser,
+    server: Server,
+    at: tuple[float, float, float] | None,
+    failure: int | None,
+    said: str,
+) -> None:
+    with phone(browser, server.address, at) as held:
+        if failure:
+            held.page.add_init_script(
+                "Geolocation.prototype.getCurrentPosition ="
+                f" (_, fail) => fail({{ code: {failure} }});"
+            )
+        page = held.open()
+        if at is None:
+            _press(page, "定位")
+        expect(page.locator(".trouble")).to_contain_text(said)
+
+
+def test_a_report_made_without_a_network_is_sent_once_when_it_returns(
+    browser: Browser, server: Server, demo_url: str, found: dict[str, Any]
+) -> None:
+    with phone(browser, server.address, INSIDE) as held:
+        page = held.open("report")
+        expect(page.locator(".place")).to_contain_text(found["grid"]["name"])
+        expect(page.locator(".chips").first).to_be_visible()
+        page.evaluate("() => navigator.serviceWorker.ready")
+
+        # 1. Without a network it is kept, whatever happens to the page.
+        page.context.set_offline(True)
+        _fill(page, "井盖松动，晃得厉害", "#8fa3b0")
+        held.is_for_everybody()
+        held.picture("phone-report")
+        page.get_by_role("button", name="上报").click()
+        expect(page.get_by_text("先存下了")).to_be_visible()
+        assert _descriptions(demo_url).count("井盖松动，晃得厉害") == 0
+        held.go("mine")
+        expect(page.get_by_text("待发送")).to_be_visible()
+        held.is_for_everybody()
+
+        # 2. With one it is sent, once, though several things ask for it at the same time.
+        page.evaluate("() => { for (let i = 0; i < 5; i++) dispatchEvent(new Event('online')); }")
+        page.context.set_offline(False)
+        page.evaluate("() => { for (let i = 0; i < 5; i++) dispatchEvent(new Event('online')); }")
+        expect(page.locator(".progress")).to_be_visible()
+        expect(page.get_by_text("待发送")).to_have_count(0)
+        assert _descriptions(demo_url).count("井盖松动，晃得厉害") == 1
+
+        # 3. It is the one that was made: with its photo, and from when it was seen.
+        page.locator("summary").click()
+        expect(page.locator(".thumbs img")).to_be_visible()
+
+
+def test_a_report_is_taken_on_done_and_rated_in_two_browsers(
+    browser: Browser, server: Server, tokens: Tokens, found: dict[str, Any]
+) -> None:
+    grid = found["grid"]
+    walker = grid["workers"][0]["code"]
+    worker = tokens.issue(
+        Viewer(Role.GRID_WORKER, walker, frozenset([grid["code"]])), timedelta(days=1)
+    )
+    office = tokens.issue(
+        Viewer(Role.COMMUNITY, "书记", frozenset([grid["code"][:12]])), timedelta(days=1)
+    )
+    with (
+        phone(browser, server.address, INSIDE) as resident,
+        phone(browser, server.address, INSIDE) as staff,
+    ):
+        # 1. The worker is signed in by a link, which leaves no token in the address.
+        desk = staff.open(f"token={worker}")
+        expect(desk.get_by_text(walker)).to_be_visible()
+        assert worker not in desk.url
+
+        # 2. A resident reports, and is answered at once.
+        page = resident.open("report")
+        _fill(page, "楼道口堆了垃圾", "#7a8f5a")
+        expect(page.locator(".place")).to_contain_text(grid["name"])
+        page.get_by_role("button", name="上报").click()
+        number = page.locator(".card-name").inner_text()
+        expect(page.locator(".card")).to_contain_text(found["sponsor"]["name"])
+        resident.is_for_everybody()
+        resident.picture("phone-reply")
+        page.get_by_role("link", name="看进度").click()
+        expect(page.locator("[aria-current=step]")).to_have_text("点单")
+
+        # 3. It comes to the worker's list by itself, and the office gives it to the worker.
+        card = desk.get_by_role("article", name=number)
+        expect(card).to_be_visible()
+        report = _act(server, office, "register", _report(server, number))
+        to = {"kind": "GRID_WORKER", "code": walker}
+        _act(server, office, "dispatch", report, to=to)
+        expect(page.locator("[aria-current=step]")).to_have_text("派单")
+
+        # 4. The worker takes it on and does it, with a photo.
+        card.get_by_role("button", name="接单").click()
+        card.get_by_role("button", name="开始办理").click()
+        expect(page.locator("[aria-current=step]")).to_have_text("接单")
+        card.get_by_role("button", name="办完了").click()
+        card.locator("input[type=file]").set_input_files([photo("#cfe3c4")])
+        expect(card.locator(".photos img")).to_be_visible()
+        card.locator("textarea").fill("已清走，已冲洗")
+        staff.is_for_everybody()
+        staff.picture("phone-work")
+        card.get_by_role("button", name="确定").click()
+        expect(card.get_by_text("已办完")).to_be_visible()
+
+        # 5. The office closes it; the resident sees that without doing anything, and rates it.
+        report = _act(server, office, "verify", _report(server, number))
+        _act(server, office, "close", report)
+        expect(page.get_by_text("办得怎么样？")).to_be_visible()
+        page.get_by_role("radio", name="4 分").focus()
+        page.keyboard.press("Space")
+        page.keyboard.press("ArrowRight")
+        resident.is_for_everybody()
+        resident.picture("phone-rate")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("您评了 5 分")).to_be_visible()
+        page.locator("summary").click()
+        expect(page.locator(".thumbs img")).to_have_count(2)
+        resident.picture("phone-mine")
+        assert _report(server, number)["rating"] == 5
+
+        # 6. The buildings of the worker's grid are there too.
+        desk.get_by_role("button", name="楼栋").click()
+        asked = "query ($grid: String!) { grid(code: $grid) { buildings { nodes { name } } } }"
+        nodes = server.ask(asked, grid=grid["code"])["grid"]["buildings"]["nodes"]
+        expect(desk.locator(".rows b")).to_have_text([each["name"] for each in nodes])
+        staff.is_for_everybody()
+
+
+def test_a_resident_says_which_grid_it_is_and_joins_a_report_of_the_same(
+    browser: Browser, server: Server
+) -> None:
+    with phone(browser, server.address, UNSURE) as held:
+        page = held.open("report")
+        expect(page.locator(".place")).to_contain_text("±60 米")
+        numbers = []
+        for text in ("路灯不亮", "路灯坏了"):
+            _fill(page, text, "#20242c")
+            page.get_by_role("button", name="上报").click()
+            numbers.append(page.locator(".card-name").inner_text())
+
+            # Nothing is guessed: the resident chooses, and is told who walks that grid.
+            page.get_by_role("button", name="第5网格").click()
+            expect(page.locator(".facts")).to_contain_text("网格员005")
+            if text == "路灯不亮":
+                page.get_by_role("button", name="再报一件").click()
+
+        page.locator(".duplicate").filter(has_text=numbers[0]).get_by_role("button").click()
+        expect(page.get_by_text(f"已并入 {numbers[0]}")).to_be_visible()
+        held.is_for_everybody()
+        held.go("mine")
+        joined = page.get_by_role("article", name=numbers[1])
+        expect(joined).to_contain_text(f"已并入 {numbers[0]}")
+
+
+def test_a_worker_gives_a_report_back_with_a_reason(
+    browser: Browser, server: Server, tokens: Tokens, found: dict[str, Any]
+) -> None:
+    grid = found["grid"]
+    walker = grid["workers"][0]["code"]
+    issued = [
+        Viewer(Role.GRID_WORKER, walker, frozenset([grid["code"]])),
+        Viewer(Role.COMMUNITY, "书记", frozenset([grid["code"][:12]])),
+    ]
+    worker, office = (tokens.issue(each, timedelta(days=1)) for each in issued)
+    submitted = _ask(
+        server,
+        office,
+        "mutation ($input: SubmitReportInput!) { submitReport(input: $input) {"
+        " number report { id version } } }",
+        input={
+            "id": "019cabfe-9a80-7d3e-8f5b-6f0d1b9c4417",
+            "point": HERE,
+            "capturedAt": "2026-03-02T10:00:00+08:00",
+            "category": "0101",
+            "description": "不是本网格的事",
+        },
+    )["submitReport"]
+    report = _act(server, office, "register", submitted["report"])
+    _act(server, office, "dispatch", report, to={"kind": "GRID_WORKER", "code": walker})
+
+    with phone(browser, server.address, INSIDE, "en") as held:
+        page = held.open("work")
+        page.get_by_role("button", name="English").click()
+        page.get_by_label("Token").fill(worker[:-3] + "xxx")
+        page.get_by_role("button", name="Enter").click()
+        expect(page.get_by_role("alert")).to_contain_text("The token is wrong")
+        held.complaints.clear()  # the browser notes the 401
+        page.get_by_label("Token").fill(worker)
+        page.get_by_role("button", name="Enter").click()
+        card = page.get_by_role("article", name=submitted["number"])
+        card.get_by_role("button", name="Return").click()
+        confirm = card.get_by_role("button", name="Confirm")
+        expect(confirm).to_be_disabled()
+        card.get_by_label("Why it is returned").fill("属于隔壁网格")
+        held.is_for_everybody()
+        held.picture("phone-work-en")
+        confirm.click()
+        expect(card.get_by_text("Returned")).to_be_visible()
+
+
+def test_without_a_network_the_page_opens_and_tells_the_grid(
+    browser: Browser, server: Server, found: dict[str, Any]
+) -> None:
+    with phone(browser, server.address, INSIDE) as held:
+        # 1. Once with a network.
+        page = held.open()
+        expect(page.locator(".card h2")).to_have_text(found["grid"]["name"])
+        page.evaluate("() => navigator.serviceWorker.ready")
+        page.wait_for_function("() => navigator.serviceWorker.controller !== null")
+        page.wait_for_function(
+            "() => new Promise((done) => { const open = indexedDB.open('gridmap');"
+            " open.onsuccess = () => { const all = open.result.transaction('packs')"
+            ".objectStore('packs').getAll(); all.onsuccess = () => done(all.result.length); }; })"
+        )
+
+        # 2. Then without: the page comes from the phone, and so does the grid.
+        page.context.set_offline(True)
+        page.reload()
+        expect(page.locator(".card h2")).to_have_text(found["grid"]["name"])
+        expect(page.locator(".card .note")).to_contain_text("没有网络")
+        expect(page.locator(".bar-offline")).to_be_visible()
+        expect(page.locator(".map-point")).to_be_visible()
+        held.picture("phone-offline")
+
+        # 3. Near a boundary it does not say which.
+        move(page.context, UNSURE)
+        page.get_by_role("button", name="定位").click()
+        expect(page.locator(".card-kicker")).to_have_text("是 A 还是 B？")
+        held.is_for_everybody()
+
+
+def test_the_first_load_is_small_and_the_map_comes_soon(
+    browser: Browser, server: Server, record_property: Callable[[str, object], None]
+) -> None:
+    with phone(browser, server.address) as held:
+        page = held.page
+        devtools = page.context.new_cdp_session(page)
+        devtools.send("Network.enable")
+        devtools.send("Emulation.setCPUThrottlingRate", {"rate": 4})
+        devtools.send(
+            "Network.emulateNetworkConditions",
+            {
+                "offline": False,
+                "latency": 150,
+                "downloadThroughput": 1_600_000 / 8,
+                "uploadThroughput": 750_000 / 8,
+            },
+        )
+        held.open()
+        page.wait_for_function(
+            "() => performance.getEntriesByName('map-interactive').length > 0", timeout=60_000
+        )
+        loaded: list[list[Any]] = page.evaluate(
+            "() => [...performance.getEntriesByType('navigation'),"
+            " ...performance.getEntriesByType('resource')]"
+            ".map((each) => [each.name, each.transferSize])"
+        )
+        marks: dict[str, float] = page.evaluate(
+            "() => Object.fromEntries(['first-contentful-paint', 'map-interactive']"
+            ".map((name) => [name, performance.getEntriesByName(name)[0].startTime]))"
+        )
+    sizes = {name: size for name, size in loaded if not name.startswith("blob:")}
+    before_map = sum(size for name, size in sizes.items() if "maplibre" not in name)
+    figures = {
+        "kilobytes before the map": before_map / 1000,
+        "kilobytes of the map": (sum(sizes.values()) - before_map) / 1000,
+        "seconds to the first paint": marks["first-contentful-paint"] / 1000,
+        "seconds to the map": marks["map-interactive"] / 1000,
+    }
+    for name, figure in figures.items():
+        record_property(name, f"{figure:.2f}")
+        print(f"{name}: {figure:.2f}")
+    assert 50_000 < before_map <= 300_000
+
+
+def _press(page: Page, name: str) -> None:
+    """By the keyboard: the button is focused and Enter pressed."""
+    button = page.get_by_role("button", name=name)
+    button.focus()
+    expect(button).to_be_focused()
+    page.keyboard.press("Enter")
+
+
+def _fill(page: Page, text: str, colour: str) -> None:
+    page.locator("input[type=file]").set_input_files([photo(colour)])
+    expect(page.locator(".photos img")).to_be_visible()
+    page.get_by_role("radio", name="市容环境").check()
+    page.locator(".chips").nth(1).get_by_role("radio").first.check()
+    page.locator("textarea").fill(text)
+
+
+def _descriptions(url: str) -> list[str]:
+    with psycopg.connect(url) as connection:
+        return [text for (text,) in connection.execute("SELECT description FROM reports")]
+
+
+def _ask(server: Server, token: str, query: str, **variables: object) -> Any:
+    answer = httpx.post(
+        f"{server.address}/graphql",
+        json={"query": query, "variables": variables},
+        headers={"authorization": f"Bearer {token}"},
+    ).json()
+    assert "errors" not in answer, answer["errors"]
+    return answer["data"]
+
+
+def _report(server: Server, number: str) -> dict[str, Any]:
+    asked = (
+        "query ($filter: ReportFilter) { reports(filter: $filter) { nodes { id version rating } } }"
+    )
+    (report,) = server.ask(asked, filter={"number": number})["reports"]["nodes"]
+    found: dict[str, Any] = report
+    return found
+
+
+def _act(
+    server: Server, token: str, action: str, report: dict[str, Any], **more: object
+) -> dict[str, Any]:
+    """The report as it stands after the action."""
+    name = f"{action}Report"
+    answer = _ask(
+        server,
+        token,
+        f"mutation ($input: {action.capitalize()}ReportInput!) {{ {name}(input: $input) {{"
+        " report { id version } } }",
+        input={"id": report["id"], "version": report["version"], **more},
+    )
+    found: dict[str, Any] = answer[name]["report"]
+    return found

@@ -1,0 +1,122 @@
+// Asks the server: typed documents by HTTP, what happens by WebSocket. Addresses are relative to
+// the page's folder, so that all of it works behind any prefix.
+
+import { type CombinedError, createClient, fetchExchange } from "@urql/core";
+import type { Client as Socket } from "graphql-ws";
+import {
+  ReportChangedDocument,
+  type ReportChangedSubscription,
+  type TypedDocumentString,
+} from "./gql/graphql";
+
+export const base = new URL("../", document.baseURI);
+
+const client = createClient({
+  url: new URL("graphql", base).href,
+  exchanges: [fetchExchange],
+  preferGetMethod: false,
+  requestPolicy: "network-only",
+});
+
+/** Why an answer did not come. `code` is the server's; OFFLINE where nothing was heard from it. */
+export class Refused extends Error {
+  constructor(
+    readonly code: string,
+    message: string,
+  ) {
+    super(message);
+  }
+
+  /** Whether the same may be answered later. */
+  get isPassing(): boolean {
+    return this.code === "OFFLINE" || this.code === "UNAVAILABLE";
+  }
+}
+
+/** The data that a query or mutation gives. Throws Refused. */
+export async function ask<Data, Variables extends Record<string, unknown>>(
+  document: TypedDocumentString<Data, Variables>,
+  variables: Variables,
+  token?: string | null,
+): Promise<Data> {
+  // A browser that says so is right, and would write each attempt into its console.
+  if (!navigator.onLine) throw new Refused("OFFLINE", "no network");
+  const text = document.toString();
+  const context = { fetchOptions: { headers: bearer(token), signal: AbortSignal.timeout(20_000) } };
+  const asked = /^\s*mutation/.test(text)
+    ? client.mutation<Data>(text, variables, context)
+    : client.query<Data>(text, variables, context);
+  const { data, error } = await asked.toPromise();
+  if (error) throw refusal(error);
+  return data as Data;
+}
+
+/** Where a photo is that the server names by a path of its own. */
+export function photoAddress(path: string): string {
+  return new URL(`.${path}`, base).href;
+}
+
+export function bearer(token?: string | null): Record<string, string> {
+  return token ? { authorization: `Bearer ${token}` } : {};
+}
+
+/**
+ * Calls back whenever something happens to a report, or to one of a grid, until the function that
+ * it gives is called. A lost connection is made again when there is a network, and then tells what
+ * came between.
+ */
+export function followReports(
+  of: { id: string } | { grid: string },
+  hear: (report: ReportChangedSubscription["reportChanged"]["report"]) => void,
+  token?: string | null,
+): () => void {
+  let stopped = false;
+  let socket: Socket | undefined;
+  void import("graphql-ws").then(({ createClient: connect }) => {
+    if (stopped) return;
+    const address = new URL("graphql", base);
+    address.protocol = address.protocol.replace("http", "ws");
+    socket = connect({
+      url: address.href,
+      connectionParams: bearer(token),
+      retryAttempts: Infinity,
+      shouldRetry: () => !stopped,
+      retryWait: untilThereIsANetwork,
+    });
+    // Sent as it is then, each time that the connection is made again.
+    const variables: Record<string, unknown> = { ...of };
+    socket.subscribe<ReportChangedSubscription>(
+      { query: ReportChangedDocument.toString(), variables },
+      {
+        next: ({ data }) => {
+          if (!data) return;
+          variables.after = data.reportChanged.cursor;
+          hear(data.reportChanged.report);
+        },
+        error: () => {},
+        complete: () => {},
+      },
+    );
+  });
+  return () => {
+    stopped = true;
+    void socket?.dispose();
+  };
+}
+
+// And a random moment longer, so that not all come back at once.
+async function untilThereIsANetwork(attempts: number): Promise<void> {
+  if (!navigator.onLine) {
+    await new Promise((done) => addEventListener("online", done, { once: true }));
+  }
+  const pause = Math.min(1_000 * 2 ** attempts, 60_000) * (0.5 + Math.random());
+  await new Promise((done) => setTimeout(done, pause));
+}
+
+function refusal({ networkError, graphQLErrors, response }: CombinedError): Refused {
+  const [first] = graphQLErrors;
+  if (first) return new Refused(String(first.extensions.code ?? "INTERNAL"), first.message);
+  const status: number | undefined = response?.status;
+  const passing = status === undefined || status >= 500 || status === 429;
+  return new Refused(passing ? "OFFLINE" : "INVALID", networkError?.message ?? "no answer");
+}

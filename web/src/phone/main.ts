@@ -1,0 +1,29 @@
+// The phone page, /m.
+
+import "vant/es/style/base.css";
+import "vant/es/button/index.css";
+import "vant/es/loading/index.css";
+import "vant/es/tag/index.css";
+import "./phone.css";
+import { createApp } from "vue";
+import { fetchMap } from "../lib/map";
+import App from "./App.vue";
+import { describePage, i18n } from "./language";
+import { startOutbox } from "./outbox";
+import { takeTokenFromAddress } from "./session";
+
+// While the page is drawn the network would have nothing to do.
+if (!location.hash || location.hash === "#where") void fetchMap().catch(() => {});
+describePage();
+takeTokenFromAddress();
+createApp(App).use(i18n).mount("#app");
+void startOutbox();
+
+if ("serviceWorker" in navigator && import.meta.env.PROD) {
+  addEventListener("load", () => {
+    // When there is nothing better to do: what it keeps was mostly loaded already.
+    setTimeout(() => {
+      if (navigator.onLine) navigator.serviceWorker.register("sw.js").catch(() => {});
+    }, 3_000);
+  });
+}

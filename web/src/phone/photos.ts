@@ -1,0 +1,53 @@
+// Photos on their way: made small enough to be sent over a bad network, and uploaded.
+
+import { Refused, base } from "../lib/api";
+
+const LONGEST_SIDE = 2560; // what the server keeps
+const LARGEST_UNTOUCHED = 600_000;
+
+/** A photo as JPEG of what the server would keep anyway; what the browser cannot read, as it is. */
+export async function madeSmall(file: Blob): Promise<Blob> {
+  if (file.size <= LARGEST_UNTOUCHED && file.type === "image/jpeg") return file;
+  try {
+    const image = await createImageBitmap(file, { imageOrientation: "from-image" });
+    const scale = Math.min(1, LONGEST_SIDE / Math.max(image.width, image.height));
+    const canvas = document.createElement("canvas");
+    canvas.width = Math.round(image.width * scale);
+    canvas.height = Math.round(image.height * scale);
+    const context = canvas.getContext("2d");
+    if (!context) return file;
+    context.fillStyle = "#fff";
+    context.fillRect(0, 0, canvas.width, canvas.height);
+    context.drawImage(image, 0, 0, canvas.width, canvas.height);
+    image.close();
+    const small = await new Promise<Blob | null>((done) => canvas.toBlob(done, "image/jpeg", 0.85));
+    return small && small.size < file.size ? small : file;
+  } catch {
+    return file;
+  }
+}
+
+/** Uploads it; doing so again changes nothing. Throws Refused. */
+export async function upload(id: string, photo: Blob): Promise<void> {
+  let answer: Response;
+  try {
+    answer = await fetch(new URL(`photos/${id}`, base), {
+      method: "PUT",
+      body: photo,
+      headers: { "content-type": photo.type.startsWith("image/") ? photo.type : "application/octet-stream" },
+      signal: AbortSignal.timeout(180_000),
+    });
+  } catch (error) {
+    throw new Refused("OFFLINE", error instanceof Error ? error.message : String(error));
+  }
+  if (answer.ok) return;
+  const body = (await answer.json().catch(() => null)) as {
+    errors?: { message: string; extensions: { code: string } }[];
+  } | null;
+  const first = body?.errors?.[0];
+  const passing = answer.status >= 500 || answer.status === 408;
+  throw new Refused(
+    passing ? "UNAVAILABLE" : (first?.extensions.code ?? "INVALID"),
+    first?.message ?? `${answer.status}`,
+  );
+}
