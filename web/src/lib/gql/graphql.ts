@@ -138,7 +138,7 @@ export type ReportFilter = {
   grid?: string | null | undefined;
   /** The code of who answers. */
   sponsor?: string | null | undefined;
-  /** The code of the one that it is dispatched to. */
+  /** The code of the one that it is dispatched to. A member of a building is found by their own reports, and by those of an office's regions to that office. */
   handler?: string | null | undefined;
   states?: Array<ReportState> | null | undefined;
   /** Whether something is left to do. */
@@ -230,7 +230,7 @@ export type StartReportInput = {
 };
 
 export type SubmitReportInput = {
-  /** Made by the client, a UUIDv7 by preference. Send the report again with the same id until it is answered: it is taken once. */
+  /** Made by the client, a UUIDv7 by preference, and told to nobody else: whoever knows it may send the report again and gets the same reply. Do so until it is answered; it is taken once. The report's own id is another. */
   id: string;
   point: PointInput;
   /** When it was seen. */
