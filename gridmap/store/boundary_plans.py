@@ -23,6 +23,7 @@ from gridmap.store.boundary_cases import Draft, case_of
 from gridmap.store.boundary_contents import Content, digest_of
 from gridmap.store.boundary_reckoning import content_of
 from gridmap.store.paging import Key, Slice
+from gridmap.store.permissions import Extent, Permission, extent
 from gridmap.store.viewers import Role, Viewer
 
 
@@ -62,7 +63,7 @@ async def plan(
     """
     check_start(draft, now.date())
     # Before the case is read, for who may not plan is not to keep the server busy.
-    if viewer.role not in PLANNERS:
+    if extent(viewer, Permission.CHANGE_BOUNDARIES) is None:
         raise refused(viewer)
     content = await reckoned(connection, draft)
     check_viewer(viewer, content.district_code)
@@ -150,13 +151,10 @@ async def reckoned(connection: AsyncConnection, draft: Draft) -> Content:
     return await asyncio.to_thread(content_of, case)
 
 
-PLANNERS = (Role.DISTRICT, Role.ADMINISTRATOR)
-
-
 def check_viewer(viewer: Viewer, district_code: str) -> None:
     """Raises Forbidden unless the viewer plans for the district."""
-    of_district = viewer.role is Role.DISTRICT and district_code in viewer.codes
-    if not of_district and viewer.role is not Role.ADMINISTRATOR:
+    may = extent(viewer, Permission.CHANGE_BOUNDARIES)
+    if may is None or (may is Extent.OWN and district_code not in viewer.codes):
         raise refused(viewer)
 
 

@@ -25,6 +25,8 @@ class Permission(StrEnum):
     DIRECT_REPORTS = "DIRECT_REPORTS"
     SEE_PERSONS = "SEE_PERSONS"
     ASSIGN_SPONSORS = "ASSIGN_SPONSORS"
+    LOOK_AFTER_BUILDINGS = "LOOK_AFTER_BUILDINGS"
+    CHANGE_BOUNDARIES = "CHANGE_BOUNDARIES"
 
 
 class Extent(StrEnum):
@@ -48,6 +50,8 @@ WORDS = {
     "reports of one's region",
     Permission.SEE_PERSONS: "see who sent a report, and which resident handles it",
     Permission.ASSIGN_SPONSORS: "say who sponsors which building or grid",
+    Permission.LOOK_AFTER_BUILDINGS: "log visits and hang up members' cards at buildings",
+    Permission.CHANGE_BOUNDARIES: "plan other boundaries of grids, and apply a plan",
 }
 
 _PLACES_AND_REPORTS = {Permission.SEE_PLACES: Extent.ALL, Permission.SEE_REPORTS: Extent.ALL}
@@ -61,17 +65,22 @@ def _also(*own: Permission) -> dict[Permission, Extent]:
 
 _RESIDENT = (Permission.FOLLOW_REPORTS, Permission.SEE_PERSONS)
 _HANDLER = (*_RESIDENT, Permission.HANDLE_REPORTS)
-_OFFICE = (*_HANDLER, Permission.DIRECT_REPORTS, Permission.ASSIGN_SPONSORS)
+_OFFICE = (
+    *_HANDLER,
+    Permission.DIRECT_REPORTS,
+    Permission.ASSIGN_SPONSORS,
+    Permission.LOOK_AFTER_BUILDINGS,
+)
 
 PERMISSIONS: dict[Role, dict[Permission, Extent]] = {
     Role.ANONYMOUS: _ANYBODY,
     Role.RESIDENT: _also(*_RESIDENT),
-    Role.GRID_WORKER: _also(*_HANDLER, Permission.CHECK_REPORTS),
+    Role.GRID_WORKER: _also(*_HANDLER, Permission.CHECK_REPORTS, Permission.LOOK_AFTER_BUILDINGS),
     Role.BUILDING_MEMBER: _also(*_HANDLER),
     Role.SPONSOR: _also(*_HANDLER),
     Role.COMMUNITY: _also(*_OFFICE),
     Role.STREET: _also(*_OFFICE),
-    Role.DISTRICT: _also(*_OFFICE),
+    Role.DISTRICT: _also(*_OFFICE, Permission.CHANGE_BOUNDARIES),
     Role.AUDITOR: {**_PLACES_AND_REPORTS, Permission.SEE_PERSONS: Extent.ALL},
     Role.ADMINISTRATOR: dict.fromkeys(Permission, Extent.ALL),
 }
