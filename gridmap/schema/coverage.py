@@ -268,7 +268,9 @@ class Coverage:
     ) -> Connection[GridLoad]:
         check_norm(norm)
         cut, context = page_slice(first, after), info.context
-        rows, known = await context.run(store.page_of_loads_over, norm, self.codes, self.on, cut)
+        rows, known = await context.run(
+            store.page_of_loads_over, norm, self.codes, self.on, cut, context.snapshot(self.on)
+        )
 
         async def count() -> int:
             if known is not None:
@@ -292,7 +294,8 @@ class Coverage:
         "widest first."
     )
     async def sponsor_levels(self, info: Info) -> list[SponsorLevelLoad]:
-        rows = await info.context.run(store.loads_by_level, self.codes, self.on)
+        memory = info.context.snapshot(self.on)
+        rows = await info.context.run(store.loads_by_level, self.codes, self.on, memory)
         return [
             SponsorLevelLoad(
                 level=SponsorLevel(row.level),
@@ -311,7 +314,9 @@ class Coverage:
         self, context: Context, wanted: Wanted, first: First, after: After
     ) -> Connection[Building]:
         cut = page_slice(first, after)
-        rows, known = await context.run(store.page_of_buildings_without, wanted, cut)
+        rows, known = await context.run(
+            store.page_of_buildings_without, wanted, cut, context.snapshot(self.on)
+        )
 
         async def count() -> int:
             if known is not None:
@@ -324,7 +329,9 @@ class Coverage:
         self, context: Context, lack: GridLack, first: First, after: After
     ) -> Connection[Grid]:
         cut, what = page_slice(first, after), (lack, self.codes, self.on)
-        rows, known = await context.run(store.page_of_grids_without, *what, cut)
+        rows, known = await context.run(
+            store.page_of_grids_without, *what, cut, context.snapshot(self.on)
+        )
 
         async def count() -> int:
             if known is not None:
@@ -374,4 +381,4 @@ def _page_of_pieces(
     async def count() -> int:
         return len(pieces)
 
-    return connection(store.page_of_pieces(pieces, cut), cut, to_node, count)
+    return connection(store.page_of(pieces, cut), cut, to_node, count)

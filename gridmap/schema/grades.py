@@ -69,7 +69,7 @@ class RegionGrade:
 async def coverage_grade(context: Context, region: str, on: datetime.date) -> CoverageGrade:
     """The grade of a region on a day."""
     topology = await context.load(store_coverage.topologies, region, on, GRADE_TOLERANCE)
-    tally = await context.load(store.tallies, region, on)
+    tally = await context.load(store.tallies, region, on, context.snapshot(on))
     found = store.grade(tally, topology.found)
     return CoverageGrade(
         score=found.score,
