@@ -18,7 +18,6 @@ from gridmap.schema.grids import Grid, grid
 from gridmap.schema.regions import Region, RegionLevel, region, regions_below
 from gridmap.schema.scalars import GeoJSON, geojson
 from gridmap.schema.sponsors import SponsorLevel
-from gridmap.store import buildings as store_buildings
 from gridmap.store import coverage as store
 from gridmap.store import grids as store_grids
 from gridmap.store import regions as store_regions
@@ -110,8 +109,9 @@ class Coverage:
 
     @strawberry.field
     async def building_count(self, info: Info) -> int:
-        wanted = store_buildings.BuildingFilter(self.on, self.codes)
-        return await info.context.run(store_buildings.count_buildings, wanted)
+        memory = info.context.snapshot(self.on)
+        counts = await info.context.run(store.count_by_community, self.codes, memory)
+        return sum(counts.values())
 
     @strawberry.field(description="How well all of it is covered, in one number and its parts.")
     async def grade(self, info: Info) -> CoverageGrade:
@@ -308,7 +308,8 @@ class Coverage:
 
     async def _topology(self, context: Context, tolerance: float) -> store.Topology:
         check_tolerance(tolerance)
-        return await context.load(store.topologies, self.region.code, self.on, tolerance)
+        memory = context.snapshot(self.on)
+        return await context.load(store.topologies, self.region.code, self.on, tolerance, memory)
 
     async def _without(
         self, context: Context, wanted: Wanted, first: First, after: After

@@ -45,7 +45,7 @@ from gridmap.store.dates import holds_on
 from gridmap.store.geometry import as_wkb, covers, covers_many, outlines_given
 from gridmap.store.grids import Grid, grid_columns, grid_covers
 from gridmap.store.paging import Key, Slice, among, sliced
-from gridmap.store.regions import region_boundaries, region_tree
+from gridmap.store.regions import region_boundaries, region_tree, regions_below
 from gridmap.store.snapshot import Snapshot
 from gridmap.store.sponsors import Load
 from gridmap.store.visits import moments_of
@@ -176,51 +176,67 @@ def page_of(rows: Sequence[Keyed], cut: Slice) -> list[Keyed]:
 
 
 async def topologies(
-    connection: AsyncConnection, regions: Sequence[str], on: datetime.date, tolerance_metres: float
+    connection: AsyncConnection,
+    regions: Sequence[str],
+    on: datetime.date,
+    tolerance_metres: float,
+    memory: Snapshot | None = None,
 ) -> list[Topology]:
     """Gaps and overlaps of each region on a day. Reckoned in a thread, region by region.
 
-    A region without an outline is all that its grids enclose. Served by grids_community_idx. Raises
-    TooLarge for regions of more than `MOST_OUTLINES` grids together, and Invalid as `geo.coverage`
-    does.
+    A region without an outline is all that its grids enclose. Raises TooLarge for regions of more
+    than `MOST_OUTLINES` grids together, and Invalid as `geo.coverage` does.
     """
-    grid, tree = tables.grids, region_tree(regions)
-    rows = (
-        await connection.execute(
-            select(*grid_columns(grid), as_wkb(grid.c.boundary), tree.c.root)
-            .join(tree, grid.c.community_code == tree.c.code)
-            .where(holds_on(grid, on))
-            .order_by(grid.c.code, grid.c.district_code)
-            .limit(MOST_OUTLINES + 1)
-        )
-    ).all()
-    if len(rows) > MOST_OUTLINES:
+    if memory is not None:
+        below = await regions_below(connection, regions)
+        grids, outlines = await asyncio.to_thread(coverage_today.outlined_grids, memory, below)
+    else:
+        grids, outlines = await _outlined_grids(connection, regions, on)
+    if sum(map(len, grids)) > MOST_OUTLINES:
         raise TooLarge(
             f"Region {regions[0]} has more than {MOST_OUTLINES} grids; ask for the regions in it."
             if len(regions) == 1
             else f"These regions have more than {MOST_OUTLINES} grids; ask for fewer at once."
         )
-    grids: dict[str, list[Grid]] = {region: [] for region in regions}
-    outlines: dict[str, list[bytes]] = {region: [] for region in regions}
-    for *columns, outline, root in rows:
-        grids[root].append(Grid(*columns))
-        outlines[root].append(outline)
     wholes = await region_boundaries(connection, regions)
 
     def found() -> list[Topology]:
         return [
             Topology(
-                grids[region],
+                own,
                 geo.coverage(
                     shapely.from_wkb(whole) if whole else None,
-                    shapely.from_wkb(outlines[region]),
+                    # From the database they come as WKB.
+                    shapely.from_wkb(shapes) if memory is None else shapes,
                     tolerance_metres,
                 ),
             )
-            for region, whole in zip(regions, wholes, strict=True)
+            for own, shapes, whole in zip(grids, outlines, wholes, strict=True)
         ]
 
     return await asyncio.to_thread(found)
+
+
+async def _outlined_grids(
+    connection: AsyncConnection, regions: Sequence[str], on: datetime.date
+) -> tuple[list[list[Grid]], list[list[Any]]]:
+    """The grids of each region, by code, and the outline of each as WKB; of more than
+    `MOST_OUTLINES` one more than those. Served by grids_community_idx.
+    """
+    grid, tree = tables.grids, region_tree(regions)
+    rows = await connection.execute(
+        select(*grid_columns(grid), as_wkb(grid.c.boundary), tree.c.root)
+        .join(tree, grid.c.community_code == tree.c.code)
+        .where(holds_on(grid, on))
+        .order_by(grid.c.code, grid.c.district_code)
+        .limit(MOST_OUTLINES + 1)
+    )
+    grids: dict[str, list[Grid]] = {region: [] for region in regions}
+    outlines: dict[str, list[Any]] = {region: [] for region in regions}
+    for *columns, outline, root in rows:
+        grids[root].append(Grid(*columns))
+        outlines[root].append(outline)
+    return list(grids.values()), list(outlines.values())
 
 
 async def buildings_in(connection: AsyncConnection, outlines: Sequence[bytes]) -> list[int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from heapq import nsmallest
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +70,18 @@ def grids_in_regions(memory: Snapshot, regions: Sequence[str]) -> list[tuple[int
         if row is not None and row[2] in asked
     ]
     return sorted(found, key=lambda each: each[1].key)
+
+
+def outlined_grids(
+    memory: Snapshot, regions: Sequence[Sequence[str]]
+) -> tuple[list[list[Grid]], list[list[Any]]]:
+    """The grids of each of these groups of regions, by code, and the shapely outline of each."""
+    outlines = memory.grids.index.polygons
+    found = [grids_in_regions(memory, some) for some in regions]
+    return (
+        [[grid for _, grid in grids] for grids in found],
+        [[outlines[number] for number, _ in grids] for grids in found],
+    )
 
 
 def grids_unsponsored(memory: Snapshot, regions: Sequence[str]) -> list[Grid]:

@@ -20,12 +20,14 @@ from gridmap.store.coverage import (
     Lack,
     Wanted,
     count_buildings_without,
+    count_by_community,
     count_grids_without,
     count_loads_over,
     loads_by_level,
     page_of_buildings_without,
     page_of_grids_without,
     page_of_loads_over,
+    topologies,
 )
 from gridmap.store.database import Database, tool_engine
 from gridmap.store.dates import today
@@ -172,6 +174,13 @@ def told(url: str, memory: Snapshot | None) -> Any:
                         ),
                         await whole(page_of_loads_over, count_loads_over, NORM, below, day),
                         await loads_by_level(connection, below, day, memory),
+                        [
+                            (each.gaps, each.overlaps, each.found.covered_area_m2)
+                            for each in await topologies(
+                                connection, list(REGIONS), day, 1.0, memory
+                            )
+                        ],
+                        await count_by_community(connection, below, memory),
                         await tallies(connection, [region], day, memory),
                     ]
                     for region, below in REGIONS.items()
@@ -188,7 +197,7 @@ def numbered(rows: list[Any]) -> list[int]:
 
 def assert_plainly_so(found: Any, district: District) -> None:
     """What shapely and counting say of the whole district."""
-    outside, unsponsored, alone, over, levels, [tally] = found[DISTRICT]
+    outside, unsponsored, alone, over, levels, _, _, [tally] = found[DISTRICT]
     shapes = [outline(*grid) for grid in district.grids]
     homes = {
         number: next((i for i, shape in enumerate(shapes) if shape.covers(point(place))), None)
