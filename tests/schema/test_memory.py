@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 from typing import Any
 
 import numpy as np
@@ -35,8 +36,23 @@ fragment Found on Location {
 }
 """
 
+COVERAGE = """
+query ($on: Date) { coverage(region: "230402", on: $on) {
+  gridCount buildingCount areaCovered
+  grade { score letter parts { name value weight points } }
+  buildingsOutsideGrids { totalCount nodes { code } }
+  buildingsWithoutSponsor(first: 2) { totalCount nodes { code } pageInfo { hasNextPage } }
+  buildingsWithoutManagement { totalCount nodes { code managementMode } }
+  gridsWithoutWorker { totalCount nodes { code } }
+  gridsWithoutSponsor { totalCount nodes { code community { name } } }
+  gridsOverNorm(norm: 9) { totalCount nodes { grid { code } households householdsPerWorker } }
+  sponsorLevels { level sponsors buildings households }
+  gaps { totalCount } overlaps { totalCount }
+} }
+"""
 
-def remembered(database_url: str, **variables: object) -> tuple[Any, list[str]]:
+
+def remembered(database_url: str, query: str = QUERY, **variables: object) -> tuple[Any, list[str]]:
     """The data that comes from memory, and the statements that the request sent."""
 
     async def answer() -> tuple[Any, list[str]]:
@@ -53,7 +69,7 @@ def remembered(database_url: str, **variables: object) -> tuple[Any, list[str]]:
                 while follower.snapshot(today()) is None:
                     await asyncio.sleep(0.01)
             result = await schema.execute(
-                QUERY,
+                query,
                 variable_values=variables,
                 context_value=Context(database, REACH, follower),
             )
@@ -93,6 +109,21 @@ def test_a_lookup_and_the_regions_around_it_come_from_memory_alone(database_url:
             strict=True,
         ):
             assert_same(here, there)
+
+
+@pytest.mark.usefixtures("district")
+def test_coverage_of_today_is_that_of_the_database_which_is_not_asked_who_stands_where(
+    database_url: str,
+) -> None:
+    found, statements = remembered(database_url, COVERAGE, on=None)
+    expected = ask(database_url, COVERAGE, on=None)
+    assert_same(found, expected.data)
+    assert not any("ST_C" in statement for statement in statements)
+    assert any("ST_C" in statement for statement in expected.statements)
+    yesterday = (today() - datetime.timedelta(days=1)).isoformat()
+    found, statements = remembered(database_url, COVERAGE, on=yesterday)
+    assert_same(found, ask(database_url, COVERAGE, on=yesterday).data)
+    assert any("ST_C" in statement for statement in statements)
 
 
 def assert_same(here: Any, there: Any) -> None:
