@@ -22,6 +22,7 @@ from gridmap.store import coverage as store
 from gridmap.store import grids as store_grids
 from gridmap.store import regions as store_regions
 from gridmap.store.coverage import GridLack, Lack, Wanted
+from gridmap.store.coverage_today import regions_below as regions_below_today
 
 PieceType = TypeVar("PieceType")
 
@@ -344,6 +345,10 @@ class Coverage:
 
 async def coverage(context: Context, code: str, on: datetime.date) -> Coverage:
     """The coverage of a region. Raises NotFound where it is not kept."""
+    memory = context.snapshot(on)
+    if memory is not None and (kept := memory.regions.get(code)) is not None:
+        [below] = regions_below_today(memory, [code])
+        return Coverage(region=region(kept, on), on=on, codes=below)
     codes = await regions_below(context, code)
     row = await context.load(store_regions.regions_by_code, code)
     if row is None or codes is None:

@@ -45,7 +45,7 @@ from gridmap.store.dates import holds_on
 from gridmap.store.geometry import as_wkb, covers, covers_many, outlines_given
 from gridmap.store.grids import Grid, grid_columns, grid_covers
 from gridmap.store.paging import Key, Slice, among, sliced
-from gridmap.store.regions import region_boundaries, region_tree, regions_below
+from gridmap.store.regions import region_boundaries, region_tree
 from gridmap.store.snapshot import Snapshot
 from gridmap.store.sponsors import Load
 from gridmap.store.visits import moments_of
@@ -188,8 +188,7 @@ async def topologies(
     than `MOST_OUTLINES` grids together, and Invalid as `geo.coverage` does.
     """
     if memory is not None:
-        below = await regions_below(connection, regions)
-        grids, outlines = await asyncio.to_thread(coverage_today.outlined_grids, memory, below)
+        grids, outlines = await asyncio.to_thread(coverage_today.outlined_grids, memory, regions)
     else:
         grids, outlines = await _outlined_grids(connection, regions, on)
     if sum(map(len, grids)) > MOST_OUTLINES:

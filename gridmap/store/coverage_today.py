@@ -7,6 +7,7 @@ first question to a snapshot may take a second for a million buildings: ask in a
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from heapq import nsmallest
 from typing import Any
@@ -19,6 +20,22 @@ from gridmap.store.paging import Key, Slice
 from gridmap.store.snapshot import COMMUNITIES, Snapshot
 
 Numbers = NDArray[np.int64]
+
+
+def regions_below(memory: Snapshot, regions: Sequence[str]) -> list[list[str]]:
+    """For each region its code and those of all below it; none when there is no such region."""
+    children: defaultdict[str | None, list[str]] = defaultdict(list)
+    for row in memory.regions.at.tolist():
+        if row is not None:
+            children[row.parent_code].append(row.code)
+
+    def below(region: str) -> list[str]:
+        found = [region] if memory.regions.get(region) is not None else []
+        for code in found:  # which grows meanwhile
+            found += children[code]
+        return found
+
+    return [below(region) for region in regions]
 
 
 def buildings_in_regions(memory: Snapshot, regions: Sequence[str]) -> NDArray[np.bool_]:
@@ -73,11 +90,11 @@ def grids_in_regions(memory: Snapshot, regions: Sequence[str]) -> list[tuple[int
 
 
 def outlined_grids(
-    memory: Snapshot, regions: Sequence[Sequence[str]]
+    memory: Snapshot, regions: Sequence[str]
 ) -> tuple[list[list[Grid]], list[list[Any]]]:
-    """The grids of each of these groups of regions, by code, and the shapely outline of each."""
+    """The grids of each region and of all below it, by code, and the shapely outline of each."""
     outlines = memory.grids.index.polygons
-    found = [grids_in_regions(memory, some) for some in regions]
+    found = [grids_in_regions(memory, some) for some in regions_below(memory, regions)]
     return (
         [[grid for _, grid in grids] for grids in found],
         [[outlines[number] for number, _ in grids] for grids in found],

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap.geo.coverage import Coverage
+from gridmap.store import coverage_today
 from gridmap.store.coverage import (
     Lack,
     Wanted,
@@ -108,7 +109,11 @@ async def tallies(
     """What there is in each region on a day. The number of statements is that of the parts, however
     many regions. `memory`: see `store.coverage`.
     """
-    below = dict(zip(regions, await regions_below(connection, regions), strict=True))
+    if memory is not None:
+        trees = coverage_today.regions_below(memory, regions)
+    else:
+        trees = await regions_below(connection, regions)
+    below = dict(zip(regions, trees, strict=True))
     codes = sorted({code for found in below.values() for code in found})
     buildings = await count_by_community(connection, codes, memory)
     lacking = {
