@@ -133,6 +133,7 @@ class Snapshot:
             else:
                 known |= {Key(code, change.district_code) for code in change.codes}
         parts: dict[str, Any] = {}
+        others: dict[str, Changed] = {}
         for name, part in _PARTS.items():
             keys = named.get(part.table, ())
             if keys is None or keys:
@@ -140,12 +141,55 @@ class Snapshot:
                 rows = old if isinstance(old, Rows) else old.rows
                 changed = part.changed(rows, connection, day, keys)
                 if len(changed.numbers):
-                    parts[name] = old.with_others(changed)
+                    parts[name], others[name] = old.with_others(changed), changed
         snapshot = replace(self, day=day, **parts)
-        for name, made_of in _KEPT.items():
-            if name in self.__dict__ and made_of.isdisjoint(parts):
-                snapshot.__dict__[name] = self.__dict__[name]
+        if "homes" in self.__dict__:
+            snapshot._inherit_homes(self.homes, others)
+        if "answering" in self.__dict__:
+            snapshot._inherit_answering(self.answering, others, named)
         return snapshot
+
+    def _inherit_homes(self, homes: NDArray[np.int32], others: Mapping[str, Changed]) -> None:
+        """Reckons anew where those stand whom a change concerns. If many are, whoever asks does."""
+        points = self.buildings.points
+        is_concerned = np.ones(len(points), dtype=np.bool_)
+        is_concerned[: len(homes)] = False
+        homes = grown(homes, len(points))
+        if (buildings := others.get("buildings")) is not None:
+            is_concerned[buildings.numbers] = True
+        if (grids := others.get("grids")) is not None:
+            if len(grids.numbers) > _FEW_GRIDS:
+                return
+            is_other = np.zeros(len(self.grids.rows.at) + 1, dtype=np.bool_)  # the last for −1
+            is_other[grids.numbers] = True
+            is_concerned |= is_other[homes]
+            for west, south, east, north in shapely.bounds(grids.places).tolist():
+                x, y = points.T
+                is_concerned |= (x >= west) & (x <= east) & (y >= south) & (y <= north)
+        homes[is_concerned] = self.grids.index.locate_many(points[is_concerned])
+        self.__dict__["homes"] = homes
+
+    def _inherit_answering(
+        self,
+        answering: NDArray[np.int32],
+        others: Mapping[str, Changed],
+        named: Mapping[str, set[Key] | None],
+    ) -> None:
+        """The same for who answers. A sponsor keeps its number, whatever becomes of it."""
+        keys = named.get("sponsorships", set())
+        if keys is None:
+            return
+        rows = self.buildings.rows
+        concerned = [number for key in keys if (number := rows.number(key.rank)) >= 0]
+        concerned += range(len(answering), len(rows.at))
+        if (buildings := others.get("buildings")) is not None:
+            concerned += buildings.numbers.tolist()
+        answering = grown(answering, len(rows.at))
+        for number in concerned:
+            rank = rows.at[number]
+            code = self.sponsorships.get(rank) if rank is not None else None
+            answering[number] = self.sponsors.number(code) if code is not None else -1
+        self.__dict__["answering"] = answering
 
 
 def load(connection: Connection, day: datetime.date, reach_metres: float) -> Snapshot:
@@ -399,11 +443,9 @@ def _standing(selected: Sequence[Selected]) -> NDArray[np.float64]:
     return np.array(rows, dtype=np.float64).reshape(-1, 4)
 
 
-# What is reckoned when it is first asked for, and the parts of which it is reckoned.
-_KEPT = {
-    "homes": {"grids", "buildings"},
-    "answering": {"sponsorships", "sponsors", "buildings"},
-}
+# Of more grids at once it takes longer to look for the buildings that they concern than to reckon
+# where all stand.
+_FEW_GRIDS = 20
 
 # Rows at once, of which nothing that is done to them in one go takes more than some milliseconds.
 _AT_ONCE = 500
