@@ -270,13 +270,24 @@ async def page_of_buildings_without(
             return there, how_many
     key = (_building.c.code, _building.c.district_code)
     statement = sliced(buildings_without(buildings_on(wanted.on), wanted), key, cut)
-    is_counted = wanted.lack is Lack.GRID and cut.after is None
-    if is_counted:  # all are found before the first is given
+    is_counted = cut.after is None and (wanted.lack is Lack.GRID or _are_few(memory, wanted))
+    if is_counted:  # all are found before the first is given, or soon
         statement = statement.add_columns(func.count().over())
     rows = (await connection.execute(statement)).all()
     size = len(Building._fields)
     count = (rows[0][size] if rows else 0) if is_counted else None
     return [Building(*row[:size]) for row in rows], count
+
+
+def _are_few(memory: Snapshot | None, wanted: Wanted) -> bool:
+    """Whether the regions are known to have so few buildings that to count costs next to nothing."""
+    if memory is None:
+        return False
+    there = coverage_today.buildings_in_regions(memory, wanted.regions)
+    return int(np.count_nonzero(there)) <= _FEW_BUILDINGS
+
+
+_FEW_BUILDINGS = 20_000
 
 
 async def count_buildings_without(connection: AsyncConnection, wanted: Wanted) -> int:
