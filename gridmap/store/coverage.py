@@ -280,7 +280,7 @@ async def page_of_buildings_without(
 
 
 def _are_few(memory: Snapshot | None, wanted: Wanted) -> bool:
-    """Whether the regions are known to have so few buildings that to count costs next to nothing."""
+    """Whether the regions are known to have so few buildings that it costs little to count them."""
     if memory is None:
         return False
     there = coverage_today.buildings_in_regions(memory, wanted.regions)
