@@ -18,11 +18,11 @@ from gridmap.schema.grids import Grid, grid
 from gridmap.schema.regions import Region, RegionLevel, region, regions_below
 from gridmap.schema.scalars import GeoJSON, geojson
 from gridmap.schema.sponsors import SponsorLevel
-from gridmap.store import buildings as store_buildings
 from gridmap.store import coverage as store
 from gridmap.store import grids as store_grids
 from gridmap.store import regions as store_regions
 from gridmap.store.coverage import GridLack, Lack, Wanted
+from gridmap.store.coverage_today import regions_below as regions_below_today
 
 PieceType = TypeVar("PieceType")
 
@@ -110,8 +110,9 @@ class Coverage:
 
     @strawberry.field
     async def building_count(self, info: Info) -> int:
-        wanted = store_buildings.BuildingFilter(self.on, self.codes)
-        return await info.context.run(store_buildings.count_buildings, wanted)
+        memory = info.context.snapshot(self.on)
+        counts = await info.context.run(store.count_by_community, self.codes, memory)
+        return sum(counts.values())
 
     @strawberry.field(description="How well all of it is covered, in one number and its parts.")
     async def grade(self, info: Info) -> CoverageGrade:
@@ -268,7 +269,9 @@ class Coverage:
     ) -> Connection[GridLoad]:
         check_norm(norm)
         cut, context = page_slice(first, after), info.context
-        rows, known = await context.run(store.page_of_loads_over, norm, self.codes, self.on, cut)
+        rows, known = await context.run(
+            store.page_of_loads_over, norm, self.codes, self.on, cut, context.snapshot(self.on)
+        )
 
         async def count() -> int:
             if known is not None:
@@ -292,7 +295,8 @@ class Coverage:
         "widest first."
     )
     async def sponsor_levels(self, info: Info) -> list[SponsorLevelLoad]:
-        rows = await info.context.run(store.loads_by_level, self.codes, self.on)
+        memory = info.context.snapshot(self.on)
+        rows = await info.context.run(store.loads_by_level, self.codes, self.on, memory)
         return [
             SponsorLevelLoad(
                 level=SponsorLevel(row.level),
@@ -305,13 +309,16 @@ class Coverage:
 
     async def _topology(self, context: Context, tolerance: float) -> store.Topology:
         check_tolerance(tolerance)
-        return await context.load(store.topologies, self.region.code, self.on, tolerance)
+        memory = context.snapshot(self.on)
+        return await context.load(store.topologies, self.region.code, self.on, tolerance, memory)
 
     async def _without(
         self, context: Context, wanted: Wanted, first: First, after: After
     ) -> Connection[Building]:
         cut = page_slice(first, after)
-        rows, known = await context.run(store.page_of_buildings_without, wanted, cut)
+        rows, known = await context.run(
+            store.page_of_buildings_without, wanted, cut, context.snapshot(self.on)
+        )
 
         async def count() -> int:
             if known is not None:
@@ -324,7 +331,9 @@ class Coverage:
         self, context: Context, lack: GridLack, first: First, after: After
     ) -> Connection[Grid]:
         cut, what = page_slice(first, after), (lack, self.codes, self.on)
-        rows, known = await context.run(store.page_of_grids_without, *what, cut)
+        rows, known = await context.run(
+            store.page_of_grids_without, *what, cut, context.snapshot(self.on)
+        )
 
         async def count() -> int:
             if known is not None:
@@ -336,6 +345,10 @@ class Coverage:
 
 async def coverage(context: Context, code: str, on: datetime.date) -> Coverage:
     """The coverage of a region. Raises NotFound where it is not kept."""
+    memory = context.snapshot(on)
+    if memory is not None and (kept := memory.regions.get(code)) is not None:
+        [below] = regions_below_today(memory, [code])
+        return Coverage(region=region(kept, on), on=on, codes=below)
     codes = await regions_below(context, code)
     row = await context.load(store_regions.regions_by_code, code)
     if row is None or codes is None:
@@ -374,4 +387,4 @@ def _page_of_pieces(
     async def count() -> int:
         return len(pieces)
 
-    return connection(store.page_of_pieces(pieces, cut), cut, to_node, count)
+    return connection(store.page_of(pieces, cut), cut, to_node, count)

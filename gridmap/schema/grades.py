@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 from enum import Enum
 
@@ -68,8 +69,12 @@ class RegionGrade:
 
 async def coverage_grade(context: Context, region: str, on: datetime.date) -> CoverageGrade:
     """The grade of a region on a day."""
-    topology = await context.load(store_coverage.topologies, region, on, GRADE_TOLERANCE)
-    tally = await context.load(store.tallies, region, on)
+    memory = context.snapshot(on)
+    # At once, so that the same regions are loaded together however long either takes.
+    topology, tally = await asyncio.gather(
+        context.load(store_coverage.topologies, region, on, GRADE_TOLERANCE, memory),
+        context.load(store.tallies, region, on, memory),
+    )
     found = store.grade(tally, topology.found)
     return CoverageGrade(
         score=found.score,

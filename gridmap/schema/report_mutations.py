@@ -97,9 +97,12 @@ class SubmitReportPayload:
     async def grid(self, info: Info) -> Grid | None:
         if (code := self.event.details["grid"]) is None:
             return None
-        capture = capture_of(self.report.row, code)
-        row = await info.context.load(store_grids.grids_at_capture, capture)
-        return grid_as_it_was(row, info.context.today) if row else None
+        context, capture = info.context, capture_of(self.report.row, code)
+        snapshot = context.remembered
+        row = snapshot.grid(capture.key) if snapshot and snapshot.day == capture.day else None
+        if row is None or row.valid_from == capture.day:  # may be of a later hour
+            row = await context.load(store_grids.grids_at_capture, capture)
+        return grid_as_it_was(row, context.today) if row else None
 
     @strawberry.field(
         description="The grids it may lie in, where the position does not say which; largest share "

@@ -1,7 +1,8 @@
 """What is not covered in a region: buildings and grids that lack somebody who answers for them.
 
 `regions` are the codes of a region and of all below it: see `regions_below`. Everything is as it
-stands on a day.
+stands on a day. `memory` is a snapshot of that day where there is one: what it knows
+(`coverage_today`) comes from there, with the same result, and the rest from the database.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ import asyncio
 import datetime
 import struct
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from enum import Enum
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
 import shapely
 from sqlalchemy import (
     ARRAY,
@@ -36,13 +39,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap.errors import TooLarge
 from gridmap.geo import coverage as geo
-from gridmap.store import tables
-from gridmap.store.buildings import Building, buildings_on
+from gridmap.store import coverage_today, tables
+from gridmap.store.buildings import Building, buildings_by_key, buildings_on
 from gridmap.store.dates import holds_on
 from gridmap.store.geometry import as_wkb, covers, covers_many, outlines_given
 from gridmap.store.grids import Grid, grid_columns, grid_covers
 from gridmap.store.paging import Key, Slice, among, sliced
 from gridmap.store.regions import region_boundaries, region_tree
+from gridmap.store.snapshot import Snapshot
 from gridmap.store.sponsors import Load
 from gridmap.store.visits import moments_of
 
@@ -66,6 +70,13 @@ class Lack(Enum):
     MANAGEMENT = "MANAGEMENT"
     VISIT = "VISIT"
     MEMBER_CARD = "MEMBER_CARD"
+
+
+_REMEMBERED = {
+    Lack.GRID: coverage_today.buildings_outside,
+    Lack.SPONSOR: coverage_today.buildings_unsponsored,
+}
+"""What a snapshot knows of buildings."""
 
 
 class Wanted(NamedTuple):
@@ -153,60 +164,78 @@ class Topology(NamedTuple):
         return sorted(found, key=lambda piece: piece.key)
 
 
-def page_of_pieces(pieces: Sequence[Piece], cut: Slice) -> list[Piece]:
-    """The pieces of a slice, of all in their order."""
+Keyed = TypeVar("Keyed", Piece, Grid, GridLoad)
+
+
+def page_of(rows: Sequence[Keyed], cut: Slice) -> list[Keyed]:
+    """A slice of rows that are had whole and in their order."""
     first = 0
     if cut.after is not None:
-        first = bisect_right(pieces, cut.after, key=lambda piece: piece.key)
-    return list(pieces[first : first + cut.limit])
+        first = bisect_right(rows, cut.after, key=lambda row: row.key)
+    return list(rows[first : first + cut.limit])
 
 
 async def topologies(
-    connection: AsyncConnection, regions: Sequence[str], on: datetime.date, tolerance_metres: float
+    connection: AsyncConnection,
+    regions: Sequence[str],
+    on: datetime.date,
+    tolerance_metres: float,
+    memory: Snapshot | None = None,
 ) -> list[Topology]:
     """Gaps and overlaps of each region on a day. Reckoned in a thread, region by region.
 
-    A region without an outline is all that its grids enclose. Served by grids_community_idx. Raises
-    TooLarge for regions of more than `MOST_OUTLINES` grids together, and Invalid as `geo.coverage`
-    does.
+    A region without an outline is all that its grids enclose. Raises TooLarge for regions of more
+    than `MOST_OUTLINES` grids together, and Invalid as `geo.coverage` does.
     """
-    grid, tree = tables.grids, region_tree(regions)
-    rows = (
-        await connection.execute(
-            select(*grid_columns(grid), as_wkb(grid.c.boundary), tree.c.root)
-            .join(tree, grid.c.community_code == tree.c.code)
-            .where(holds_on(grid, on))
-            .order_by(grid.c.code, grid.c.district_code)
-            .limit(MOST_OUTLINES + 1)
-        )
-    ).all()
-    if len(rows) > MOST_OUTLINES:
+    if memory is not None:
+        grids, outlines = await asyncio.to_thread(coverage_today.outlined_grids, memory, regions)
+    else:
+        grids, outlines = await _outlined_grids(connection, regions, on)
+    if sum(map(len, grids)) > MOST_OUTLINES:
         raise TooLarge(
             f"Region {regions[0]} has more than {MOST_OUTLINES} grids; ask for the regions in it."
             if len(regions) == 1
             else f"These regions have more than {MOST_OUTLINES} grids; ask for fewer at once."
         )
-    grids: dict[str, list[Grid]] = {region: [] for region in regions}
-    outlines: dict[str, list[bytes]] = {region: [] for region in regions}
-    for *columns, outline, root in rows:
-        grids[root].append(Grid(*columns))
-        outlines[root].append(outline)
     wholes = await region_boundaries(connection, regions)
 
     def found() -> list[Topology]:
         return [
             Topology(
-                grids[region],
+                own,
                 geo.coverage(
                     shapely.from_wkb(whole) if whole else None,
-                    shapely.from_wkb(outlines[region]),
+                    # From the database they come as WKB.
+                    shapely.from_wkb(shapes) if memory is None else shapes,
                     tolerance_metres,
                 ),
             )
-            for region, whole in zip(regions, wholes, strict=True)
+            for own, shapes, whole in zip(grids, outlines, wholes, strict=True)
         ]
 
     return await asyncio.to_thread(found)
+
+
+async def _outlined_grids(
+    connection: AsyncConnection, regions: Sequence[str], on: datetime.date
+) -> tuple[list[list[Grid]], list[list[Any]]]:
+    """The grids of each region, by code, and the outline of each as WKB; of more than
+    `MOST_OUTLINES` one more than those. Served by grids_community_idx.
+    """
+    grid, tree = tables.grids, region_tree(regions)
+    rows = await connection.execute(
+        select(*grid_columns(grid), as_wkb(grid.c.boundary), tree.c.root)
+        .join(tree, grid.c.community_code == tree.c.code)
+        .where(holds_on(grid, on))
+        .order_by(grid.c.code, grid.c.district_code)
+        .limit(MOST_OUTLINES + 1)
+    )
+    grids: dict[str, list[Grid]] = {region: [] for region in regions}
+    outlines: dict[str, list[Any]] = {region: [] for region in regions}
+    for *columns, outline, root in rows:
+        grids[root].append(Grid(*columns))
+        outlines[root].append(outline)
+    return list(grids.values()), list(outlines.values())
 
 
 async def buildings_in(connection: AsyncConnection, outlines: Sequence[bytes]) -> list[int]:
@@ -222,21 +251,43 @@ async def buildings_in(connection: AsyncConnection, outlines: Sequence[bytes]) -
 
 
 async def page_of_buildings_without(
-    connection: AsyncConnection, wanted: Wanted, cut: Slice
+    connection: AsyncConnection, wanted: Wanted, cut: Slice, memory: Snapshot | None = None
 ) -> tuple[list[Building], int | None]:
     """By code; and how many there are in all, where that costs nothing, else None.
 
     Served by buildings_community_idx, and by the index on what each may lack.
     """
+    if memory is not None and (look := _REMEMBERED.get(wanted.lack)):
+
+        def found(memory: Snapshot) -> tuple[list[Key], int]:
+            numbers = look(memory, wanted.regions)
+            return coverage_today.page_of_buildings(memory, numbers, cut), len(numbers)
+
+        keys, how_many = await asyncio.to_thread(found, memory)
+        buildings = await buildings_by_key(connection, keys, wanted.on)
+        there = [building for building in buildings if building is not None]
+        if len(there) == len(keys):  # else one is gone since, and memory will soon know it
+            return there, how_many
     key = (_building.c.code, _building.c.district_code)
     statement = sliced(buildings_without(buildings_on(wanted.on), wanted), key, cut)
-    is_counted = wanted.lack is Lack.GRID and cut.after is None
-    if is_counted:  # all are found before the first is given
+    is_counted = cut.after is None and (wanted.lack is Lack.GRID or _are_few(memory, wanted))
+    if is_counted:  # all are found before the first is given, or soon
         statement = statement.add_columns(func.count().over())
     rows = (await connection.execute(statement)).all()
     size = len(Building._fields)
     count = (rows[0][size] if rows else 0) if is_counted else None
     return [Building(*row[:size]) for row in rows], count
+
+
+def _are_few(memory: Snapshot | None, wanted: Wanted) -> bool:
+    """Whether the regions are known to have so few buildings that it costs little to count them."""
+    if memory is None:
+        return False
+    there = coverage_today.buildings_in_regions(memory, wanted.regions)
+    return int(np.count_nonzero(there)) <= _FEW_BUILDINGS
+
+
+_FEW_BUILDINGS = 20_000
 
 
 async def count_buildings_without(connection: AsyncConnection, wanted: Wanted) -> int:
@@ -252,6 +303,7 @@ async def page_of_grids_without(
     regions: Sequence[str],
     on: datetime.date,
     cut: Slice,
+    memory: Snapshot | None = None,
 ) -> tuple[list[Grid], int | None]:
     """By code; and how many there are in all, where that costs nothing, else None.
 
@@ -259,6 +311,9 @@ async def page_of_grids_without(
     its first building that has. Served by grids_community_idx; by worker_assignments_grid_idx, or
     by sponsorships_grid_idx, buildings_location_idx and sponsorships_building_idx.
     """
+    if memory is not None and lack is GridLack.SPONSOR:
+        grids = await asyncio.to_thread(coverage_today.grids_unsponsored, memory, regions)
+        return page_of(grids, cut), len(grids)
     key = (_grid.c.code, _grid.c.district_code)
     statement = grids_without(select(*grid_columns(_grid)), lack, regions, on)
     statement = sliced(statement, key, cut)
@@ -281,13 +336,22 @@ async def count_grids_without(
 
 
 async def page_of_loads_over(
-    connection: AsyncConnection, norm: int, regions: Sequence[str], on: datetime.date, cut: Slice
+    connection: AsyncConnection,
+    norm: int,
+    regions: Sequence[str],
+    on: datetime.date,
+    cut: Slice,
+    memory: Snapshot | None = None,
 ) -> tuple[list[GridLoad], int | None]:
     """Grids whose workers have more than `norm` households each, by code; and how many there are in
     all, where that costs nothing, else None.
 
     Grids without a worker are not among them.
     """
+    if memory is not None:
+        workers = await _workers_of_grids(connection, regions, on)
+        over = await asyncio.to_thread(_remembered_loads_over, memory, norm, regions, workers)
+        return page_of(over, cut), len(over)
     key = (_grid.c.code, _grid.c.district_code)
     statement = sliced(loads_over(norm, regions, on), key, cut)
     is_counted = cut.after is None
@@ -307,22 +371,58 @@ async def count_loads_over(
     return (await connection.execute(select(func.count()).select_from(matching))).scalar_one()
 
 
-async def count_by_community(connection: AsyncConnection, statement: Select[Any]) -> dict[str, int]:
-    """How many there are in each community. `statement` selects its code and counts buildings.
+async def count_by_community(
+    connection: AsyncConnection, regions: Sequence[str], memory: Snapshot | None = None
+) -> dict[str, int]:
+    """How many buildings are in each of the communities; those that have none are left out."""
+    if memory is not None:
 
-    Communities that have none are left out.
-    """
-    rows = await connection.execute(statement.group_by(_building.c.community_code))
-    found: dict[str, int] = dict(rows.all())
+        def found(memory: Snapshot) -> dict[str, int]:
+            numbers = np.flatnonzero(coverage_today.buildings_in_regions(memory, regions))
+            return coverage_today.buildings_by_community(memory, numbers)
+
+        return await asyncio.to_thread(found, memory)
+    return await _by_community(connection, _counted().where(among(_community, regions)))
+
+
+async def lacking_by_community(
+    connection: AsyncConnection, wanted: Wanted, memory: Snapshot | None = None
+) -> dict[str, int]:
+    """How many buildings lack this in each community; those where none does are left out."""
+    if memory is not None and (look := _REMEMBERED.get(wanted.lack)):
+
+        def found(memory: Snapshot) -> dict[str, int]:
+            return coverage_today.buildings_by_community(memory, look(memory, wanted.regions))
+
+        return await asyncio.to_thread(found, memory)
+    return await _by_community(connection, buildings_without(_counted(), wanted))
+
+
+_community = _building.c.community_code
+
+
+def _counted() -> Select[Any]:
+    return select(_community, func.count())
+
+
+async def _by_community(connection: AsyncConnection, counted: Select[Any]) -> dict[str, int]:
+    found: dict[str, int] = dict((await connection.execute(counted.group_by(_community))).all())
     return found
 
 
 async def grid_figures_by_community(
-    connection: AsyncConnection, norm: int, regions: Sequence[str], on: datetime.date
+    connection: AsyncConnection,
+    norm: int,
+    regions: Sequence[str],
+    on: datetime.date,
+    memory: Snapshot | None = None,
 ) -> dict[str, tuple[int, int, int]]:
     """Of each community that has any: grids, those with a worker, and of these those whose workers
     have no more than `norm` households each.
     """
+    if memory is not None:
+        workers = await _workers_of_grids(connection, regions, on)
+        return await asyncio.to_thread(_remembered_figures, memory, norm, regions, workers)
     rows = await connection.execute(
         select(
             _grid.c.community_code,
@@ -343,8 +443,48 @@ async def grid_figures_by_community(
     }
 
 
-async def loads_by_level(
+def _remembered_loads_over(
+    memory: Snapshot, norm: int, regions: Sequence[str], workers: dict[Key, int]
+) -> list[GridLoad]:
+    return [
+        GridLoad(grid, households, walking)
+        for grid, households in coverage_today.households_of_grids(memory, regions)
+        if (walking := workers.get(grid.key)) and households > norm * walking
+    ]
+
+
+def _remembered_figures(
+    memory: Snapshot, norm: int, regions: Sequence[str], workers: dict[Key, int]
+) -> dict[str, tuple[int, int, int]]:
+    grids = [grid for _, grid in coverage_today.grids_in_regions(memory, regions)]
+    walked = Counter(grid.community_code for grid in grids if grid.key in workers)
+    over = Counter(
+        load.grid.community_code for load in _remembered_loads_over(memory, norm, regions, workers)
+    )
+    return {
+        community: (how_many, walked[community], walked[community] - over[community])
+        for community, how_many in Counter(grid.community_code for grid in grids).items()
+    }
+
+
+async def _workers_of_grids(
     connection: AsyncConnection, regions: Sequence[str], on: datetime.date
+) -> dict[Key, int]:
+    """How many walk each grid of the regions; those that nobody walks are left out."""
+    rows = await connection.execute(
+        select(_grid.c.code, _grid.c.district_code, func.count())
+        .join(_assignment, _is_walking(on))
+        .where(among(_grid.c.community_code, regions), holds_on(_grid, on))
+        .group_by(_grid.c.code, _grid.c.district_code)
+    )
+    return {Key(code, district_code): workers for code, district_code, workers in rows}
+
+
+async def loads_by_level(
+    connection: AsyncConnection,
+    regions: Sequence[str],
+    on: datetime.date,
+    memory: Snapshot | None = None,
 ) -> list[LevelLoad]:
     """What the sponsors of each level answer for among the buildings of the regions.
 
@@ -352,19 +492,23 @@ async def loads_by_level(
     buildings_community_idx and sponsorships_building_idx.
     """
     sponsor = tables.sponsors
-    rows = await connection.execute(
-        select(
-            sponsor.c.level,
-            func.count(sponsor.c.code.distinct()),
-            func.count(),
-            func.sum(_building.c.households),
+    rows: Iterable[Any]
+    if memory is not None:
+        rows = await asyncio.to_thread(coverage_today.loads_of_sponsors, memory, regions)
+    else:
+        rows = await connection.execute(
+            select(
+                sponsor.c.level,
+                func.count(sponsor.c.code.distinct()),
+                func.count(),
+                func.sum(_building.c.households),
+            )
+            .select_from(_building)
+            .join(_sponsorship, _is_sponsored_on(on))
+            .join(sponsor, sponsor.c.code == _sponsorship.c.sponsor_code)
+            .where(among(_building.c.community_code, regions))
+            .group_by(sponsor.c.level)
         )
-        .select_from(_building)
-        .join(_sponsorship, _is_sponsored_on(on))
-        .join(sponsor, sponsor.c.code == _sponsorship.c.sponsor_code)
-        .where(among(_building.c.community_code, regions))
-        .group_by(sponsor.c.level)
-    )
     found = [LevelLoad(level, sponsors, Load(*load)) for level, sponsors, *load in rows]
     return sorted(found, key=lambda each: tables.SPONSOR_LEVELS.index(each.level))
 
@@ -454,7 +598,11 @@ def grids_without(
 
 
 def _is_walked(on: datetime.date) -> ColumnElement[bool]:
-    return exists().where(
+    return exists().where(_is_walking(on))
+
+
+def _is_walking(on: datetime.date) -> ColumnElement[bool]:
+    return and_(
         _assignment.c.district_code == _grid.c.district_code,
         _assignment.c.grid_code == _grid.c.code,
         holds_on(_assignment, on),
@@ -517,11 +665,7 @@ def loads_over(norm: int, regions: Sequence[str], on: datetime.date) -> Select[A
     walked = (
         select(func.count().label("workers"))
         .select_from(_assignment)
-        .where(
-            _assignment.c.district_code == _grid.c.district_code,
-            _assignment.c.grid_code == _grid.c.code,
-            holds_on(_assignment, on),
-        )
+        .where(_is_walking(on))
         .lateral("walked")
     )
     return (

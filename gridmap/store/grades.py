@@ -13,20 +13,19 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import NamedTuple
 
-from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap.geo.coverage import Coverage
-from gridmap.store import tables
+from gridmap.store import coverage_today
 from gridmap.store.coverage import (
     Lack,
     Wanted,
-    buildings_without,
     count_by_community,
     grid_figures_by_community,
+    lacking_by_community,
 )
-from gridmap.store.paging import among
 from gridmap.store.regions import regions_below
+from gridmap.store.snapshot import Snapshot
 
 VISITED_DAYS = 30
 NORM = 300
@@ -102,31 +101,26 @@ class Grade(NamedTuple):
 
 
 async def tallies(
-    connection: AsyncConnection, regions: Sequence[str], on: datetime.date
+    connection: AsyncConnection,
+    regions: Sequence[str],
+    on: datetime.date,
+    memory: Snapshot | None = None,
 ) -> list[Tally]:
     """What there is in each region on a day. The number of statements is that of the parts, however
-    many regions.
+    many regions. `memory`: see `store.coverage`.
     """
-    below = dict(zip(regions, await regions_below(connection, regions), strict=True))
+    if memory is not None:
+        trees = coverage_today.regions_below(memory, regions)
+    else:
+        trees = await regions_below(connection, regions)
+    below = dict(zip(regions, trees, strict=True))
     codes = sorted({code for found in below.values() for code in found})
-    building = tables.buildings
-    buildings = await count_by_community(
-        connection,
-        select(building.c.community_code, func.count()).where(
-            among(building.c.community_code, codes)
-        ),
-    )
+    buildings = await count_by_community(connection, codes, memory)
     lacking = {
-        lack: await count_by_community(
-            connection,
-            buildings_without(
-                select(building.c.community_code, func.count()),
-                Wanted(lack, codes, on, VISITED_DAYS),
-            ),
-        )
+        lack: await lacking_by_community(connection, Wanted(lack, codes, on, VISITED_DAYS), memory)
         for lack in Lack
     }
-    grids = await grid_figures_by_community(connection, NORM, codes, on)
+    grids = await grid_figures_by_community(connection, NORM, codes, on, memory)
     lacks = (Lack.GRID, Lack.SPONSOR, Lack.MANAGEMENT, Lack.VISIT, Lack.MEMBER_CARD)
     found: defaultdict[str, list[int]] = defaultdict(lambda: [0] * len(Tally._fields))
     for code in codes:

@@ -101,6 +101,11 @@ class Rows(Generic[Row]):
         row: Row | None = self.at[number]
         return row
 
+    def number(self, key: str) -> int:
+        """The number of the row with this key, −1 where there is none."""
+        number = self._numbers.get(key)
+        return number if 0 <= number < len(self.at) and self.at[number] is not None else -1
+
     @property
     def mark(self) -> int:
         """Equal where all rows are, whatever their numbers."""

@@ -39,6 +39,7 @@ from gridmap.api.identity import Tokens
 from gridmap.store.cluster import private_cluster
 from gridmap.store.database import tool_engine
 from gridmap.store.dates import CHINA
+from gridmap.store.submissions import kept_id
 from gridmap.store.viewers import Role, Viewer
 from tests.api.test_server import wait_until
 from tests.conftest import migrate
@@ -216,10 +217,11 @@ class Client:
 
     def submit(self, submission: dict[str, Any]) -> tuple[str, str]:
         """The report's id as the API has it, and its number."""
-        self.ledger.submitted[submission["id"]] = submission
+        id_ = id_of(submission)
+        self.ledger.submitted[id_] = submission
         data = self.insist(SUBMIT, input=submission)
         assert data["report"]["description"] == submission["description"]
-        self.ledger.numbers.append((submission["id"], data["number"]))
+        self.ledger.numbers.append((id_, data["number"]))
         return data["report"]["id"], data["number"]
 
     def act(self, report: tuple[str, str], version: int) -> None:
@@ -231,6 +233,11 @@ class Client:
         data = self.insist(query, input=given)
         assert data["event"] == {"version": version + 1, "action": name.upper()}
         self.ledger.actions.append((number, version + 1, name.upper()))
+
+
+def id_of(submission: dict[str, Any]) -> str:
+    """Of the report that is made of it."""
+    return str(kept_id(UUID(submission["id"])))
 
 
 def submission(chance: random.Random, photos: list[UUID]) -> dict[str, Any]:
@@ -461,7 +468,7 @@ def test_the_reply_that_was_lost_is_given_to_who_sends_it_again(
                     lost.sendall(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
                     wait_until(lambda: bool(cluster.rows(HELD_UP)))
         # 2. The report is kept, and nobody has been told of it.
-        wait_until(lambda: given["id"] in {report["id"] for report in cluster.rows(REPORTS)})
+        wait_until(lambda: id_of(given) in {report["id"] for report in cluster.rows(REPORTS)})
         assert not ledger.numbers
         # 3. It is sent again, and told as it was kept.
         if who == "server":
@@ -470,7 +477,7 @@ def test_the_reply_that_was_lost_is_given_to_who_sends_it_again(
             _, number = sent.result(timeout=30)
         else:
             _, number = Client(service, ledger).submit(given)
-    [report] = [report for report in cluster.rows(REPORTS) if report["id"] == given["id"]]
+    [report] = [report for report in cluster.rows(REPORTS) if report["id"] == id_of(given)]
     assert number == report["number"]
     assert report["reporters"] == [given["reporter"]["name"]]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -36,6 +37,20 @@ fragment Found on Location {
 }
 """
 
+COVERAGE = """
+query ($on: Date) { coverage(region: "230402", on: $on) {
+  gridCount buildingCount areaCovered
+  grade { score letter parts { name value weight points } }
+  buildingsOutsideGrids { totalCount nodes { code } }
+  buildingsWithoutSponsor(first: 2) { totalCount nodes { code } pageInfo { hasNextPage } }
+  buildingsWithoutManagement { totalCount nodes { code managementMode } }
+  gridsWithoutWorker { totalCount nodes { code } }
+  gridsWithoutSponsor { totalCount nodes { code community { name } } }
+  gridsOverNorm(norm: 9) { totalCount nodes { grid { code } households householdsPerWorker } }
+  sponsorLevels { level sponsors buildings households }
+  gaps { totalCount } overlaps { totalCount }
+} }
+"""
 
 SUBMIT = """
 mutation ($input: SubmitReportInput!) {
@@ -129,6 +144,20 @@ def test_a_report_is_answered_from_memory_but_for_what_only_the_database_has(
     # Sent again, it is answered by the database.
     assert found["submitReport"]["grid"]["community"]["name"] == "友谊社区"
     assert found == ask(database_url, SUBMIT, input=given).data
+
+
+def test_coverage_of_today_is_that_of_the_database_which_is_not_asked_who_stands_where(
+    database_url: str,
+) -> None:
+    found, statements = remembered(database_url, COVERAGE, on=None)
+    expected = ask(database_url, COVERAGE, on=None)
+    assert_same(found, expected.data)
+    assert not any("ST_C" in statement for statement in statements)
+    assert any("ST_C" in statement for statement in expected.statements)
+    yesterday = (today() - datetime.timedelta(days=1)).isoformat()
+    found, statements = remembered(database_url, COVERAGE, on=yesterday)
+    assert_same(found, ask(database_url, COVERAGE, on=yesterday).data)
+    assert any("ST_C" in statement for statement in statements)
 
 
 def assert_same(here: Any, there: Any) -> None:

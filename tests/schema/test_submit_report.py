@@ -255,7 +255,7 @@ class TestOnce:
         assert again["number"] != first["number"]
         everything = desk.ask(
             """query { reports(first: 100) { pageInfo { endCursor } edges { cursor node {
-                id number mergedInto { id } merged { id } photos { id }
+                id number mergedInto { id } merged { nodes { id } } photos { id }
                 events { action note details } } } } }"""
         )
         hidden = UUID(said["id"])

@@ -457,6 +457,8 @@ def test_a_file_without_rows_changes_nothing(
         "categories": ("code", "name"),
         "deadlines": ("step", "amount", "unit"),
         "report-rules": ("region",),
+        "visits": ("worker", "building", "kind", "at"),
+        "member-cards": ("building", "name"),
     }
 
     summary = bring_rows(district, noun, tmp_path, [headings[noun]])

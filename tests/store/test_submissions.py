@@ -425,7 +425,7 @@ class TestOnce:
                 [refused] = [answer for answer in answers if isinstance(answer, Conflict)]
                 [(taken, is_new)] = [each for each in answers if not isinstance(each, Conflict)]
                 assert is_new
-                assert f"{id_} is that of report {taken.report.number}," in str(refused)
+                assert f"is that of report {taken.report.number}," in str(refused)
                 made[id_] = taken.report.district_code
         assert_kept_once(desk, made)
 
