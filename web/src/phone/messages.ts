@@ -173,6 +173,10 @@ const zh = {
   },
   work: {
     heading: "我的工作",
+    signIn: "用账号登录",
+    signInHint: "工作人员请用街道或社区发的账号登录。",
+    byToken: "用令牌进入",
+    over: "登录已结束，请重新登录。",
     tokenHint: "工作人员请粘贴管理员发的令牌，或打开他发的链接。只存在这台手机上。",
     token: "令牌",
     enter: "进入",
@@ -395,6 +399,10 @@ const en: Words<typeof zh> = {
   },
   work: {
     heading: "My work",
+    signIn: "Sign in",
+    signInHint: "For staff: sign in with the account that your office gave you.",
+    byToken: "Enter with a token",
+    over: "You are signed out; please sign in again.",
     tokenHint:
       "For staff: paste the token that your administrator gave you, or open the link. It is kept on this phone only.",
     token: "Token",
