@@ -364,6 +364,40 @@ def test_a_worker_signs_in_by_name_hears_on_when_the_token_ends_and_signs_out(
         assert page.evaluate(_WORDS)["viewer"] is None
 
 
+def test_a_visit_tapped_without_a_network_is_logged_once_when_it_returns(
+    browser: Browser, server: Server, tokens: Tokens, found: dict[str, Any]
+) -> None:
+    grid = found["grid"]
+    walker = grid["workers"][0]["code"]
+    worker = tokens.issue(
+        Viewer(Role.GRID_WORKER, walker, frozenset([grid["code"]])), timedelta(days=1)
+    )
+    with phone(browser, server.address, INSIDE) as held:
+        page = held.open(f"token={worker}")
+        page.get_by_role("button", name="楼栋").click()
+        row = page.locator(".rows li").first
+        name = row.locator("b").inner_text()
+        before = _visits(server, worker, grid["code"], name)
+
+        # 1. A thumb that taps twice was there once.
+        page.context.set_offline(True)
+        row.get_by_text("加说明").click()
+        row.locator("textarea").fill("独居老人，已上门")
+        row.get_by_role("button", name="走访排查").dblclick()
+        expect(row.get_by_text("待发送")).to_have_count(1)
+        held.is_for_everybody()
+        held.picture("phone-visits")
+        assert _visits(server, worker, grid["code"], name) == before
+
+        # 2. Several things ask for it at the same time, and it is sent once.
+        page.context.set_offline(False)
+        page.evaluate("() => { for (let i = 0; i < 5; i++) dispatchEvent(new Event('online')); }")
+        expect(row.get_by_text("待发送")).to_have_count(0)
+        expect(row.get_by_role("status")).to_contain_text("走访排查")
+        after = _visits(server, worker, grid["code"], name)
+        assert after == [{"kind": "VISIT", "note": "独居老人，已上门"}, *before]
+
+
 def test_where_another_issuer_knows_the_people_only_a_token_lets_in(
     browser: Browser, demo_url: str
 ) -> None:
@@ -473,6 +507,19 @@ def _serving(url: str, *, is_demo: bool = False, **settings: Any) -> Iterator[st
     app = application(Settings(secret=SecretStr(SECRET), **settings), url, is_demo=is_demo)
     with served(app, app.state.streams, lifespan="on") as address:
         yield address
+
+
+def _visits(server: Server, token: str, grid: str, building: str) -> list[Any]:
+    """Of the building of that name, the latest first."""
+    nodes = _ask(
+        server,
+        token,
+        "query ($grid: String!) { grid(code: $grid) { buildings { nodes {"
+        " name visits(first: 100) { nodes { kind note } } } } } }",
+        grid=grid,
+    )["grid"]["buildings"]["nodes"]
+    (found,) = (each["visits"]["nodes"] for each in nodes if each["name"] == building)
+    return list(found)
 
 
 def _submit(server: Server, grid: str) -> str:

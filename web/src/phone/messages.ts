@@ -198,6 +198,15 @@ const zh = {
     households: "{n} 户",
     noSponsor: "没有包保单位",
   },
+  visits: {
+    kinds: { VISIT: "走访排查", OPINIONS: "收集民意", POLICY: "宣传政策", ERRAND: "代办服务" },
+    last: "上次：{when} {kind}",
+    never: "还没有走访过",
+    waiting: "待发送",
+    refused: "没有被收下：{reason}",
+    note: "加说明",
+    noteHint: "先写说明，再点上面的按钮",
+  },
   modes: {
     COMMUNITY_LED: "社区领办",
     PROFESSIONAL: "专业引进",
@@ -424,6 +433,15 @@ const en: Words<typeof zh> = {
     failed: "It did not work: {reason}",
     households: "{n} households",
     noSponsor: "no sponsor",
+  },
+  visits: {
+    kinds: { VISIT: "Visit", OPINIONS: "Opinions", POLICY: "Policy", ERRAND: "Errand" },
+    last: "Last: {when}, {kind}",
+    never: "Not visited yet",
+    waiting: "waiting to be sent",
+    refused: "Not accepted: {reason}",
+    note: "Add a note",
+    noteHint: "Write the note, then tap a button above",
   },
   modes: {
     COMMUNITY_LED: "Community-led",

@@ -18,6 +18,7 @@ export const viewer = shallowRef<Viewer | null>(null);
 export const isOver = ref(false);
 
 let given: string | null = null;
+let isLeaving = false;
 let linked: string | null = null;
 
 /** Takes the token of a link (#token=…) and takes it out of the address and its history. */
@@ -31,15 +32,24 @@ export function takeTokenFromAddress(): void {
 /** The token that holds now, for what is asked as the person. Throws Refused. */
 export async function myToken(): Promise<string | null> {
   if (way.value !== "session") return given;
-  const token = await accessToken();
+  // Who signs out asks for no more.
+  const token = isLeaving ? null : await accessToken();
   if (token) return token;
+  if (isLeaving || way.value !== "session") throw new Refused("UNAUTHENTICATED", "signed out");
   await forget();
   isOver.value = true;
   throw new Refused("UNAUTHENTICATED", "signed out");
 }
 
 /** Lets in who is known: by a link, by the session, or by the token that the phone keeps. */
-export async function openSession(): Promise<void> {
+export function openSession(): Promise<void> {
+  opening ??= letInWhoIsKnown().finally(() => (opening = null));
+  return opening;
+}
+
+let opening: Promise<void> | null = null;
+
+async function letInWhoIsKnown(): Promise<void> {
   const link = linked;
   linked = null;
   if (link) await enter(link);
@@ -77,8 +87,13 @@ export async function enter(token: string): Promise<void> {
 
 /** Throws Refused where a session could not be ended; then one is signed in still. */
 export async function signOut(): Promise<void> {
-  if (way.value === "session") await endSession();
-  await forget();
+  isLeaving = true;
+  try {
+    if (way.value === "session") await endSession();
+    await forget();
+  } finally {
+    isLeaving = false;
+  }
 }
 
 // Without a network it is who it was.
@@ -110,5 +125,5 @@ async function forget(): Promise<void> {
   viewer.value = null;
   given = null;
   isOver.value = false;
-  for (const word of ["token", "session", "viewer"]) await kept.putWord(word, null);
+  for (const word of ["token", "session", "viewer", "buildings"]) await kept.putWord(word, null);
 }
