@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -10,10 +13,17 @@ import httpx
 import psycopg
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from pydantic import SecretStr
 
+from gridmap.api import accounts
+from gridmap.api.app import application
+from gridmap.api.demo_users import add_demo_users
 from gridmap.api.identity import Tokens
+from gridmap.api.settings import Settings
 from gridmap.store.viewers import Role, Viewer
 from tests.api.conftest import Server
+from tests.api.serving import served
+from tests.web.conftest import SECRET
 from tests.web.phones import move, phone, photo
 
 INSIDE = (130.2870, 47.3600, 8)
@@ -289,6 +299,7 @@ def test_a_worker_gives_a_report_back_with_a_reason(
     with phone(browser, server.address, INSIDE, "en") as held:
         page = held.open("work")
         page.get_by_role("button", name="English").click()
+        page.get_by_text("Enter with a token").click()
         page.get_by_label("Token").fill(worker[:-3] + "xxx")
         page.get_by_role("button", name="Enter").click()
         expect(page.get_by_role("alert")).to_contain_text("The token is wrong")
@@ -304,6 +315,101 @@ def test_a_worker_gives_a_report_back_with_a_reason(
         held.picture("phone-work-en")
         confirm.click()
         expect(card.get_by_text("Returned")).to_be_visible()
+
+
+def test_a_worker_signs_in_by_name_hears_on_when_the_token_ends_and_signs_out(
+    browser: Browser, server: Server, demo_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Playwright has the loop of this thread.
+    with ThreadPoolExecutor() as another:
+        users = another.submit(add_demo_users, demo_url, SecretStr(SECRET)).result()
+    (user,) = (each for each in users if each.viewer.role is Role.GRID_WORKER)
+    (grid,) = user.viewer.codes
+    monkeypatch.setattr(accounts, "ACCESS", timedelta(seconds=5))
+
+    with _serving(demo_url, is_demo=True) as address, phone(browser, address, INSIDE) as held:
+        # 1. By the page of the sign-in and back; no script could read what is kept of it.
+        page = held.open("work")
+        expect(page.get_by_role("button", name="用账号登录")).to_be_visible()
+        held.is_for_everybody()
+        page.get_by_role("button", name="用账号登录").click()
+        page.get_by_label("账号").fill(user.name)
+        page.get_by_label("密码", exact=True).fill(user.password)
+        held.is_for_everybody()
+        with page.expect_websocket() as opened:
+            page.get_by_role("button", name="登录").click()
+        expect(page.get_by_text(user.viewer.subject)).to_be_visible()
+        assert page.url == f"{address}/m/#work"
+        words = page.evaluate(_WORDS)
+        assert words["session"] is True
+        assert "eyJ" not in str(words) + page.evaluate("() => document.cookie")
+
+        # 2. When the token ends, so does what was heard by it; the next is heard by the next.
+        with page.expect_websocket(lambda _: opened.value.is_closed()) as again:
+            pass
+        with again.value.expect_event("framesent", lambda sent: '"subscribe"' in sent):
+            pass
+        number = _submit(server, grid)
+        card = page.get_by_role("article", name=number)
+        card.get_by_role("button", name="受理").click()
+        expect(card.get_by_text("已受理")).to_be_visible()
+        held.is_for_everybody()
+
+        # 3. Signed out is signed out.
+        page.get_by_role("button", name="退出").click()
+        expect(page.get_by_role("button", name="用账号登录")).to_be_visible()
+        assert page.context.cookies() == []
+        page.reload()
+        expect(page.get_by_role("button", name="用账号登录")).to_be_visible()
+        assert page.evaluate(_WORDS)["viewer"] is None
+
+
+def test_a_visit_tapped_without_a_network_is_logged_once_when_it_returns(
+    browser: Browser, server: Server, tokens: Tokens, found: dict[str, Any]
+) -> None:
+    grid = found["grid"]
+    walker = grid["workers"][0]["code"]
+    worker = tokens.issue(
+        Viewer(Role.GRID_WORKER, walker, frozenset([grid["code"]])), timedelta(days=1)
+    )
+    with phone(browser, server.address, INSIDE) as held:
+        page = held.open(f"token={worker}")
+        page.get_by_role("button", name="楼栋").click()
+        row = page.locator(".rows li").first
+        name = row.locator("b").inner_text()
+        before = _visits(server, worker, grid["code"], name)
+
+        # 1. A thumb that taps twice was there once.
+        page.context.set_offline(True)
+        row.get_by_text("加说明").click()
+        row.locator("textarea").fill("独居老人，已上门")
+        row.get_by_role("button", name="走访排查").dblclick()
+        expect(row.get_by_text("待发送")).to_have_count(1)
+        held.is_for_everybody()
+        held.picture("phone-visits")
+        assert _visits(server, worker, grid["code"], name) == before
+
+        # 2. Several things ask for it at the same time, and it is sent once.
+        page.context.set_offline(False)
+        page.evaluate("() => { for (let i = 0; i < 5; i++) dispatchEvent(new Event('online')); }")
+        expect(row.get_by_text("待发送")).to_have_count(0)
+        expect(row.get_by_role("status")).to_contain_text("走访排查")
+        after = _visits(server, worker, grid["code"], name)
+        assert after == [{"kind": "VISIT", "note": "独居老人，已上门"}, *before]
+
+
+def test_where_another_issuer_knows_the_people_only_a_token_lets_in(
+    browser: Browser, demo_url: str
+) -> None:
+    elsewhere: dict[str, Any] = {"oidc_issuer": "http://localhost:9", "oidc_audience": "gridmap"}
+    with _serving(demo_url, **elsewhere) as address, phone(browser, address) as held:
+        page = held.page
+        with page.expect_response(f"{address}/sign-in") as asked:
+            held.open("work")
+        assert asked.value.status == 404
+        expect(page.get_by_label("令牌")).to_be_visible()
+        expect(page.get_by_role("button", name="用账号登录")).to_have_count(0)
+        held.complaints.clear()  # the browser notes the 404
 
 
 def test_without_a_network_the_page_opens_and_tells_the_grid(
@@ -379,6 +485,61 @@ def test_the_first_load_is_small_and_the_map_comes_soon(
         record_property(name, f"{figure:.2f}")
         print(f"{name}: {figure:.2f}")
     assert 50_000 < before_map <= 300_000
+
+
+_WORDS = """() => new Promise((done) => {
+    const open = indexedDB.open('gridmap');
+    open.onsuccess = () => {
+        const words = open.result.transaction('words').objectStore('words');
+        const found = {};
+        words.openCursor().onsuccess = ({ target: { result } }) => {
+            if (!result) return done(found);
+            found[result.key] = result.value;
+            result.continue();
+        };
+    };
+})"""
+
+
+@contextmanager
+def _serving(url: str, *, is_demo: bool = False, **settings: Any) -> Iterator[str]:
+    """Another server on the same database."""
+    app = application(Settings(secret=SecretStr(SECRET), **settings), url, is_demo=is_demo)
+    with served(app, app.state.streams, lifespan="on") as address:
+        yield address
+
+
+def _visits(server: Server, token: str, grid: str, building: str) -> list[Any]:
+    """Of the building of that name, the latest first."""
+    nodes = _ask(
+        server,
+        token,
+        "query ($grid: String!) { grid(code: $grid) { buildings { nodes {"
+        " name visits(first: 100) { nodes { kind note } } } } } }",
+        grid=grid,
+    )["grid"]["buildings"]["nodes"]
+    (found,) = (each["visits"]["nodes"] for each in nodes if each["name"] == building)
+    return list(found)
+
+
+def _submit(server: Server, grid: str) -> str:
+    """The number of a report at a building of the grid."""
+    asked = "query ($grid: String!) { grid(code: $grid) { buildings { nodes { location } } } }"
+    building, *_ = server.ask(asked, grid=grid)["grid"]["buildings"]["nodes"]
+    longitude, latitude = building["location"]["coordinates"]
+    answer = server.ask(
+        "mutation ($input: SubmitReportInput!) { submitReport(input: $input) {"
+        " number grid { code } } }",
+        input={
+            "id": str(uuid.uuid4()),
+            "point": {"longitude": longitude, "latitude": latitude, "datum": "WGS84"},
+            "capturedAt": "2026-03-02T10:00:00+08:00",
+            "category": "0101",
+            "description": "单元门关不上",
+        },
+    )["submitReport"]
+    assert answer["grid"]["code"] == grid
+    return str(answer["number"])
 
 
 def _press(page: Page, name: str) -> None:

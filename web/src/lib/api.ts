@@ -33,16 +33,20 @@ export class Refused extends Error {
   }
 }
 
+/** Who asks: by a token, or by what gives the one that holds then. */
+export type Bearer = string | null | (() => Promise<string | null>);
+
 /** The data that a query or mutation gives. Throws Refused. */
 export async function ask<Data, Variables extends Record<string, unknown>>(
   document: TypedDocumentString<Data, Variables>,
   variables: Variables,
-  token?: string | null,
+  bearer: Bearer = null,
 ): Promise<Data> {
   // A browser that says so is right, and would write each attempt into its console.
   if (!navigator.onLine) throw new Refused("OFFLINE", "no network");
+  const headers = await presented(bearer);
   const text = document.toString();
-  const context = { fetchOptions: { headers: bearer(token), signal: AbortSignal.timeout(20_000) } };
+  const context = { fetchOptions: { headers, signal: AbortSignal.timeout(20_000) } };
   const asked = /^\s*mutation/.test(text)
     ? client.mutation<Data>(text, variables, context)
     : client.query<Data>(text, variables, context);
@@ -56,19 +60,20 @@ export function photoAddress(path: string): string {
   return new URL(`.${path}`, base).href;
 }
 
-export function bearer(token?: string | null): Record<string, string> {
+async function presented(bearer: Bearer): Promise<Record<string, string>> {
+  const token = typeof bearer === "function" ? await bearer() : bearer;
   return token ? { authorization: `Bearer ${token}` } : {};
 }
 
 /**
  * Calls back whenever something happens to a report, or to one of a grid, until the function that
- * it gives is called. A lost connection is made again when there is a network, and then tells what
- * came between.
+ * it gives is called. A connection that is lost, or ends with its token, is made again when there
+ * is a network, and then tells what came between.
  */
 export function followReports(
   of: { id: string } | { grid: string },
   hear: (report: ReportChangedSubscription["reportChanged"]["report"]) => void,
-  token?: string | null,
+  bearer: Bearer = null,
 ): () => void {
   let stopped = false;
   let socket: Socket | undefined;
@@ -78,31 +83,41 @@ export function followReports(
     address.protocol = address.protocol.replace("http", "ws");
     socket = connect({
       url: address.href,
-      connectionParams: bearer(token),
+      connectionParams: () => presented(bearer),
       retryAttempts: Infinity,
       shouldRetry: () => !stopped,
       retryWait: untilThereIsANetwork,
     });
     // Sent as it is then, each time that the connection is made again.
     const variables: Record<string, unknown> = { ...of };
-    socket.subscribe<ReportChangedSubscription>(
-      { query: ReportChangedDocument.toString(), variables },
-      {
-        next: ({ data }) => {
-          if (!data) return;
-          variables.after = data.reportChanged.cursor;
-          hear(data.reportChanged.report);
+    const listen = (): void => {
+      socket?.subscribe<ReportChangedSubscription>(
+        { query: ReportChangedDocument.toString(), variables },
+        {
+          next: ({ data }) => {
+            if (!data) return;
+            variables.after = data.reportChanged.cursor;
+            hear(data.reportChanged.report);
+          },
+          // The library takes the end of a token for the end of all; where there is a next, it is not.
+          error: (reason) => {
+            const ended = reason instanceof CloseEvent && reason.code === TOKEN_ENDED;
+            if (!ended || typeof bearer !== "function") return;
+            void untilThereIsANetwork(0).then(() => stopped || listen());
+          },
+          complete: () => {},
         },
-        error: () => {},
-        complete: () => {},
-      },
-    );
+      );
+    };
+    listen();
   });
   return () => {
     stopped = true;
     void socket?.dispose();
   };
 }
+
+const TOKEN_ENDED = 4401;
 
 // And a random moment longer, so that not all come back at once.
 async function untilThereIsANetwork(attempts: number): Promise<void> {

@@ -1,7 +1,7 @@
-// What the phone keeps: reports that wait to be sent, those that were, packs, and a few words.
+// What the phone keeps: reports and visits that wait to be sent, reports that were, packs, and a few words.
 
 import { type DBSchema, openDB } from "idb";
-import type { SubmitReportInput, SubmitReportMutation } from "./gql/graphql";
+import type { LogVisitInput, SubmitReportInput, SubmitReportMutation } from "./gql/graphql";
 import type { Pack } from "./pack";
 
 /** A report that is not sent yet. `refused` is what the server said against it. */
@@ -10,6 +10,14 @@ export interface Waiting {
   input: SubmitReportInput;
   photos: { id: string; blob: Blob }[];
   madeAt: string;
+  refused: string | null;
+}
+
+/** A visit that is not sent yet, of the worker who is `subject`. */
+export interface WaitingVisit {
+  id: string;
+  input: LogVisitInput;
+  subject: string;
   refused: string | null;
 }
 
@@ -27,16 +35,20 @@ export interface Sent {
 interface Kept extends DBSchema {
   waiting: { key: string; value: Waiting };
   sent: { key: string; value: Sent };
+  visits: { key: string; value: WaitingVisit };
   packs: { key: string; value: Pack };
   words: { key: string; value: unknown };
 }
 
-const opened = openDB<Kept>("gridmap", 1, {
-  upgrade(database) {
-    database.createObjectStore("waiting", { keyPath: "id" });
-    database.createObjectStore("sent", { keyPath: "id" });
-    database.createObjectStore("packs", { keyPath: "district" });
-    database.createObjectStore("words");
+const opened = openDB<Kept>("gridmap", 2, {
+  upgrade(database, before) {
+    if (before < 1) {
+      database.createObjectStore("waiting", { keyPath: "id" });
+      database.createObjectStore("sent", { keyPath: "id" });
+      database.createObjectStore("packs", { keyPath: "district" });
+      database.createObjectStore("words");
+    }
+    database.createObjectStore("visits", { keyPath: "id" });
   },
 });
 
@@ -56,6 +68,10 @@ export const kept = {
       both.done,
     ]);
   },
+
+  visits: async () => (await opened).getAll("visits"),
+  putVisit: async (visit: WaitingVisit) => (await opened).put("visits", visit),
+  dropVisit: async (id: string) => (await opened).delete("visits", id),
 
   packs: async () => (await opened).getAll("packs"),
   putPack: async (pack: Pack) => (await opened).put("packs", pack),

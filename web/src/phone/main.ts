@@ -11,6 +11,7 @@ import App from "./App.vue";
 import { describePage, i18n } from "./language";
 import { startOutbox } from "./outbox";
 import { takeTokenFromAddress } from "./session";
+import { startVisits } from "./visits";
 
 // While the page is drawn the network would have nothing to do.
 if (!location.hash || location.hash === "#where") void fetchMap().catch(() => {});
@@ -18,6 +19,7 @@ describePage();
 takeTokenFromAddress();
 createApp(App).use(i18n).mount("#app");
 void startOutbox();
+void startVisits();
 
 if ("serviceWorker" in navigator && import.meta.env.PROD) {
   addEventListener("load", () => {

@@ -173,6 +173,10 @@ const zh = {
   },
   work: {
     heading: "我的工作",
+    signIn: "用账号登录",
+    signInHint: "工作人员请用街道或社区发的账号登录。",
+    byToken: "用令牌进入",
+    over: "登录已结束，请重新登录。",
     tokenHint: "工作人员请粘贴管理员发的令牌，或打开他发的链接。只存在这台手机上。",
     token: "令牌",
     enter: "进入",
@@ -193,6 +197,15 @@ const zh = {
     failed: "没有成功：{reason}",
     households: "{n} 户",
     noSponsor: "没有包保单位",
+  },
+  visits: {
+    kinds: { VISIT: "走访排查", OPINIONS: "收集民意", POLICY: "宣传政策", ERRAND: "代办服务" },
+    last: "上次：{when} {kind}",
+    never: "还没有走访过",
+    waiting: "待发送",
+    refused: "没有被收下：{reason}",
+    note: "加说明",
+    noteHint: "先写说明，再点上面的按钮",
   },
   modes: {
     COMMUNITY_LED: "社区领办",
@@ -395,6 +408,10 @@ const en: Words<typeof zh> = {
   },
   work: {
     heading: "My work",
+    signIn: "Sign in",
+    signInHint: "For staff: sign in with the account that your office gave you.",
+    byToken: "Enter with a token",
+    over: "You are signed out; please sign in again.",
     tokenHint:
       "For staff: paste the token that your administrator gave you, or open the link. It is kept on this phone only.",
     token: "Token",
@@ -416,6 +433,15 @@ const en: Words<typeof zh> = {
     failed: "It did not work: {reason}",
     households: "{n} households",
     noSponsor: "no sponsor",
+  },
+  visits: {
+    kinds: { VISIT: "Visit", OPINIONS: "Opinions", POLICY: "Policy", ERRAND: "Errand" },
+    last: "Last: {when}, {kind}",
+    never: "Not visited yet",
+    waiting: "waiting to be sent",
+    refused: "Not accepted: {reason}",
+    note: "Add a note",
+    noteHint: "Write the note, then tap a button above",
   },
   modes: {
     COMMUNITY_LED: "Community-led",

@@ -1,50 +1,129 @@
-// Who works here: the token of a worker, kept on this phone until it is put away.
+// Who works here: signed in with the server, or by a token that was pasted or came by a link.
+//
+// A token that was given is kept on this phone until it is put away. Of a session only is kept that
+// there is one; its access token is in memory alone.
 
 import { ref, shallowRef } from "vue";
 import { Refused, ask } from "../lib/api";
 import { ViewerDocument, type ViewerQuery } from "../lib/gql/graphql";
 import { kept } from "../lib/kept";
+import { accessToken, endSession, goToSignIn } from "../lib/sign_in";
 
-export const token = ref<string | null>(null);
-export const viewer = shallowRef<ViewerQuery["viewer"] | null>(null);
+type Viewer = ViewerQuery["viewer"];
 
-const WORD = "token";
+/** How the person came in; null where nobody did. */
+export const way = ref<"session" | "token" | null>(null);
+export const viewer = shallowRef<Viewer | null>(null);
+/** Whether a session was there and is over. */
+export const isOver = ref(false);
+
 let given: string | null = null;
+let isLeaving = false;
+let linked: string | null = null;
 
 /** Takes the token of a link (#token=…) and takes it out of the address and its history. */
 export function takeTokenFromAddress(): void {
   const found = /[#&]token=([\w.-]+)/.exec(location.hash);
   if (!found?.[1]) return;
-  given = found[1];
+  linked = found[1];
   history.replaceState(null, "", `${location.pathname}${location.search}#work`);
 }
 
-/** Who is signed in, by what the phone keeps or a link gave. */
-export async function openSession(): Promise<void> {
-  const known = given ?? (await kept.word<string>(WORD)) ?? null;
-  given = null;
-  if (known && known !== token.value) await signIn(known);
+/** The token that holds now, for what is asked as the person. Throws Refused. */
+export async function myToken(): Promise<string | null> {
+  if (way.value !== "session") return given;
+  // Who signs out asks for no more.
+  const token = isLeaving ? null : await accessToken();
+  if (token) return token;
+  if (isLeaving || way.value !== "session") throw new Refused("UNAUTHENTICATED", "signed out");
+  await forget();
+  isOver.value = true;
+  throw new Refused("UNAUTHENTICATED", "signed out");
+}
+
+/** Lets in who is known: by a link, by the session, or by the token that the phone keeps. */
+export function openSession(): Promise<void> {
+  opening ??= letInWhoIsKnown().finally(() => (opening = null));
+  return opening;
+}
+
+let opening: Promise<void> | null = null;
+
+async function letInWhoIsKnown(): Promise<void> {
+  const link = linked;
+  linked = null;
+  if (link) await enter(link);
+  else if (way.value) return;
+  else if (await kept.word("session")) await resume();
+  else {
+    const known = await kept.word<string>("token");
+    if (known) await enter(known);
+  }
+}
+
+/** Goes to the page where one signs in, and comes back signed in. Throws Refused. */
+export async function signIn(): Promise<void> {
+  await kept.putWord("session", true);
+  await goToSignIn();
 }
 
 /** Throws Refused where the server does not believe the token; without a network it is kept. */
-export async function signIn(written: string): Promise<void> {
+export async function enter(token: string): Promise<void> {
+  let who: Viewer | null;
   try {
-    viewer.value = (await ask(ViewerDocument, {}, written)).viewer;
-    await kept.putWord("viewer", viewer.value);
+    who = (await ask(ViewerDocument, {}, token)).viewer;
   } catch (error) {
     if (!(error instanceof Refused && error.isPassing)) {
-      await signOut();
+      await forget();
       throw error;
     }
-    viewer.value = (await kept.word<ViewerQuery["viewer"]>("viewer")) ?? null;
+    who = (await kept.word<Viewer>("viewer")) ?? null;
   }
-  token.value = written;
-  await kept.putWord(WORD, written);
+  given = token;
+  await kept.putWord("session", null);
+  await kept.putWord("token", token);
+  await letIn("token", who);
 }
 
+/** Throws Refused where a session could not be ended; then one is signed in still. */
 export async function signOut(): Promise<void> {
-  token.value = null;
+  isLeaving = true;
+  try {
+    if (way.value === "session") await endSession();
+    await forget();
+  } finally {
+    isLeaving = false;
+  }
+}
+
+// Without a network it is who it was.
+async function resume(): Promise<void> {
+  const known = (await kept.word<Viewer>("viewer")) ?? null;
+  try {
+    const token = await accessToken();
+    if (token) {
+      await letIn("session", (await ask(ViewerDocument, {}, token)).viewer);
+    } else {
+      await forget();
+      isOver.value = known !== null;
+    }
+  } catch (error) {
+    if (!(error instanceof Refused && error.isPassing)) throw error;
+    if (known) await letIn("session", known);
+  }
+}
+
+async function letIn(by: "session" | "token", who: Viewer | null): Promise<void> {
+  await kept.putWord("viewer", who);
+  viewer.value = who;
+  isOver.value = false;
+  way.value = by;
+}
+
+async function forget(): Promise<void> {
+  way.value = null;
   viewer.value = null;
-  await kept.putWord(WORD, null);
-  await kept.putWord("viewer", null);
+  given = null;
+  isOver.value = false;
+  for (const word of ["token", "session", "viewer", "buildings"]) await kept.putWord(word, null);
 }

@@ -54,6 +54,20 @@ export type LocationOutcome =
   | 'UNCERTAIN'
   | 'OUTSIDE';
 
+export type LogVisitInput = {
+  /** Made by the client, a UUIDv7 by preference. Send the visit again with the same id until it is answered: it is taken once. */
+  id: string;
+  /** Its code. */
+  building: string;
+  kind: VisitKind;
+  /** When it was. */
+  at: string;
+  /** At most 2000 characters. Shown to those alone who look after the building. */
+  note?: string;
+  /** The code of the grid worker whose visit it was; left out by a grid worker. */
+  worker?: string | null | undefined;
+};
+
 export type ManagementMode =
   /** 社区领办 */
   | 'COMMUNITY_LED'
@@ -264,6 +278,17 @@ export type VerifyReportInput = {
   photos?: Array<string>;
 };
 
+/** What grid workers do at buildings. */
+export type VisitKind =
+  /** 走访排查: to see how things are. */
+  | 'VISIT'
+  /** 收集民意: to hear what people want. */
+  | 'OPINIONS'
+  /** 宣传政策: to explain what holds. */
+  | 'POLICY'
+  /** 代办服务: to do something for somebody. */
+  | 'ERRAND';
+
 export type LocateQueryVariables = Exact<{
   point: PointInput;
 }>;
@@ -342,7 +367,14 @@ export type GridBuildingsQueryVariables = Exact<{
 }>;
 
 
-export type GridBuildingsQuery = { grid: { name: string, buildings: { nodes: Array<{ code: string, name: string, households: number, managementMode: ManagementMode, location: import('geojson').Geometry, sponsor: { name: string } | null }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } } | null };
+export type GridBuildingsQuery = { grid: { name: string, buildings: { nodes: Array<{ code: string, name: string, households: number, managementMode: ManagementMode, location: import('geojson').Geometry, sponsor: { name: string } | null, lastVisit: { kind: VisitKind, at: string } | null }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } } | null };
+
+export type LogVisitMutationVariables = Exact<{
+  input: LogVisitInput;
+}>;
+
+
+export type LogVisitMutation = { logVisit: { visit: { id: string } } };
 
 export type RegisterReportMutationVariables = Exact<{
   input: RegisterReportInput;
@@ -766,6 +798,10 @@ export const GridBuildingsDocument = new TypedDocumentString(`
         sponsor {
           name
         }
+        lastVisit {
+          kind
+          at
+        }
       }
       pageInfo {
         hasNextPage
@@ -775,6 +811,15 @@ export const GridBuildingsDocument = new TypedDocumentString(`
   }
 }
     `) as unknown as TypedDocumentString<GridBuildingsQuery, GridBuildingsQueryVariables>;
+export const LogVisitDocument = new TypedDocumentString(`
+    mutation LogVisit($input: LogVisitInput!) {
+  logVisit(input: $input) {
+    visit {
+      id
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<LogVisitMutation, LogVisitMutationVariables>;
 export const RegisterReportDocument = new TypedDocumentString(`
     mutation RegisterReport($input: RegisterReportInput!) {
   registerReport(input: $input) {
