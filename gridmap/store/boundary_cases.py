@@ -426,6 +426,11 @@ async def _wanted(
                     f"{code[:_LONGEST_CODE]!r} is no code; one has 1 to {_LONGEST_CODE} "
                     "characters without blanks."
                 )
+            if last is not None and not _STANDARD.fullmatch(code):
+                raise Invalid(
+                    f"{code!r} is no code of a grid of community {community}: those there have its "
+                    "12 digits and 3 of their own. Give such a code, or leave it out."
+                )
         name = each.name.strip() if each.name else (before.grid.name if before else None)
         if name is None:
             raise Invalid(f"The new grid {code} has no name; give it one.")

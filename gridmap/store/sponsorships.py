@@ -160,7 +160,8 @@ async def end(
     """Ends a sponsorship: `on` is the first day on which it no longer holds.
 
     One that has not begun by `today` is called off where `on` is its first day or before: it is
-    deleted, and given back with both its days the same.
+    deleted, and given back with both its days the same. The one that was to end for it goes on in
+    its place, so that nobody is left without.
 
     `connection` is in a transaction of its own. Raises NotFound where there is no such sponsorship,
     Forbidden where the viewer is no office of its region, Conflict where another end is kept, and
@@ -186,6 +187,16 @@ async def end(
         raise Invalid(f"It began on {row.valid_from}, and so cannot end on {on}; say a later day.")
     await connection.execute(
         delete(_table).where(_table.c.district_code == row.district_code, _table.c.id == row.id)
+    )
+    of_target = _table.c.building_code if row.building_code else _table.c.grid_code
+    await connection.execute(
+        update(_table)
+        .where(
+            _table.c.district_code == row.district_code,
+            of_target == code,
+            _table.c.valid_to == row.valid_from,
+        )
+        .values(valid_to=row.valid_to)
     )
     return row._replace(valid_to=row.valid_from)
 

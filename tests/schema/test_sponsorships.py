@@ -321,6 +321,13 @@ class TestEnd:
         assert rows(desk, 2) == []
         assert code_of(desk.ask(END, OFFICE, input=ended)) == "NOT_FOUND"
 
+    def test_where_a_change_is_called_off_the_one_before_goes_on(self, desk: Desk) -> None:
+        before, first = rows(desk, 1), held(desk, 1)
+        begun = well(assigned(desk, 1, since=TOMORROW, replaces=first))["sponsorship"]["id"]
+        assert [end for _, _, end in rows(desk, 1)][-2:] == [TOMORROW, None]
+        well(desk.ask(END, OFFICE, input={"id": begun, "to": TOMORROW.isoformat()}))
+        assert rows(desk, 1) == before
+
     def test_that_of_a_grid_ends_too(self, desk: Desk) -> None:
         query = "query ($code: String!) { grid(code: $code) { sponsorships { id } } }"
         [row] = desk.ask(query, code=grid_code(1)).data["grid"]["sponsorships"]
