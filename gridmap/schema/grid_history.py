@@ -47,6 +47,12 @@ class GridVersion:
     applied_at: datetime.datetime | None
     reason: str | None
     plan: strawberry.ID | None = strawberry.field(description="The id of that change's plan.")
+    end_author: str | None = strawberry.field(
+        description="Who applied the change that it ended with; null where an import ended it, and "
+        "while no end is known."
+    )
+    end_reason: str | None
+    end_plan: strawberry.ID | None = strawberry.field(description="The id of that change's plan.")
     row: strawberry.Private[store.Version]
 
     @strawberry.field(description="The grid as it was on the first day of the version.")
@@ -75,9 +81,9 @@ class GridVersion:
         "none where an import ended it."
     )
     async def merged_into(self, info: Info) -> list[Grid]:
-        if self.valid_to is None:
+        if self.valid_to is None or self.row.ended is None:
             return []
-        return await _grids(info.context, self.row.grid, self.row.given_to, self.valid_to)
+        return await _grids(info.context, self.row.grid, self.row.ended.given_to, self.valid_to)
 
 
 @strawberry.type(description="Ground that went from one grid to another.")
@@ -169,7 +175,7 @@ async def boundary_difference(
 
 
 def _version(row: store.Version) -> GridVersion:
-    began = row.began
+    began, ended = row.began, row.ended
     return GridVersion(
         name=row.grid.name,
         valid_from=row.grid.valid_from,
@@ -178,11 +184,18 @@ def _version(row: store.Version) -> GridVersion:
         author_role=began.author_role if began else None,
         applied_at=began.applied_at if began else None,
         reason=began.reason if began else None,
-        plan=GlobalId("BoundaryPlan", row.grid.district_code, str(began.plan_id)).encoded()
-        if began
-        else None,
+        plan=_plan_id(row.grid, began),
+        end_author=ended.author_subject if ended else None,
+        end_reason=ended.reason if ended else None,
+        end_plan=_plan_id(row.grid, ended),
         row=row,
     )
+
+
+def _plan_id(of: store_grids.Grid, change: store.Change | None) -> strawberry.ID | None:
+    if change is None:
+        return None
+    return GlobalId("BoundaryPlan", of.district_code, str(change.plan_id)).encoded()
 
 
 async def _grids(

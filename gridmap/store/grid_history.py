@@ -13,8 +13,11 @@ from gridmap.store.grids import Grid
 from gridmap.store.paging import Key, Slice
 
 
-class Began(NamedTuple):
-    """The change by which a version began. `taken_from`: codes, all of its district."""
+class Change(NamedTuple):
+    """A change by which a version of a grid began or ended.
+
+    `taken_from`, `given_to`: codes of the grids of its district with which it exchanged ground.
+    """
 
     applied_at: datetime.datetime
     author_role: str
@@ -22,17 +25,18 @@ class Began(NamedTuple):
     reason: str
     plan_id: Any
     taken_from: list[str]
+    given_to: list[str]
 
 
 class Version(NamedTuple):
-    """A version in the history of its grid. `began` is None where no plan did it, but an import.
+    """A version in the history of its grid.
 
-    `given_to`: codes of the grids that had ground of it when it ended, where a plan did that.
+    `began`, `ended`: by which change; None where no plan did it, but an import, or nothing yet.
     """
 
     grid: Grid
-    began: Began | None
-    given_to: list[str]
+    began: Change | None
+    ended: Change | None
 
     @property
     def key(self) -> Key:
@@ -48,12 +52,12 @@ async def page_of_history(connection: AsyncConnection, code: str, cut: Slice) ->
     rows = await connection.execute(
         _HISTORY, {"code": code, "after": _day(cut.after), "limit": cut.limit}
     )
-    size = len(Grid._fields)
+    size, end = len(Grid._fields), len(Grid._fields) + len(Change._fields)
     return [
         Version(
             Grid(*row[:size]),
-            Began(*row[size:-1]) if row[size] is not None else None,
-            row[-1] or [],
+            Change(*row[size:end]) if row[size] is not None else None,
+            Change(*row[end:]) if row[end] is not None else None,
         )
         for row in rows
     ]
@@ -85,12 +89,11 @@ _HISTORY = text(
     f"""
     SELECT
         {", ".join(f"grids.{name}" for name in Grid._fields)},
-        began.applied_at, began.author_role, began.author_subject, began.reason, began.plan_id,
-        began.taken_from,
-        ended.given_to
+        {", ".join(f"began.{name}" for name in Change._fields)},
+        {", ".join(f"ended.{name}" for name in Change._fields)}
     FROM grids
     LEFT JOIN LATERAL (
-        SELECT applied_at, author_role, author_subject, reason, plan_id, taken_from
+        SELECT {", ".join(Change._fields)}
         FROM boundary_change_grids AS changed
         JOIN boundary_changes AS change USING (district_code, plan_id)
         WHERE changed.district_code = grids.district_code
@@ -100,7 +103,7 @@ _HISTORY = text(
         LIMIT 1
     ) AS began ON true
     LEFT JOIN LATERAL (
-        SELECT given_to
+        SELECT {", ".join(Change._fields)}
         FROM boundary_change_grids AS changed
         JOIN boundary_changes AS change USING (district_code, plan_id)
         WHERE changed.district_code = grids.district_code

@@ -164,23 +164,26 @@ async def end(
     its place, so that nobody is left without.
 
     `connection` is in a transaction of its own. Raises NotFound where there is no such sponsorship,
-    Forbidden where the viewer is no office of its region, Conflict where another end is kept, and
-    Invalid for an end that is not after its first day.
+    Forbidden where the viewer is no office of its region, Conflict where it has ended already or
+    another one begins before the day, and Invalid for an end that is not after its first day.
     """
     row = await _kept(connection, key)
     kind, code = ("building", row.building_code) if row.building_code else ("grid", row.grid_code)
     targets = await _locked(connection, kind, [code or ""], None)
     target = next(each for each in targets if each.district_code == key.district_code)
     await _check_viewer(connection, [target], viewer)
+    of_target = _table.c.building_code if row.building_code else _table.c.grid_code
     # Again, for it may have ended before the lock was had.
     row = await _kept(connection, key)
     if row.valid_to == on:
         return row
-    if row.valid_to is not None:
+    if row.valid_to is not None and row.valid_to <= today:
         raise Conflict(
-            f"It ends on {row.valid_to} already. Look at it again and decide anew.", **_told(row)
+            f"It ended on {row.valid_to} already. Look at it again and decide anew.", **_told(row)
         )
     if on > row.valid_from:
+        if row.valid_to is not None and on > row.valid_to:
+            await _refuse_if_followed(connection, row, of_target == code)
         [ended] = await _end(connection, [row], on)
         return ended
     if row.valid_from <= today:
@@ -188,7 +191,6 @@ async def end(
     await connection.execute(
         delete(_table).where(_table.c.district_code == row.district_code, _table.c.id == row.id)
     )
-    of_target = _table.c.building_code if row.building_code else _table.c.grid_code
     await connection.execute(
         update(_table)
         .where(
@@ -199,6 +201,25 @@ async def end(
         .values(valid_to=row.valid_to)
     )
     return row._replace(valid_to=row.valid_from)
+
+
+async def _refuse_if_followed(
+    connection: AsyncConnection, row: Sponsorship, is_of_target: ColumnElement[bool]
+) -> None:
+    """Raises Conflict where another begins as this one ends: it is to be called off first."""
+    follower = await connection.scalar(
+        select(_table.c.sponsor_code).where(
+            _table.c.district_code == row.district_code,
+            is_of_target,
+            _table.c.valid_from >= row.valid_to,
+        )
+    )
+    if follower is not None:
+        raise Conflict(
+            f"It ends on {row.valid_to}, and sponsor {follower} follows. Call that one off, and "
+            "this one goes on.",
+            **_told(row),
+        )
 
 
 async def _kept(connection: AsyncConnection, key: SponsorshipKey) -> Sponsorship:

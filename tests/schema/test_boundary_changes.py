@@ -78,7 +78,7 @@ query ($code: String!, $first: Int, $after: Cursor) {
   gridHistory(code: $code, first: $first, after: $after) {
     totalCount pageInfo { hasNextPage endCursor }
     nodes {
-      validFrom validTo name area outline author authorRole reason plan
+      validFrom validTo name area outline author authorRole reason plan endAuthor endReason
       splitFrom { code validFrom } mergedInto { code validFrom } grid { code }
     } } }
 """
@@ -689,6 +689,11 @@ class TestHistory:
         well(applied(desk, well(planned(desk, **MERGED))))
         [last] = well(desk.ask(HISTORY, code=grid_code(1)))["nodes"]
         assert last["mergedInto"] == [{"code": grid_code(2), "validFrom": TOMORROW.isoformat()}]
+        assert (last["author"], last["endAuthor"], last["endReason"]) == (
+            None,
+            "district",
+            "业主大会",
+        )
         newest = well(desk.ask(HISTORY, code=grid_code(2)))["nodes"][0]
         assert newest["splitFrom"] == [{"code": grid_code(1), "validFrom": LONG_AGO.isoformat()}]
 

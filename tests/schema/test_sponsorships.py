@@ -307,6 +307,16 @@ class TestEnd:
         answer = desk.ask(END, OFFICE, input={"id": id_, "to": TOMORROW.isoformat()})
         assert code_of(answer) == "CONFLICT"
 
+    def test_an_end_that_is_still_to_come_can_be_another(self, desk: Desk) -> None:
+        id_, later = held(desk, 1), TOMORROW + datetime.timedelta(days=9)
+        for day in (later, TOMORROW, later):
+            well(desk.ask(END, OFFICE, input={"id": id_, "to": day.isoformat()}))
+            assert rows(desk, 1)[-1][2] == day
+        well(assigned(desk, 1, since=later))
+        beyond = (later + datetime.timedelta(days=1)).isoformat()
+        answer = desk.ask(END, OFFICE, input={"id": id_, "to": beyond})
+        assert code_of(answer) == "CONFLICT"
+
     def test_what_has_begun_is_not_undone(self, desk: Desk) -> None:
         well(assigned(desk, 2))
         answer = desk.ask(END, OFFICE, input={"id": held(desk, 2), "to": TODAY.isoformat()})
