@@ -142,6 +142,10 @@ class Service:
             "GRIDMAP_SECRET": SECRET,
             "GRIDMAP_PHOTOS": (cluster.folder / "photos").as_uri(),
             "PORT": str(self.port),
+            # The clients are many, and all of one address.
+            **dict.fromkeys(
+                (f"GRIDMAP_{what}_PER_MINUTE" for what in ("REQUESTS", "REPORTS", "PHOTOS")), "0"
+            ),
         }
 
     def start(self) -> None:
