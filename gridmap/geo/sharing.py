@@ -10,8 +10,8 @@ cost is the distance to the nearest place of the unit, in metres, but:
 - a unit that would have more places than the mean of all counts as farther away, by FAR_METRES for
   each mean that it would be over.
 
-No unit is given more than `evenness` times the mean. Of all units one is always below the mean, so
-every place finds one.
+No unit is given more than `evenness` times the mean, rounded up. Of all units one is always below
+the mean, so every place finds one.
 """
 
 from __future__ import annotations

@@ -41,6 +41,7 @@ from gridmap.store.database import tool_engine
 from gridmap.store.dates import CHINA
 from gridmap.store.submissions import kept_id
 from gridmap.store.viewers import Role, Viewer
+from tests.api.conftest import UNCOUNTED
 from tests.api.test_server import wait_until
 from tests.conftest import migrate
 from tests.districts import SIDE, SOUTH, WEST, put_district
@@ -142,10 +143,7 @@ class Service:
             "GRIDMAP_SECRET": SECRET,
             "GRIDMAP_PHOTOS": (cluster.folder / "photos").as_uri(),
             "PORT": str(self.port),
-            # The clients are many, and all of one address.
-            **dict.fromkeys(
-                (f"GRIDMAP_{what}_PER_MINUTE" for what in ("REQUESTS", "REPORTS", "PHOTOS")), "0"
-            ),
+            **UNCOUNTED,
         }
 
     def start(self) -> None:
