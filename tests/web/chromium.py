@@ -19,6 +19,7 @@ def chromium() -> str:
     if found is None and shutil.which("apt-get") and (root := _as_root()) is not None:
         print(f"Installing Debian's packages {' and '.join(PACKAGES)} …", file=sys.stderr)
         apt = [*root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
+        apt += ["-o", "DPkg::Lock::Timeout=300"]  # another process of the tests may install it too
         for command in ("update", "install -y --no-install-recommends"):
             packages = PACKAGES if command.startswith("install") else ()
             subprocess.run(
