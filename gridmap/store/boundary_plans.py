@@ -114,7 +114,7 @@ async def page_of_plans(
     """
     if viewer.role is not Role.AUDITOR:
         check_viewer(viewer, district_code)
-    at, id_ = _place(cut.after)
+    at, id_ = cut.after.moment_and_id if cut.after else (None, None)
     values = {"district": district_code, "at": at, "id": id_, "limit": cut.limit}
     return [_plan(row) for row in await connection.execute(_PAGE, values)]
 
@@ -130,19 +130,6 @@ def _plan(row: Any) -> BoundaryPlan:
     key = PlanKey(district_code, id_)
     said = Draft.of_json(draft), Content.of_json(content)
     return BoundaryPlan(key, made_at, role, subject, *said, digest)
-
-
-def _place(after: Key | None) -> tuple[datetime.datetime | None, UUID | None]:
-    if after is None:
-        return None, None
-    made_at, _, plan_id = after.code.partition(" ")
-    try:
-        at, of = datetime.datetime.fromisoformat(made_at), UUID(plan_id)
-    except ValueError:
-        at = datetime.datetime.min
-    if at.tzinfo is None:
-        raise Invalid("The cursor is of another list; give back one of this list as it came.")
-    return at, of
 
 
 async def reckoned(connection: AsyncConnection, draft: Draft) -> Content:

@@ -85,6 +85,21 @@ AND grids.district_code = (
 )
 """
 
+
+def _change(of: str, order: str) -> str:
+    """The change of a grid that takes effect on a day of its version."""
+    return f"""
+        SELECT {", ".join(Change._fields)}
+        FROM boundary_change_grids AS changed
+        JOIN boundary_changes AS change USING (district_code, plan_id)
+        WHERE changed.district_code = grids.district_code
+          AND changed.grid_code = grids.code
+          AND changed.valid_from = {of}
+        ORDER BY {order}
+        LIMIT 1
+    """
+
+
 _HISTORY = text(
     f"""
     SELECT
@@ -92,26 +107,8 @@ _HISTORY = text(
         {", ".join(f"began.{name}" for name in Change._fields)},
         {", ".join(f"ended.{name}" for name in Change._fields)}
     FROM grids
-    LEFT JOIN LATERAL (
-        SELECT {", ".join(Change._fields)}
-        FROM boundary_change_grids AS changed
-        JOIN boundary_changes AS change USING (district_code, plan_id)
-        WHERE changed.district_code = grids.district_code
-          AND changed.grid_code = grids.code
-          AND changed.valid_from = grids.valid_from
-        ORDER BY applied_at DESC
-        LIMIT 1
-    ) AS began ON true
-    LEFT JOIN LATERAL (
-        SELECT {", ".join(Change._fields)}
-        FROM boundary_change_grids AS changed
-        JOIN boundary_changes AS change USING (district_code, plan_id)
-        WHERE changed.district_code = grids.district_code
-          AND changed.grid_code = grids.code
-          AND changed.valid_from = grids.valid_to
-        ORDER BY applied_at
-        LIMIT 1
-    ) AS ended ON true
+    LEFT JOIN LATERAL ({_change("grids.valid_from", "applied_at DESC")}) AS began ON true
+    LEFT JOIN LATERAL ({_change("grids.valid_to", "applied_at")}) AS ended ON true
     WHERE {_OF_CODE}
       AND (CAST(:after AS date) IS NULL OR grids.valid_from < :after)
     ORDER BY grids.valid_from DESC

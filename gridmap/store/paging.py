@@ -6,8 +6,10 @@ one page for each of many parents in a single statement, by a lateral join.
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from sqlalchemy import (
     ARRAY,
@@ -29,6 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.expression import TableValuedAlias
 
+from gridmap.errors import Invalid
 from gridmap.store.tables import CODE
 
 
@@ -42,6 +45,21 @@ class Key(NamedTuple):
     def rank(self) -> str:
         """A text that sorts as the key does."""
         return f"{self.code}\0{self.district_code}"
+
+    @property
+    def moment_and_id(self) -> tuple[datetime.datetime, UUID]:
+        """What the code says in a list by time: a moment with its time zone, a blank, and an id.
+
+        Raises Invalid where it says something else.
+        """
+        moment, _, id_ = self.code.partition(" ")
+        try:
+            at, of = datetime.datetime.fromisoformat(moment), UUID(id_)
+        except ValueError:
+            at = datetime.datetime.min
+        if at.tzinfo is None:
+            raise Invalid("The cursor is of another list; give back one of this list as it came.")
+        return at, of
 
 
 class Slice(NamedTuple):

@@ -30,7 +30,6 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.expression import TableValuedAlias
 
-from gridmap.errors import Invalid
 from gridmap.geo.bounds import Bounds
 from gridmap.store import tables
 from gridmap.store.geometry import lies_in
@@ -432,7 +431,7 @@ async def _pages(
 def _page(statement: Select[Any], cut: Slice) -> Select[Any]:
     c = _table.c
     if cut.after is not None:
-        received_at, report_id = _place(cut.after)
+        received_at, report_id = cut.after.moment_and_id
         statement = statement.where(
             tuple_(c.received_at, c.id, c.district_code)
             < tuple_(literal(received_at), literal(report_id), literal(cut.after.district_code))
@@ -440,14 +439,3 @@ def _page(statement: Select[Any], cut: Slice) -> Select[Any]:
     return statement.order_by(c.received_at.desc(), c.id.desc(), c.district_code.desc()).limit(
         cut.limit
     )
-
-
-def _place(after: Key) -> tuple[datetime.datetime, UUID]:
-    received_at, _, report_id = after.code.partition(" ")
-    try:
-        at, of = datetime.datetime.fromisoformat(received_at), UUID(report_id)
-    except ValueError:
-        at = datetime.datetime.min
-    if at.tzinfo is None:
-        raise Invalid("The cursor is of another list; give back one of this list as it came.")
-    return at, of

@@ -20,7 +20,7 @@ from gridmap.store.regions import regions_around, regions_below
 from gridmap.store.report_rules import ReportRules
 from gridmap.store.reports import Report, Reporter, ReportKey, unnested
 from gridmap.store.submissions import signed
-from gridmap.store.viewers import Role, Viewer
+from gridmap.store.viewers import OFFICES, Role, Viewer, is_office_of
 
 
 class Standing(NamedTuple):
@@ -66,7 +66,7 @@ async def regions_of_member(
     """
     if extent(viewer, Permission.SEE_PERSONS) is Extent.ALL:
         return None
-    if viewer.role in _OFFICES:
+    if viewer.role in OFFICES:
         below = await regions_below(connection, sorted(viewer.codes))
         return [code for codes in below for code in codes]
     if viewer.role is Role.BUILDING_MEMBER and viewer.subject == member:
@@ -224,18 +224,15 @@ def _is_handler(report: Report, viewer: Viewer, homes: frozenset[tuple[str, str]
             is_member = viewer.role is Role.BUILDING_MEMBER and home in homes
             return is_member and code == viewer.subject
         case "REGION":
-            return viewer.role in _OFFICES and code in viewer.codes
+            return viewer.role in OFFICES and code in viewer.codes
     return False
 
 
 def _is_office(report: Report, regions: Sequence[str], viewer: Viewer) -> bool:
-    level = _OFFICES.get(viewer.role)
-    if level is None or level.rank < Level(report.level).rank:
-        return False
-    return any(code in viewer.codes for code in regions)
+    return is_office_of(viewer, regions) and _LEVELS[viewer.role].rank >= Level(report.level).rank
 
 
-_OFFICES = {
+_LEVELS = {
     Role.COMMUNITY: Level.COMMUNITY,
     Role.STREET: Level.STREET,
     Role.DISTRICT: Level.DISTRICT,
