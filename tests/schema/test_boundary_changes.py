@@ -343,6 +343,8 @@ class TestPlan:
             ([{"code": grid_code(1), "together": ["nowhere"]}], "NOT_FOUND"),
             ([outline(None, square(1), name="新", community="230402002999")], "NOT_FOUND"),
             ([outline(None, square(1), name="新", community="23")], "INVALID"),
+            # Where the others have codes of fifteen digits.
+            ([outline(None, square(1), name="新") | {"code": "12345"}], "INVALID"),
             ([outline(None, box(1, 1, 2, 2), name="新")], "INVALID"),
         ],
     )
