@@ -1,4 +1,4 @@
-"""From which day a row holds, and until which."""
+"""From which day a row holds, until which, and which row of what is kept it means."""
 
 from __future__ import annotations
 
@@ -24,6 +24,46 @@ def refuse_dates_out_of_order(run: Run, rows: Rows) -> None:
     for i, (begin, end) in enumerate(dates):
         if begin is not None and end is not None and end <= begin:
             refuse_end(run, rows.numbers[i], rows.codes[i], begin, end)
+
+
+def meant(table: str, same: str) -> str:
+    """SQL of the kept row that a row of `staged` means, as a lateral table `kept`.
+
+    `same`: what both have in common. The first day says which; a row that does not say its first
+    day means the one that ends as it says, or the one that holds on the import's day.
+    """
+    return f"""
+        LATERAL (
+            SELECT *
+            FROM {table} AS kept
+            WHERE {same}
+              AND (
+                  kept.valid_from = staged.valid_from
+                  OR NOT staged.is_dated AND (
+                      kept.valid_to = staged.valid_to
+                      OR kept.valid_from <= staged.valid_from
+                      AND (kept.valid_to IS NULL OR kept.valid_to > staged.valid_from)
+                  )
+              )
+            ORDER BY kept.valid_from = staged.valid_from DESC, kept.valid_from DESC
+            LIMIT 1
+        ) AS kept
+    """
+
+
+def refuse_undated_ends(run: Run, code: str, *, where: str = "TRUE") -> None:
+    """Refuses rows of `judged` without a first day that end before the one they mean begins.
+
+    `code`: the column that names such a row; `where`: which rows have dates at all.
+    """
+    for row, named, begin, end in run.sql(
+        f"""
+        SELECT file_row, {code}, begins_on, ends_on
+        FROM judged
+        WHERE NOT is_dated AND {where} AND ends_on <= begins_on
+        """
+    ):
+        refuse_end(run, row, named, begin, end)
 
 
 def refuse_end(

@@ -11,7 +11,12 @@ from typing import Any, ClassVar
 from gridmap.geo.batches import Batch
 from gridmap.geo.problems import Kind
 from gridmap.store.imports.columns import Rows
-from gridmap.store.imports.dates import begins, refuse_dates_out_of_order, refuse_end
+from gridmap.store.imports.dates import (
+    begins,
+    meant,
+    refuse_dates_out_of_order,
+    refuse_undated_ends,
+)
 from gridmap.store.imports.options import Counts
 from gridmap.store.imports.rules import (
     drop_refused,
@@ -93,7 +98,7 @@ class MemberCardImporter:
         run = self.run
         run.sql("DROP TABLE IF EXISTS judged")
         run.sql(
-            """
+            f"""
             CREATE TEMPORARY TABLE judged ON COMMIT DROP AS
             SELECT
                 staged.*,
@@ -104,33 +109,10 @@ class MemberCardImporter:
                 COALESCE(kept.valid_from, staged.valid_from) AS begins_on,
                 COALESCE(staged.valid_to, kept.valid_to) AS ends_on
             FROM staged
-            LEFT JOIN LATERAL (
-                SELECT *
-                FROM member_cards AS kept
-                WHERE kept.district_code = staged.district_code
-                  AND kept.building_code = staged.building_code
-                  AND kept.name = staged.name
-                  AND (
-                      kept.valid_from = staged.valid_from
-                      OR NOT staged.is_dated AND (
-                          kept.valid_to = staged.valid_to
-                          OR kept.valid_from <= staged.valid_from
-                          AND (kept.valid_to IS NULL OR kept.valid_to > staged.valid_from)
-                      )
-                  )
-                ORDER BY kept.valid_from = staged.valid_from DESC, kept.valid_from DESC
-                LIMIT 1
-            ) AS kept ON TRUE
+            LEFT JOIN {meant("member_cards", _SAME)} ON TRUE
             """
         )
-        for row, building, begin, end in run.sql(
-            """
-            SELECT file_row, building_code, begins_on, ends_on
-            FROM judged
-            WHERE NOT is_dated AND ends_on <= begins_on
-            """
-        ):
-            refuse_end(run, row, building, begin, end)
+        refuse_undated_ends(run, "building_code")
 
     def _refuse_two_at_a_time(self) -> None:
         """Served by member_cards_building_idx. The name is not said: problems are printed."""
@@ -197,3 +179,11 @@ class MemberCardImporter:
         ).rowcount
         staged = run.sql("SELECT count(*) FROM staged").scalar_one()
         return Counts(added, changed, staged - added - changed)
+
+
+# How a row and the kept one that it means are alike.
+_SAME = """
+    kept.district_code = staged.district_code
+    AND kept.building_code = staged.building_code
+    AND kept.name = staged.name
+"""

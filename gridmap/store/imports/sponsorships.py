@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 from gridmap.geo.batches import Batch
 from gridmap.geo.problems import Kind
 from gridmap.store.imports.columns import Rows
-from gridmap.store.imports.dates import begins, refuse_dates_out_of_order, refuse_end
+from gridmap.store.imports.dates import begins, refuse_dates_out_of_order, refuse_undated_ends
 from gridmap.store.imports.options import Counts
 from gridmap.store.imports.rules import (
     drop_refused,
@@ -159,14 +159,7 @@ class SponsorshipImporter:
             ) AS kept USING (file_row)
             """
         )
-        for row, sponsor, begin, end in run.sql(
-            """
-            SELECT file_row, sponsor_code, begins_on, ends_on
-            FROM judged
-            WHERE NOT is_dated AND ends_on <= begins_on
-            """
-        ):
-            refuse_end(run, row, sponsor, begin, end)
+        refuse_undated_ends(run, "sponsor_code")
 
     def _refuse_two_at_a_time(self) -> None:
         """Compares what the file's rows come to with each other, and with what is kept beside them.

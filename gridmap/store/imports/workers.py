@@ -14,7 +14,12 @@ from gridmap.geo.batches import Batch
 from gridmap.geo.problems import Kind
 from gridmap.store.imports.codes import refuse_unfit
 from gridmap.store.imports.columns import Rows
-from gridmap.store.imports.dates import begins, refuse_dates_out_of_order, refuse_end
+from gridmap.store.imports.dates import (
+    begins,
+    meant,
+    refuse_dates_out_of_order,
+    refuse_undated_ends,
+)
 from gridmap.store.imports.options import Counts
 from gridmap.store.imports.rules import refuse_repeated, refuse_unknown
 from gridmap.store.imports.run import Run
@@ -169,33 +174,10 @@ class WorkerImporter:
                 COALESCE(staged.valid_to, kept.valid_to) AS ends_on
             FROM staged
             LEFT JOIN workers AS person USING (district_code, code)
-            LEFT JOIN LATERAL (
-                SELECT *
-                FROM worker_assignments AS kept
-                WHERE kept.district_code = staged.district_code
-                  AND kept.worker_code = staged.code
-                  AND kept.grid_code = staged.grid_code
-                  AND (
-                      kept.valid_from = staged.valid_from
-                      OR NOT staged.is_dated AND (
-                          kept.valid_to = staged.valid_to
-                          OR kept.valid_from <= staged.valid_from
-                          AND (kept.valid_to IS NULL OR kept.valid_to > staged.valid_from)
-                      )
-                  )
-                ORDER BY kept.valid_from = staged.valid_from DESC, kept.valid_from DESC
-                LIMIT 1
-            ) AS kept ON TRUE
+            LEFT JOIN {meant("worker_assignments", _SAME)} ON TRUE
             """
         )
-        for row, code, begin, end in run.sql(
-            """
-            SELECT file_row, code, begins_on, ends_on
-            FROM judged
-            WHERE NOT is_dated AND grid_code IS NOT NULL AND ends_on <= begins_on
-            """
-        ):
-            refuse_end(run, row, code, begin, end)
+        refuse_undated_ends(run, "code", where="grid_code IS NOT NULL")
 
     def _phone(self, kept: str) -> str:
         return "staged.phone" if self.run.columns.has("phone") else f"{kept}.phone"
@@ -305,3 +287,11 @@ class WorkerImporter:
                 """
             ).one()
         )
+
+
+# How a row and the kept one that it means are alike.
+_SAME = """
+    kept.district_code = staged.district_code
+    AND kept.worker_code = staged.code
+    AND kept.grid_code = staged.grid_code
+"""
