@@ -18,7 +18,7 @@ from gridmap.errors import Invalid
 from gridmap.geo.areas import areas_m2
 from gridmap.geo.coverage import Pieces, coverage
 from gridmap.geo.snapping import CrossesItself, Snapped, snapped
-from gridmap.store.boundary_cases import Case, OpenReport, Outlined
+from gridmap.store.boundary_cases import Case, OpenReport, Outlined, Wanted
 from gridmap.store.boundary_contents import (
     Content,
     EndingAssignment,
@@ -291,6 +291,8 @@ class _Reckoning:
     def _obstacles(
         self, gaps: Sequence[Piece], taken: Sequence[Piece], overlaps: Sequence[Piece]
     ) -> Iterable[str]:
+        if not self.case.ending and all(map(_is_as_before, self.case.wanted, self.after)):
+            yield "Nothing would change: each grid has this outline and this name already."
         new = [piece for piece in overlaps if piece.is_new]
         for piece in new[:_MOST_NAMED]:
             yield f"Grids {' and '.join(piece.grids)} would overlap by {_told(piece)}."
@@ -417,6 +419,17 @@ def _tiling(grids: Sequence[Outlined]) -> Snapshot:
 
 def _key(each: Outlined) -> Key:
     return each.grid.key
+
+
+def _is_as_before(wanted: Wanted, after: Outlined) -> bool:
+    """Whether a grid is to be what it is."""
+    before = wanted.before
+    return (
+        before is not None
+        and before.grid.name == after.grid.name
+        and before.grid.community_code == after.grid.community_code
+        and bool(shapely.equals(before.outline, after.outline))
+    )
 
 
 def _under(each: Outlined) -> Under:

@@ -263,8 +263,11 @@ class TestPlan:
         refusal(desk.ask(query, DISTRICT_OFFICE, district="230406"), "FORBIDDEN")
 
     def test_the_statements_do_not_grow_with_the_plan(self, desk: Desk) -> None:
-        one = planned(desk, [outline(3, square(3))])
-        all_of_them = planned(desk, [outline(i, square(i)) for i in range(1, 7)])
+        def renamed(*numbers: int) -> list[dict[str, Any]]:
+            return [outline(i, square(i), name=f"新{i}") for i in numbers]
+
+        one = planned(desk, renamed(3))
+        all_of_them = planned(desk, renamed(*range(1, 7)))
         assert well(one)["obstacles"] == well(all_of_them)["obstacles"] == []
         more = len(all_of_them.statements) - len(one.statements)
         # What is asked of the grids before, of buildings and sponsorships is asked for all at once.
@@ -273,7 +276,7 @@ class TestPlan:
         plans = [well(one), well(all_of_them)]
         first = applied(desk, plans[0])
         assert refusal(applied(desk, plans[1]), "CONFLICT")
-        again = well(planned(desk, [outline(i, square(i)) for i in range(1, 7) if i != 3]))
+        again = well(planned(desk, renamed(1, 2, 4, 5, 6)))
         assert len(applied(desk, again).statements) == len(first.statements)
 
     def test_a_new_grid_gets_the_next_number_that_no_grid_has_ever_had(self, desk: Desk) -> None:
@@ -310,6 +313,15 @@ class TestPlan:
         assert [each["areaAfter"] for each in plan["grids"]] == pytest.approx(
             [each["areaAfter"] for each in well(planned(desk, MOVED))["grids"]], rel=1e-9
         )
+
+    def test_what_would_change_nothing_is_said_to_be_so_and_cannot_be_applied(
+        self, desk: Desk
+    ) -> None:
+        plan = well(planned(desk, [outline(1, square(1)), outline(2, square(2))]))
+        assert [said[:21] for said in plan["obstacles"]] == ["Nothing would change:"]
+        assert "Nothing would change" in refusal(applied(desk, plan), "CONFLICT")
+        renamed = well(planned(desk, [outline(1, square(1), name="新名"), outline(2, square(2))]))
+        assert renamed["obstacles"] == []
 
     def test_what_is_beside_a_border_is_brought_onto_it_and_told(self, desk: Desk) -> None:
         beside = [
@@ -390,7 +402,9 @@ class TestApply:
 
     def test_of_two_plans_over_one_grid_the_first_to_be_applied_is(self, desk: Desk) -> None:
         one = well(planned(desk, MOVED))
-        other = well(planned(desk, [{"code": grid_code(2), "together": [grid_code(2)]}]))
+        other = well(
+            planned(desk, [{"code": grid_code(2), "together": [grid_code(2)], "name": "新"}])
+        )
         well(applied(desk, other))
         assert grid_code(2) in refusal(applied(desk, one), "CONFLICT")
 

@@ -415,7 +415,7 @@ def test_however_outlines_are_drawn_the_ground_that_comes_and_goes_makes_up_thei
         shape = drawn_anyhow(shapely.get_parts(grids[i].outline)[0], random)
         assume(shape.is_valid and not shape.is_empty)
         outline = shapely.multipolygons(shapely.get_parts(shape))
-        wanted.append(Wanted(DISTRICT, f"{i}", "网格", COMMUNITY, outline, grids[i], False, None))
+        wanted.append(Wanted(DISTRICT, f"{i}", "新名", COMMUNITY, outline, grids[i], False, None))
     draft = Draft(TODAY, (), tuple(each.grid.code for each in ending), "WGS84", tolerance)
     around = [each for i, each in enumerate(grids) if i not in chosen]
     try:
