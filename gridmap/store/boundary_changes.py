@@ -8,16 +8,26 @@ any difference refuses it. Of what is kept about a grid only the end of its vers
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psycopg
 from sqlalchemy import exc, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap.errors import Conflict, GridmapError, Invalid, NotFound, Unavailable
-from gridmap.store.boundary_contents import Content, digest_of
+from gridmap.store.boundary_contents import (
+    Content,
+    EndingAssignment,
+    EndingSponsorship,
+    MovedBuilding,
+    MovedReport,
+    MovedSponsorship,
+    PlannedGrid,
+    Under,
+    digest_of,
+)
 from gridmap.store.boundary_plans import (
     BoundaryPlan,
     PlanKey,
@@ -146,30 +156,45 @@ def differences(shown: Content, now: Content) -> Iterable[str]:
     one, other = shown.as_json(), now.as_json()
     if one == other:
         return
-    told = 0
-    for name, what, width in _NAMES:
+    told: list[str] = []
+    for name, width, called in _NAMES:
         before = {tuple(row[:width]): row for row in one[name]}
         after = {tuple(row[:width]): row for row in other[name]}
         for key in sorted({*before, *after}, key=str):
             if before.get(key) != after.get(key):
-                told += 1
+                row = after.get(key) or before[key]
                 how = "" if key in before and key in after else " new" if key in after else " gone"
-                yield f"{what} {key[width - 1]}{how and f' ({how.strip()})'}"
+                told.append(f"{called(row)}{how and f' ({how.strip()})'}")
     if not told:
         names = [field.name for field in fields(Content) if one[field.name] != other[field.name]]
-        yield ", ".join(name.replace("_", " ") for name in names)
+        told.append(", ".join(name.replace("_", " ") for name in names))
+    # Several of one grid are told once.
+    yield from dict.fromkeys(told)
 
 
-# Of each part that is named: what it is called, and how many columns name a row.
-_NAMES = (
-    ("under", "grid", 2),
-    ("buildings", "building", 2),
-    ("reports", "report", 2),
-    ("sponsorships", "sponsorship", 2),
-    ("ending_sponsorships", "sponsorship", 1),
-    ("ending_assignments", "worker", 1),
-    ("grids", "what stands in grid, or who walks it:", 1),
+# Of each part that is named: how many columns name a row, and what it is called. Reports and
+# sponsorships are named by where they are, for the numbers that they are kept by are nobody's.
+_NAMES: tuple[tuple[str, int, Callable[[Sequence[Any]], str]], ...] = (
+    ("under", 2, lambda row: f"grid {Under(*row).code}"),
+    ("buildings", 2, lambda row: f"building {MovedBuilding(*row).code}"),
+    ("reports", 2, lambda row: f"a report in {_place(MovedReport(*row).before)}"),
+    (
+        "sponsorships",
+        2,
+        lambda row: f"who answers for a building in {_place(MovedSponsorship(*row).before)}",
+    ),
+    (
+        "ending_sponsorships",
+        1,
+        lambda row: f"who answers for grid {EndingSponsorship(*row).grid_code}",
+    ),
+    ("ending_assignments", 1, lambda row: f"worker {EndingAssignment(*row).worker_code}"),
+    ("grids", 1, lambda row: f"what stands in grid {PlannedGrid(*row).code}, or who walks it"),
 )
+
+
+def _place(grid_code: str | None) -> str:
+    return f"grid {grid_code}" if grid_code else "no grid"
 
 
 async def _write(connection: AsyncConnection, plan: BoundaryPlan) -> None:

@@ -496,9 +496,12 @@ class TestApply:
                     TODAY,
                     building_code(1),
                 ),
-                "sponsorship",
+                f"who answers for a building in grid {grid_code(1)}",
             ),
-            (lambda desk: desk.submit((WEST + 0.5 * SIDE, SOUTH + 1.6 * SIDE)), "report"),
+            (
+                lambda desk: desk.submit((WEST + 0.5 * SIDE, SOUTH + 1.6 * SIDE)),
+                f"a report in grid {grid_code(1)} (new)",
+            ),
         ],
         ids=["households", "location", "neighbour", "end", "worker", "sponsorship", "report"],
     )
