@@ -3,7 +3,7 @@
 It listens on a Unix socket only and runs as an unprivileged user. Several processes may use one
 data folder (a server, and an import beside it): each holds a shared lock while it does, the first
 starts the cluster and the last stops it. A cluster left over by a killed process is adopted, and
-one that was killed itself is started by the next process that uses the folder.
+one that was killed itself is started again by any of them, or else by the next.
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ from __future__ import annotations
 import fcntl
 import getpass
 import hashlib
+import logging
 import os
 import pwd
+import select
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +30,8 @@ import psycopg
 
 from gridmap.errors import Unavailable
 from gridmap.store.postgis import server_programs
+
+_log = logging.getLogger("gridmap")
 
 _DATABASE = "gridmap"
 
@@ -64,10 +69,12 @@ def private_cluster(folder: Path, *, durable: bool = True) -> Iterator[str]:
             fcntl.flock(users, fcntl.LOCK_SH)
             cluster.prepare()
             cluster.start()
+        keeper = _Keeper(cluster)
+        keeper.start()
         try:
             yield cluster.url
         finally:
-            with _undisturbed(), cluster.alone():
+            with _undisturbed(), keeper.stopped(), cluster.alone():
                 fcntl.flock(users, fcntl.LOCK_UN)
                 if _nobody_holds(users):
                     cluster.stop()
@@ -217,6 +224,10 @@ class _Cluster:
             if not exists:
                 connection.execute(f"CREATE DATABASE {_DATABASE}")
 
+    def process(self) -> int:
+        """The number of its first process. Raises OSError and ValueError where there is none."""
+        return int((self.data / "postmaster.pid").read_text().partition("\n")[0])
+
     def _is_running(self) -> bool:
         status = self._run([str(self.programs / "pg_ctl"), f"--pgdata={self.data}", "status"])
         return status.returncode == 0
@@ -257,6 +268,51 @@ class _Cluster:
         if os.geteuid() != 0:
             return {}
         return {"user": self.owner.pw_uid, "group": self.owner.pw_gid, "extra_groups": []}
+
+
+class _Keeper(threading.Thread):
+    """Starts the cluster again whenever it has ended while it is used."""
+
+    def __init__(self, cluster: _Cluster) -> None:
+        super().__init__(name="gridmap-cluster", daemon=True)
+        self._cluster = cluster
+        self._is_over, self._over = os.pipe()
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Without it for the block, and ever after."""
+        os.close(self._over)
+        self.join()
+        os.close(self._is_over)
+        yield
+
+    def run(self) -> None:
+        while self._has_ended():
+            _log.warning("The private database has ended; it is started again.")
+            try:
+                with self._cluster.alone():
+                    self._cluster.start()
+            except (Unavailable, OSError) as error:
+                _log.error("The private database cannot be started: %s", error)
+                if self._is_stopped_within(_PATIENCE_SECONDS):
+                    return
+
+    def _has_ended(self) -> bool:
+        """Waits until the cluster has ended, or until it need not be kept any more."""
+        try:
+            process = os.pidfd_open(self._cluster.process())
+        except (OSError, ValueError):
+            # No file or no process of that number: it is gone already.
+            return not self._is_stopped_within(0.1)
+        try:
+            # Of a process it can be read that it has ended, also where nobody has buried it.
+            ready, _, _ = select.select([process, self._is_over], [], [])
+        finally:
+            os.close(process)
+        return self._is_over not in ready
+
+    def _is_stopped_within(self, seconds: float) -> bool:
+        return bool(select.select([self._is_over], [], [], seconds)[0])
 
 
 def _unprivileged_user() -> pwd.struct_passwd:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -188,6 +189,22 @@ class TestDemo:
             assert processes_in(data_folder)
         done = run("migrate", GRIDMAP_DATA=str(data_folder))
         assert done.returncode == 0, done.stderr
+        assert processes_in(data_folder) == []
+
+    def test_a_cluster_that_is_killed_is_started_again_by_the_server_that_uses_it(
+        self, data_folder: Path
+    ) -> None:
+        process = data_folder / "postgres" / "data" / "postmaster.pid"
+        with gridmap("serve", GRIDMAP_DATA=str(data_folder)) as server:
+            killed = int(process.read_text().splitlines()[0])
+            os.kill(killed, signal.SIGKILL)
+            wait_until(
+                lambda: (
+                    f"{killed}" not in (process.read_text() if process.exists() else f"{killed}")
+                    and httpx.get(f"{server.address}/readyz").status_code == 200
+                ),
+                seconds=30,
+            )
         assert processes_in(data_folder) == []
 
     def test_the_demo_does_not_touch_a_database_that_holds_something_else(
