@@ -27,8 +27,22 @@ MANAGEMENT_COLOURS = {
 URGENCY_COLOURS = {"ROUTINE": _SKY, "URGENT": _ORANGE, "EMERGENCY": _VERMILION}
 
 
-def style(address: str, center: list[float], zoom: int) -> dict[str, Any]:
-    """The style whose sources are below an address, and where a map begins: in degrees."""
+def style(address: str, center: list[float], zoom: int, only: str | None = None) -> dict[str, Any]:
+    """The style whose sources are below an address, and where a map begins: in degrees.
+
+    `only`: the one layer of tiles that it draws, on no ground, to lie over others.
+    """
+    whole = _style(address, center, zoom)
+    if only is None:
+        return whole
+    return {
+        **whole,
+        "sources": {only: whole["sources"][only]},
+        "layers": [layer for layer in whole["layers"] if layer.get("source") == only],
+    }
+
+
+def _style(address: str, center: list[float], zoom: int) -> dict[str, Any]:
     return {
         "version": 8,
         "name": "gridmap light",

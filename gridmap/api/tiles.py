@@ -119,11 +119,14 @@ class Tiles:
         return _json(said)
 
     async def style(self, request: Request) -> Response:
-        """A MapLibre style that shows all layers."""
+        """A MapLibre style that shows all layers, or the one that is named."""
         context = self._context(request)
-        for name in request.query_params:
-            raise Invalid(f"There is no parameter {name!r}; the style takes none.")
-        return _json(style(f"{request.base_url}tiles", **await self._middle(context)))
+        given = request.query_params
+        for name in given:
+            if name != "layer":
+                raise Invalid(f"There is no parameter {name!r} of the style; there is layer.")
+        only = _layer(given["layer"]).name if "layer" in given else None
+        return _json(style(f"{request.base_url}tiles", **await self._middle(context), only=only))
 
     async def _middle(self, context: Context) -> dict[str, Any]:
         """Where a map of all grids begins: a centre and a zoom."""

@@ -338,6 +338,12 @@ def test_a_change_is_seen_in_the_tiles_that_show_it_and_leaves_the_others(
         assert sum(each["properties"]["count"] for each in whole) == COUNT + 1
 
 
+def test_the_style_of_one_layer_draws_it_and_no_ground_over_others(server: Server) -> None:
+    style = get(server, "style.json?layer=grids").json()
+    assert set(style["sources"]) == {"grids"}
+    assert {layer.get("source") for layer in style["layers"]} == {"grids"}
+
+
 def test_the_style_draws_sources_that_are_there(server: Server) -> None:
     style = get(server, "style.json").json()
     assert style["version"] == 8
