@@ -30,6 +30,8 @@ from gridmap.api.tile_cache import TileCache
 from gridmap.errors import GridmapError
 from gridmap.schema.context import Context
 from gridmap.schema.root import schema
+from gridmap.store.audit import origin
+from gridmap.store.audit_chain import Sealer
 from gridmap.store.database import Database
 from gridmap.store.follower import Follower
 from gridmap.store.objects import Objects
@@ -57,7 +59,7 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
     tokens = Tokens(settings.secret, issuer)
     rates = Rates(settings, tokens, database)
     accounts = Accounts(database, tokens, settings.secret, is_demo=is_demo)
-    rules, news = KeptRules(database), ReportNews(database)
+    rules, news, sealer = KeptRules(database), ReportNews(database), Sealer(database)
     points = ReportPoints(database, database_url)
     shapes = TileShapes(database)
     # Most connections are left to those who ask for something else than a map.
@@ -69,7 +71,8 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
     follower.feed.listeners += [rules.hear, news.hear, shapes.hear, cache.hear]
 
     def context(connection: HTTPConnection) -> Context:
-        viewer, ends_at = rates.recognised(connection)
+        viewer, ends_at, account = rates.recognised(connection)
+        origin.set(origin.get()._replace(account=account))
         return Context(
             database,
             settings.building_reach_metres,
@@ -104,7 +107,7 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
         # for which every hundredth map or so waited 90 ms.
         gc.collect()
         gc.freeze()
-        tasks = [asyncio.create_task(each.run()) for each in (follower, news, shapes)]
+        tasks = [asyncio.create_task(each.run()) for each in (follower, news, shapes, sealer)]
         yield
         for task in tasks:
             task.cancel()
@@ -119,12 +122,16 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
     def ends_at(context: Context) -> float | None:
         return context.ends_at
 
+    async def enter_reads(context: Context) -> None:
+        await context.enter_reads()
+
     endpoint = GraphQLEndpoint(
         schema,
         context,
         body_limit=settings.body_limit_bytes,
         version=version,
         ends_at=ends_at,
+        before_answer=enter_reads,
         prepare=prepare,
         count=rates.count_request,
         introspection=settings.introspection,
@@ -149,6 +156,7 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
             *photo_routes(
                 Photos(database, Objects(settings.photos_address)),
                 lambda request: rates.count(request, "photos"),
+                lambda request: rates.recognised(request).viewer,
             ),
         ],
         lifespan=lifespan,

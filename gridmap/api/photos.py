@@ -21,6 +21,7 @@ from gridmap.errors import Invalid, TooLarge, Unavailable
 from gridmap.schema.photos import photo as photo_of_row
 from gridmap.store.images import MOST_BYTES
 from gridmap.store.photos import Photos
+from gridmap.store.viewers import Viewer
 
 # Each may hold MOST_BYTES of memory for as long as its client takes to send them.
 _MOST_UPLOADS = 32
@@ -30,8 +31,13 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _DIGEST = re.compile(r"(sha-256|sha-512)=:([A-Za-z0-9+/=]*):(?:;.*)?")
 
 
-def photo_routes(photos: Photos, count: Callable[[Request], Awaitable[None]]) -> list[Route]:
-    """`/photos/{id}` and `/photos/{id}/thumbnail`. `count` may refuse an upload."""
+def photo_routes(
+    photos: Photos,
+    count: Callable[[Request], Awaitable[None]],
+    viewer: Callable[[Request], Viewer],
+) -> list[Route]:
+    """`/photos/{id}` and `/photos/{id}/thumbnail`. `count` may refuse an upload; `viewer` says who
+    asks."""
     uploads = asyncio.Semaphore(_MOST_UPLOADS)
 
     async def upload(request: Request) -> Response:
@@ -41,7 +47,7 @@ def photo_routes(photos: Photos, count: Callable[[Request], Awaitable[None]]) ->
         if uploads.locked():
             raise Unavailable("Too many photos are being uploaded; send it again in a moment.")
         async with uploads:
-            photo, is_new = await photos.keep(id, await _body(request))
+            photo, is_new = await photos.keep(id, await _body(request), viewer(request))
         shown = photo_of_row(photo)
         return JSONResponse(
             {

@@ -12,6 +12,7 @@ import strawberry
 from sqlalchemy.ext.asyncio import AsyncConnection
 from strawberry.dataloader import DataLoader
 
+from gridmap.store import audit
 from gridmap.store.database import Database
 from gridmap.store.dates import now
 from gridmap.store.follower import Follower
@@ -62,6 +63,7 @@ class Context:
         self.now: datetime.datetime = now()
         self.today: datetime.date = self.now.date()
         self._loaders: dict[object, DataLoader[Any, Any]] = {}
+        self._reads: dict[str, set[tuple[str, object]]] = {}
 
     def load(
         self,
@@ -121,6 +123,22 @@ class Context:
     async def report_rules(self) -> ReportRules:
         """Categories, deadlines, and what regions say of their reports."""
         return await self._kept_rules.rules()
+
+    def note_read(self, noun: str, district_code: str, id: object) -> None:
+        """Personal data is about to be told: of which thing, as the audit log names it."""
+        self._reads.setdefault(noun, set()).add((district_code, id))
+
+    async def enter_reads(self) -> None:
+        """Says in the audit log whose personal data was read. To be awaited before it is told.
+
+        Raises what the database does; then nothing is to be told.
+        """
+        if not self._reads:
+            return
+        reads, self._reads = self._reads, {}
+        async with self.database.transaction() as connection:
+            for noun, keys in reads.items():
+                await audit.enter(connection, self.viewer, audit.READ, noun, sorted(keys, key=str))
 
     def announce_reports(self) -> None:
         """Reports were changed: tells whoever listens."""

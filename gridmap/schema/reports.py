@@ -236,7 +236,10 @@ class Report(Node):
             return None
         if HandlerKind(kind) is HandlerKind.BUILDING_MEMBER:
             standing = await info.context.load(store_standings.standings, self.row, viewer)
-            code = code if store_standings.is_told_of_persons(standing, viewer) else None
+            if store_standings.is_told_of_persons(standing, viewer):
+                info.context.note_read("handlers", *self.row.report_key)
+            else:
+                code = None
         return Handler(kind=HandlerKind(kind), code=code)
 
     @strawberry.field(description="The report that it was merged into.")
@@ -292,6 +295,7 @@ class Report(Node):
         row = standing.reporter
         if row is None or not store_standings.is_told_of_persons(standing, viewer):
             return None
+        info.context.note_read("reporters", *self.row.report_key)
         return Reporter(name=row.name, phone=row.phone)
 
 

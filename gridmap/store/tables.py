@@ -698,6 +698,54 @@ sessions = Table(
     Index(None, "renewed_at"),
 )
 
+# Who wrote what, and who read personal data; by keys, without what was written or read. Nothing in
+# it or in the next is ever changed or deleted: a trigger refuses.
+audit_entries = Table(
+    "audit_entries",
+    metadata,
+    # Empty where no district is meant.
+    Column("district_code", CODE, nullable=False),
+    Column("id", BigInteger, Identity(always=True), nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()),
+    Column("role", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    # What they signed in with, the address that they asked from, and the number of the request;
+    # each is empty where there is none.
+    Column("account", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("request", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("noun", Text, nullable=False),
+    Column("ids", ARRAY(Text), nullable=False),
+    Column("details", JSONB, nullable=False, server_default=text("'{}'")),
+    # By which the next seal knows what the one before has not seen.
+    Column(
+        "transaction",
+        TransactionId,
+        nullable=False,
+        server_default=text("pg_current_xact_id()"),
+    ),
+    PrimaryKeyConstraint("district_code", "id"),
+    Index("audit_entries_at_idx", "at", "id"),
+    Index("audit_entries_transaction_idx", "transaction"),
+)
+
+# The chain: each seal holds entries by their digests, and the hash of the seal before. See
+# `gridmap.store.audit_chain`.
+audit_seals = Table(
+    "audit_seals",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    # The state of the data up to which entries are sealed: see `gridmap.store.states`.
+    Column("as_of", Text, nullable=False),
+    Column("district_codes", ARRAY(CODE), nullable=False),
+    Column("entry_ids", ARRAY(BigInteger), nullable=False),
+    # SHA-256 of each, one behind the other.
+    Column("digests", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+)
+
 # How often something was done or tried lately, by a digest of what is counted. It is worth nothing
 # after a crash, and so is not logged. See `gridmap.store.counts`.
 counts = Table(

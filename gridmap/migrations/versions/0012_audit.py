@@ -1,0 +1,101 @@
+"""The audit log: who wrote what and who read personal data, and the chain of its seals."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.types import UserDefinedType
+
+revision = "0012"
+down_revision = "0010"
+branch_labels = None
+depends_on = None
+
+
+class Xid8(UserDefinedType[str]):
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        return "xid8"
+
+
+TABLES = ("audit_entries", "audit_seals")
+
+
+def upgrade() -> None:
+    op.create_table(
+        "audit_entries",
+        sa.Column("district_code", sa.Text(collation="C"), nullable=False),
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column(
+            "at",
+            sa.DateTime(timezone=True),
+            server_default=sa.func.clock_timestamp(),
+            nullable=False,
+        ),
+        sa.Column("role", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("account", sa.Text(), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("request", sa.Text(), nullable=False),
+        sa.Column("action", sa.Text(), nullable=False),
+        sa.Column("noun", sa.Text(), nullable=False),
+        sa.Column("ids", postgresql.ARRAY(sa.Text()), nullable=False),
+        sa.Column(
+            "details",
+            postgresql.JSONB(astext_type=sa.Text()),
+            server_default=sa.text("'{}'"),
+            nullable=False,
+        ),
+        sa.Column(
+            "transaction", Xid8(), server_default=sa.text("pg_current_xact_id()"), nullable=False
+        ),
+        sa.PrimaryKeyConstraint("district_code", "id", name=op.f("audit_entries_pkey")),
+    )
+    op.create_index("audit_entries_at_idx", "audit_entries", ["at", "id"])
+    op.create_index("audit_entries_transaction_idx", "audit_entries", ["transaction"])
+    op.create_table(
+        "audit_seals",
+        sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("as_of", sa.Text(), nullable=False),
+        sa.Column("district_codes", postgresql.ARRAY(sa.Text(collation="C")), nullable=False),
+        sa.Column("entry_ids", postgresql.ARRAY(sa.BigInteger()), nullable=False),
+        sa.Column("digests", sa.LargeBinary(), nullable=False),
+        sa.Column("hash", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("audit_seals_pkey")),
+    )
+    schema = op.get_bind().scalar(sa.text("SELECT quote_ident(current_schema())"))
+    for table in TABLES:
+        op.execute(
+            f"""
+            CREATE FUNCTION {table}_are_final() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                IF TG_OP <> 'TRUNCATE' OR EXISTS (SELECT FROM {schema}.{table}) THEN
+                    RAISE restrict_violation
+                    USING MESSAGE = 'The audit log is never changed or shortened.';
+                END IF;
+                RETURN NULL;
+            END
+            $$
+            """
+        )
+        op.execute(
+            f"""
+            CREATE TRIGGER {table}_are_final_by_row BEFORE UPDATE OR DELETE ON {table}
+            FOR EACH ROW EXECUTE FUNCTION {table}_are_final()
+            """
+        )
+        op.execute(
+            f"""
+            CREATE TRIGGER {table}_are_final BEFORE TRUNCATE ON {table}
+            FOR EACH STATEMENT EXECUTE FUNCTION {table}_are_final()
+            """
+        )
+
+
+def downgrade() -> None:
+    for table in reversed(TABLES):
+        op.drop_table(table)
+        op.execute(f"DROP FUNCTION {table}_are_final()")
