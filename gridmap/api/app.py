@@ -22,6 +22,7 @@ from gridmap.api.accounts import Accounts
 from gridmap.api.gate import Gate
 from gridmap.api.graphql import GraphQLEndpoint
 from gridmap.api.identity import Tokens
+from gridmap.api.photo_addresses import PhotoAddresses
 from gridmap.api.photos import photo_routes
 from gridmap.api.rates import Rates
 from gridmap.api.sending import MOST_AT_ONCE
@@ -57,6 +58,7 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
 
     issuer = settings.issuer()
     tokens = Tokens(settings.secret, issuer)
+    addresses = PhotoAddresses(settings.secret)
     rates = Rates(settings, tokens, database)
     accounts = Accounts(database, tokens, settings.secret, is_demo=is_demo)
     rules, news, sealer = KeptRules(database), ReportNews(database), Sealer(database)
@@ -83,6 +85,7 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
             points=points,
             receipt=tokens.receipt if tokens.can_sign else None,
             ends_at=ends_at,
+            photo_address=addresses.address,
             count=partial(rates.count, connection),
         )
 
@@ -155,6 +158,7 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
             *(sign_in.routes(accounts) if issuer is None else []),
             *photo_routes(
                 Photos(database, Objects(settings.photos_address)),
+                addresses,
                 lambda request: rates.count(request, "photos"),
                 lambda request: rates.recognised(request).viewer,
             ),

@@ -12,6 +12,7 @@ import strawberry
 from sqlalchemy.ext.asyncio import AsyncConnection
 from strawberry.dataloader import DataLoader
 
+from gridmap.errors import Unavailable
 from gridmap.store import audit
 from gridmap.store.database import Database
 from gridmap.store.dates import now
@@ -46,6 +47,7 @@ class Context:
         points: ReportPoints | None = None,
         receipt: Callable[[str, UUID], str] | None = None,
         ends_at: float | None = None,
+        photo_address: Callable[[UUID, bool], str] | None = None,
         count: Callable[[Literal["reports"]], Awaitable[None]] | None = None,
     ) -> None:
         self.database = database
@@ -57,6 +59,7 @@ class Context:
         self.news = news
         self.points = points
         self._receipt = receipt
+        self._photo_address = photo_address
         self._count = count
         self._kept_rules = kept_rules or KeptRules(database)
         self._snapshot: Snapshot | None = None
@@ -114,6 +117,13 @@ class Context:
     def receipt(self, district_code: str, report_id: UUID) -> str | None:
         """What shows that somebody sent a report; None where the server cannot sign it."""
         return self._receipt(district_code, report_id) if self._receipt else None
+
+    def photo_address(self, id: UUID, is_thumbnail: bool) -> str:
+        """Where whoever asks has the photo, or its thumbnail. Raises Unavailable where nobody
+        does."""
+        if self._photo_address is None:
+            raise Unavailable("Photos are had from a server alone.")
+        return self._photo_address(id, is_thumbnail)
 
     async def count(self, what: Literal["reports"]) -> None:
         """Counts what is about to be kept. Raises TooOften where whoever asks has kept too much."""

@@ -34,6 +34,7 @@ from gridmap.store.dates import CHINA
 from gridmap.store.locations import spots_at
 from gridmap.store.loop import Action, Level, State
 from gridmap.store.paging import Key, Slice
+from gridmap.store.permissions import Permission, extent
 from gridmap.store.report_rules import Category
 
 _LONGEST_TEXT = 100
@@ -92,8 +93,7 @@ class ReportEvent:
     @strawberry.field(description="Those that came with it.")
     async def photos(self, info: Info) -> list[Photo]:
         key = store.ReportKey(self.row.district_code, self.row.report_id)
-        rows = await info.context.load(store.photos_of_reports, key)
-        return [photo(row) for version, row in rows if version == self.version]
+        return [row for version, row in await _photos(info.context, key) if version == self.version]
 
 
 def report_event(row: store.Event) -> ReportEvent:
@@ -107,6 +107,15 @@ def report_event(row: store.Event) -> ReportEvent:
         details=JSON(_without_persons(row.details)),
         row=row,
     )
+
+
+async def _photos(context: Context, key: store.ReportKey) -> list[tuple[int, Photo]]:
+    """A report's photos, each with the version that it came with; none for whoever may not see
+    reports. Their addresses let in whoever has them."""
+    if extent(context.viewer, Permission.SEE_REPORTS) is None:
+        return []
+    rows = await context.load(store.photos_of_reports, key)
+    return [(version, photo(context, row)) for version, row in rows]
 
 
 def _without_persons(details: dict[str, Any]) -> dict[str, Any]:
@@ -260,8 +269,7 @@ class Report(Node):
 
     @strawberry.field(description="Those that it came with, and then those of later events.")
     async def photos(self, info: Info) -> list[Photo]:
-        rows = await info.context.load(store.photos_of_reports, self.row.report_key)
-        return [photo(row) for _, row in rows]
+        return [row for _, row in await _photos(info.context, self.row.report_key)]
 
     @strawberry.field(description="All that happened to it, from the first on.")
     async def events(self, info: Info) -> list[ReportEvent]:
