@@ -53,13 +53,14 @@ from gridmap.store.audit import EntryFilter, Origin, entries, origin
 from gridmap.store.audit_files import write_csv, write_json_lines
 from gridmap.store.cluster import private_cluster
 from gridmap.store.database import Database, tool_engine
-from gridmap.store.dates import CHINA, today
+from gridmap.store.dates import CHINA, now, today
 from gridmap.store.imports import CodeScheme, ImportOptions, Noun
 from gridmap.store.imports.columns import FIELDS
 from gridmap.store.objects import Objects
 from gridmap.store.passwords import check_password, hashed
 from gridmap.store.photos import Photos, Purged
 from gridmap.store.report_changes import bring_back
+from gridmap.store.retention import Gone, retain, to_go
 from gridmap.store.viewers import CODES, Role, Viewer
 
 _LOCATE = """
@@ -380,6 +381,39 @@ def purge() -> None:
     with _engine() as engine:
         gone = asyncio.run(purged(engine.url.render_as_string(hide_password=False)))
     console.print(f"Photos removed: {gone.photos}. Files of none removed: {gone.files}.")
+
+
+@app.command()
+def retention(
+    days: Annotated[
+        int | None,
+        typer.Option(min=1, help="Days after the end of a report; GRIDMAP_RETENTION_DAYS if left."),
+    ] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Say what would go, take out nothing.")] = (
+        False
+    ),
+) -> None:
+    """Take out personal data that has been kept for its time. Best done every day."""
+    settings = settings_from_environment()
+    kept_days = days if days is not None else settings.retention_days
+
+    async def retained(url: str) -> Gone:
+        database = Database(url, statement_timeout_seconds=300)
+        try:
+            if plan:
+                return await to_go(database, kept_days, now())
+            return await retain(database, Objects(settings.photos_address), kept_days, now())
+        finally:
+            await database.close()
+
+    with _engine() as engine:
+        gone = asyncio.run(retained(engine.url.render_as_string(hide_password=False)))
+    said = ", ".join(f"{count} {noun.replace('_', ' ')}" for noun, count in gone._asdict().items())
+    would = "would be" if plan else "was"
+    console.print(
+        f"Personal data {would} taken out, of what ended more than {kept_days} days ago: {said}.",
+        soft_wrap=True,
+    )
 
 
 NameArgument = Annotated[str, typer.Argument(help="What the person signs in with.")]

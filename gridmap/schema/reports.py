@@ -67,7 +67,8 @@ def report_category(row: Category) -> ReportCategory:
 class Handler:
     kind: HandlerKind
     code: str | None = strawberry.field(
-        description="Of a building member null to those who do not handle the report: a person."
+        description="Of a building member null to those who do not handle the report: a person; "
+        "and to all when personal data was taken out."
     )
 
 
@@ -245,7 +246,7 @@ class Report(Node):
             return None
         if HandlerKind(kind) is HandlerKind.BUILDING_MEMBER:
             standing = await info.context.load(store_standings.standings, self.row, viewer)
-            if store_standings.is_told_of_persons(standing, viewer):
+            if code and store_standings.is_told_of_persons(standing, viewer):
                 info.context.note_read("handlers", *self.row.report_key)
             else:
                 code = None

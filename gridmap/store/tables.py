@@ -323,7 +323,8 @@ sponsorships = Table(
     ),
 )
 
-# What grid workers do at buildings. Nothing in it is ever changed or deleted: a trigger refuses.
+# What grid workers do at buildings. Nothing in it is ever changed or deleted: a trigger refuses,
+# but to retention, which blanks the notes.
 visits = Table(
     "visits",
     metadata,
@@ -523,6 +524,8 @@ reports = Table(
     Column("merged_into", Uuid),
     # A digest of what was sent, by which the same submission is known again.
     Column("submission", LargeBinary, nullable=False),
+    # When personal data was taken out of it: see `gridmap.store.retention`.
+    Column("anonymised_at", DateTime(timezone=True)),
     PrimaryKeyConstraint("district_code", "id"),
     # So that no version is without its event.
     ForeignKeyConstraint(
@@ -567,6 +570,13 @@ reports = Table(
         postgresql_where=text("merged_into IS NOT NULL"),
     ),
     Index("reports_location_idx", "location", postgresql_using="gist"),
+    Index(
+        "reports_kept_idx",
+        "ended_at",
+        postgresql_where=text(
+            "ended_at IS NOT NULL AND (anonymised_at IS NULL OR anonymised_at < ended_at)"
+        ),
+    ),
     # What is still to be done is a small part of what was ever reported.
     Index(
         "reports_open_idx",
@@ -603,7 +613,7 @@ reporters = Table(
 )
 
 # What happened to a report, and who did it. Nothing in it is ever changed or deleted: a trigger
-# refuses.
+# refuses, but to retention, which blanks what may be about persons.
 report_events = Table(
     "report_events",
     metadata,
@@ -678,6 +688,7 @@ users = Table(
     Column("codes", ARRAY(Text), nullable=False),
     *_dates(),
     Column("is_disabled", Boolean, nullable=False, server_default=text("false")),
+    Column("disabled_at", DateTime(timezone=True)),
     # Made by the demo, which alone signs them in.
     Column("is_demo", Boolean, nullable=False, server_default=text("false")),
     CheckConstraint(_one_of("role", USER_ROLES), name="role"),

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap.errors import Conflict, Invalid, NotFound
 from gridmap.store import audit
+from gridmap.store.dates import now
 from gridmap.store.tables import sessions, users
 from gridmap.store.viewers import Role, Viewer, check_account
 
@@ -133,7 +134,8 @@ async def set_disabled(connection: AsyncConnection, name: str, is_disabled: bool
     Raises NotFound where there is none.
     """
     action = "DISABLE" if is_disabled else "ENABLE"
-    await _change(connection, name, action, is_disabled=is_disabled)
+    since = now() if is_disabled else None
+    await _change(connection, name, action, is_disabled=is_disabled, disabled_at=since)
     if is_disabled:
         await _sign_out(connection, name)
 

@@ -1,4 +1,4 @@
-"""The audit log: who wrote what and who read personal data, and the chain of its seals."""
+"""The audit log, and what lets retention take personal data out of what is final otherwise."""
 
 from __future__ import annotations
 
@@ -21,6 +21,12 @@ class Xid8(UserDefinedType[str]):
 
 
 TABLES = ("audit_entries", "audit_seals")
+
+# What retention may write, in a transaction that says so: of which columns, or whether it deletes.
+RETAINED = {
+    "report_events": ("Events of reports", ("note", "details", "actor_subject", "transaction")),
+    "visits": ("Visits", ("note",)),
+}
 
 
 def upgrade() -> None:
@@ -93,9 +99,89 @@ def upgrade() -> None:
             FOR EACH STATEMENT EXECUTE FUNCTION {table}_are_final()
             """
         )
+    op.add_column("reports", sa.Column("anonymised_at", sa.DateTime(timezone=True)))
+    op.create_index(
+        "reports_kept_idx",
+        "reports",
+        ["ended_at"],
+        postgresql_where=sa.text(
+            "ended_at IS NOT NULL AND (anonymised_at IS NULL OR anonymised_at < ended_at)"
+        ),
+    )
+    op.add_column("users", sa.Column("disabled_at", sa.DateTime(timezone=True)))
+    op.execute("UPDATE users SET disabled_at = now() WHERE is_disabled")
+    for table, (what, columns) in RETAINED.items():
+        others = f"'{{{','.join(columns)}}}'::text[]"
+        op.execute(
+            f"""
+            CREATE OR REPLACE FUNCTION {table}_are_final() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                IF TG_OP = 'UPDATE' AND current_setting('gridmap.retention', TRUE) = 'on'
+                    AND to_jsonb(NEW) - {others} = to_jsonb(OLD) - {others}
+                THEN
+                    RETURN NEW;
+                END IF;
+                IF TG_OP <> 'TRUNCATE' OR EXISTS (SELECT FROM {schema}.{table}) THEN
+                    RAISE restrict_violation
+                    USING MESSAGE = '{what} are never changed or deleted.';
+                END IF;
+                RETURN NULL;
+            END
+            $$
+            """
+        )
+    op.execute(
+        f"""
+        CREATE FUNCTION report_photos_are_final() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF TG_OP = 'DELETE' AND current_setting('gridmap.retention', TRUE) = 'on' THEN
+                RETURN OLD;
+            END IF;
+            IF TG_OP <> 'TRUNCATE' OR EXISTS (SELECT FROM {schema}.report_photos) THEN
+                RAISE restrict_violation
+                USING MESSAGE = 'Photos of reports are never changed or deleted.';
+            END IF;
+            RETURN NULL;
+        END
+        $$
+        """
+    )
+    _have_photos_final_by("report_photos_are_final")
 
 
 def downgrade() -> None:
+    _have_photos_final_by("report_events_are_final")
+    op.execute("DROP FUNCTION report_photos_are_final()")
+    schema = op.get_bind().scalar(sa.text("SELECT quote_ident(current_schema())"))
+    for table, (what, _) in RETAINED.items():
+        op.execute(
+            f"""
+            CREATE OR REPLACE FUNCTION {table}_are_final() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                IF TG_OP <> 'TRUNCATE' OR EXISTS (SELECT FROM {schema}.{table}) THEN
+                    RAISE restrict_violation
+                    USING MESSAGE = '{what} are never changed or deleted.';
+                END IF;
+                RETURN NULL;
+            END
+            $$
+            """
+        )
+    op.drop_column("users", "disabled_at")
+    op.drop_index("reports_kept_idx", table_name="reports")
+    op.drop_column("reports", "anonymised_at")
     for table in reversed(TABLES):
         op.drop_table(table)
         op.execute(f"DROP FUNCTION {table}_are_final()")
+
+
+def _have_photos_final_by(function: str) -> None:
+    for name, when in (("by_row", "UPDATE OR DELETE"), ("", "TRUNCATE")):
+        trigger = "report_photos_are_final" + (f"_{name}" if name else "")
+        op.execute(f"DROP TRIGGER {trigger} ON report_photos")
+        op.execute(
+            f"""
+            CREATE TRIGGER {trigger} BEFORE {when} ON report_photos
+            FOR EACH {"ROW" if name else "STATEMENT"} EXECUTE FUNCTION {function}()
+            """
+        )
