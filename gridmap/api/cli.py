@@ -60,7 +60,7 @@ from gridmap.store.objects import Objects
 from gridmap.store.passwords import check_password, hashed
 from gridmap.store.photos import Photos, Purged
 from gridmap.store.report_changes import bring_back
-from gridmap.store.retention import Gone, retain, to_go
+from gridmap.store.retention import Gone, Terms, retain, to_go
 from gridmap.store.viewers import CODES, Role, Viewer
 
 _LOCATE = """
@@ -396,13 +396,14 @@ def retention(
     """Take out personal data that has been kept for its time. Best done every day."""
     settings = settings_from_environment()
     kept_days = days if days is not None else settings.retention_days
+    terms = Terms(kept_days, settings.audit_days)
 
     async def retained(url: str) -> Gone:
         database = Database(url, statement_timeout_seconds=300)
         try:
             if plan:
-                return await to_go(database, kept_days, now())
-            return await retain(database, Objects(settings.photos_address), kept_days, now())
+                return await to_go(database, terms, now())
+            return await retain(database, Objects(settings.photos_address), terms, now())
         finally:
             await database.close()
 
@@ -547,6 +548,12 @@ def verify_(
         "entries since.",
         soft_wrap=True,
     )
+    if verdict.trimmed:
+        console.print(
+            f"{verdict.trimmed} entries, up to seal {verdict.until}, are kept no more: their time "
+            "was over.",
+            soft_wrap=True,
+        )
     if verdict.faults:
         raise typer.Exit(1)
 

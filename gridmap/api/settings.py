@@ -54,6 +54,9 @@ class Settings(BaseSettings):
     """How long after the end of a report its personal data is kept. A year is how long figures are
     compared and a matter may be taken up again."""
 
+    audit_days: int = Field(1096, alias="GRIDMAP_AUDIT_DAYS", ge=180)
+    """How long entries of the audit log are kept: for the three years that the law asks."""
+
     host: str = Field("127.0.0.1", alias="HOST")
     port: int = Field(8000, alias="PORT", ge=0, le=65535)
 

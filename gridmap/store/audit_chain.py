@@ -18,6 +18,8 @@ Hashes are in hexadecimal, times in microseconds since 1970, JSON is UTF-8 witho
 the keys of objects in order. Whoever may write the tables can make a whole new chain; and a chain
 that was cut short is whole. Against both helps the head that was written down elsewhere before: an
 anchor.
+
+Entries go after some years, by `trim`, which says so in an entry of its own; their digests stay.
 """
 
 from __future__ import annotations
@@ -31,11 +33,11 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import Connection, Row, insert, select, text
+from sqlalchemy import Connection, Row, func, insert, select, text
 
 from gridmap.errors import GridmapError, Invalid
 from gridmap.store import tables
-from gridmap.store.audit import Entry
+from gridmap.store.audit import Entry, enter_now
 from gridmap.store.database import Database
 from gridmap.store.dates import CHINA
 from gridmap.store.states import state_of
@@ -43,7 +45,12 @@ from gridmap.store.states import state_of
 PAUSE_SECONDS = 5.0
 """How long entries wait to be sealed, while a server runs."""
 
+SHORTEST_KEPT = datetime.timedelta(days=180)
+"""An entry is kept for as long at least, as the law on network security asks; a trigger sees to it.
+"""
+
 _MOST_SEALED = 10_000
+_MOST_TRIMMED = 1_000
 _SEALS_AT_ONCE = 200
 _DIGEST_BYTES = 32
 _FIRST = bytes(_DIGEST_BYTES)
@@ -68,12 +75,15 @@ class Head(NamedTuple):
 class Verdict(NamedTuple):
     """What a look at the whole log has found. `faults`: in words; none where all is well.
 
-    `unsealed`: entries that came since the last seal, and are in no chain yet.
+    `unsealed`: entries that came since the last seal, and are in no chain yet. `trimmed`: entries
+    that are kept no more, up to the seal `until`.
     """
 
     head: Head | None
     sealed: int
     unsealed: int
+    trimmed: int
+    until: int
     faults: list[str]
 
 
@@ -126,16 +136,22 @@ def verify(connection: Connection, anchors: Sequence[tuple[int, str]] = ()) -> V
     for number, said in anchors:
         wanted.setdefault(number, set()).add(said.lower())
     found: Head | None = None
-    sealed = 0
+    sealed = trimmed = 0
+    until, trimmed_at = _trimmed(connection)
     for some in _read_seals(connection):
         kept = _entries_of(connection, some)
         for row in some:
             faults += _faults_before(found, row)
-            faults += _faults_of(row, kept)
+            if row.number <= until:
+                trimmed += len(row.entry_ids)
+                if row.at > trimmed_at - SHORTEST_KEPT:
+                    faults.append(f"Seal {row.number} was trimmed sooner than is allowed.")
+            else:
+                faults += _faults_of(row, kept)
+                sealed += len(row.entry_ids)
             if any(said != row.hash.hex() for said in wanted.pop(row.number, ())):
                 faults.append(f"Seal {row.number} is another than its anchor says.")
             found = Head(row.number, row.hash, row.at)
-            sealed += len(row.entry_ids)
     faults += [
         f"There was a seal {number}, as its anchor says, and there is none: the log was cut."
         for number in sorted(wanted)
@@ -147,7 +163,28 @@ def verify(connection: Connection, anchors: Sequence[tuple[int, str]] = ()) -> V
             faults.append(
                 f"{_name(entry.district_code, entry.id)} is in no seal, though one was made since."
             )
-    return Verdict(found, sealed, unsealed, faults)
+    return Verdict(found, sealed, unsealed, trimmed, until, faults)
+
+
+def trim(connection: Connection, before: datetime.datetime) -> int:
+    """Removes entries of seals that were made before; how many. Digests and seals stay.
+
+    `connection` is in a transaction that says what it is for: see `gridmap.store.retention`. Of
+    very many some are removed; call it until there are none.
+    """
+    until, _ = _trimmed(connection)
+    last = connection.scalar(
+        select(func.max(_seals.c.number)).where(
+            _seals.c.at < before,
+            _seals.c.number > until,
+            _seals.c.number <= until + _MOST_TRIMMED,
+        )
+    )
+    if last is None:
+        return 0
+    gone = connection.execute(_TRIM, {"after": until, "until": last}).rowcount
+    enter_now(connection, None, "TRIM", "audit_seals", [("", last)])
+    return gone
 
 
 def anchors_in(lines: str) -> list[tuple[int, str]]:
@@ -272,6 +309,12 @@ def _entries_of(connection: Connection, seals: Sequence[Row[Any]]) -> dict[tuple
     return {(entry.district_code, entry.id): digest(entry) for entry in rows}
 
 
+def _trimmed(connection: Connection) -> tuple[int, datetime.datetime]:
+    """The last seal whose entries were removed, 0 for none, and when they were."""
+    row = connection.execute(_TRIMMED).first()
+    return (int(row.number), row.at) if row else (0, _EPOCH)
+
+
 def _faults_before(found: Head | None, row: Row[Any]) -> Iterator[str]:
     number = found.number if found else 0
     if row.number != number + 1:
@@ -328,6 +371,30 @@ _CAME = text(
     ) AS came
         ON TRUE
     ORDER BY came.transaction, came.id
+    """
+)
+
+_TRIMMED = text(
+    """
+    SELECT CAST(ids[1] AS bigint) AS number, at
+    FROM audit_entries
+    WHERE noun = 'audit_seals' AND action = 'TRIM'
+    ORDER BY CAST(ids[1] AS bigint) DESC
+    LIMIT 1
+    """
+)
+
+# Served by audit_entries_pkey.
+_TRIM = text(
+    """
+    DELETE FROM audit_entries AS entry
+    USING (
+        SELECT held.district_code, held.id
+        FROM audit_seals
+        CROSS JOIN LATERAL unnest(district_codes, entry_ids) AS held (district_code, id)
+        WHERE number > :after AND number <= :until
+    ) AS held
+    WHERE entry.district_code = held.district_code AND entry.id = held.id
     """
 )
 

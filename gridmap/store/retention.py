@@ -22,7 +22,7 @@ import orjson
 from sqlalchemy import TextClause, delete, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gridmap.store import audit, tables
+from gridmap.store import audit, audit_chain, tables
 from gridmap.store.database import Database
 from gridmap.store.dates import CHINA
 from gridmap.store.objects import Objects
@@ -56,18 +56,28 @@ class Gone(NamedTuple):
     users: int = 0
     sessions: int = 0
     counts: int = 0
+    audit_entries: int = 0
 
 
-async def to_go(database: Database, days: int, now: datetime.datetime) -> Gone:
+class Terms(NamedTuple):
+    """How many days personal data is kept, and entries of the audit log are."""
+
+    days: int
+    audit_days: int
+
+
+async def to_go(database: Database, terms: Terms, now: datetime.datetime) -> Gone:
     """What `retain` would take out."""
     async with database.connection() as connection:
-        row = (await connection.execute(_TO_GO, _moments(days, now))).one()
+        row = (await connection.execute(_TO_GO, _moments(terms, now))).one()
     return Gone(*row)
 
 
-async def retain(database: Database, objects: Objects, days: int, now: datetime.datetime) -> Gone:
+async def retain(
+    database: Database, objects: Objects, terms: Terms, now: datetime.datetime
+) -> Gone:
     """Takes out the personal data of what ended more than so many days ago."""
-    moments = _moments(days, now)
+    moments = _moments(terms, now)
     reports = photos = 0
     while True:
         async with _writing(database) as connection:
@@ -87,14 +97,23 @@ async def retain(database: Database, objects: Objects, days: int, now: datetime.
                 delete(tables.counts).where(tables.counts.c.ends_at < moments["now"])
             )
         ).rowcount
+    entries = 0
+    while True:
+        async with _writing(database) as connection:
+            trimmed = await connection.run_sync(audit_chain.trim, moments["logged"])
+        entries += trimmed
+        if not trimmed:
+            break
     purged = await Photos(database, objects).purge()
-    return Gone(reports, photos + purged.photos, visits, cards, len(users), sessions, counts)
+    photos += purged.photos
+    return Gone(reports, photos, visits, cards, len(users), sessions, counts, entries)
 
 
-def _moments(days: int, now: datetime.datetime) -> dict[str, Any]:
+def _moments(terms: Terms, now: datetime.datetime) -> dict[str, Any]:
     return {
         "now": now,
-        "before": now - datetime.timedelta(days=days),
+        "before": now - datetime.timedelta(days=terms.days),
+        "logged": now - datetime.timedelta(days=terms.audit_days),
         "idle": now - IDLE,
         "begun": now - LONGEST,
         "waited": now - datetime.timedelta(days=1),
@@ -406,6 +425,14 @@ _TO_GO = text(
         ),
         (SELECT count(*) FROM users WHERE {_ARE_OLD_USERS}),
         (SELECT count(*) FROM sessions WHERE {_ARE_OLD_SESSIONS}),
-        (SELECT count(*) FROM counts WHERE ends_at < :now)
+        (SELECT count(*) FROM counts WHERE ends_at < :now),
+        (
+            SELECT count(*)
+            FROM audit_seals
+            CROSS JOIN LATERAL unnest(district_codes, entry_ids) AS held (district_code, id)
+            JOIN audit_entries AS entry
+                ON entry.district_code = held.district_code AND entry.id = held.id
+            WHERE audit_seals.at < :logged
+        )
     """
 )

@@ -710,7 +710,7 @@ sessions = Table(
 )
 
 # Who wrote what, and who read personal data; by keys, without what was written or read. Nothing in
-# it or in the next is ever changed or deleted: a trigger refuses.
+# it or in the next is ever changed or deleted, but entries of years ago: a trigger refuses.
 audit_entries = Table(
     "audit_entries",
     metadata,

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, exc, text
 
 from gridmap.store import audit, audit_chain
 from gridmap.store.audit_chain import Head, Verdict
@@ -290,7 +290,7 @@ def test_more_than_one_seal_takes_is_sealed_by_the_next(
         counts.append(count)
     assert counts == [4, 2, 7]
     with empty.connect() as connection:
-        assert verdict(connection)[1:] == (13, 0, [])
+        assert verdict(connection)[1:] == (13, 0, 0, 0, [])
 
 
 def test_a_log_that_was_restored_on_another_server_goes_on(empty: Engine) -> None:
@@ -312,4 +312,62 @@ def test_a_log_that_was_restored_on_another_server_goes_on(empty: Engine) -> Non
     put(empty, "new")
     assert sealed(empty) == 1
     with empty.connect() as connection:
-        assert verdict(connection)[1:] == (4, 0, [])
+        assert verdict(connection)[1:] == (4, 0, 0, 0, [])
+
+
+class TestTrimming:
+    def test_entries_go_after_years_and_the_chain_stays_whole(self, chain: Engine) -> None:
+        now = datetime.datetime.now(datetime.UTC)
+        with chain.connect() as connection:
+            # As if all had been written and sealed a year ago.
+            make_older(connection)
+            connection.execute(text("SET LOCAL gridmap.retention = 'on'"))
+            assert audit_chain.trim(connection, now - datetime.timedelta(days=400)) == 0
+            gone = audit_chain.trim(connection, now - datetime.timedelta(days=300))
+            assert gone == SEALS * ENTRIES_IN_EACH
+            assert audit_chain.trim(connection, now - datetime.timedelta(days=300)) == 0
+            found = verdict(connection)
+            assert found[1:] == (0, 2, gone, SEALS, [])
+            *_, trimmed = audit.entries(connection, audit.EntryFilter())
+            assert (trimmed.role, trimmed.action, trimmed.ids) == ("OPERATOR", "TRIM", [f"{SEALS}"])
+            # It goes on, and what is younger than that is held to it.
+            assert audit_chain.seal(connection) == 2
+            assert verdict(connection)[1:] == (2, 0, gone, SEALS, [])
+            connection.rollback()
+
+    def test_nobody_trims_what_is_of_this_year(self, chain: Engine) -> None:
+        with chain.connect() as connection:
+            connection.execute(text("SET LOCAL gridmap.retention = 'on'"))
+            with pytest.raises(exc.IntegrityError, match="never changed"):
+                audit_chain.trim(connection, datetime.datetime.now(datetime.UTC))
+            connection.rollback()
+            # Nor whoever says it is done, where no trigger refuses.
+            connection.execute(text("SET LOCAL session_replication_role = replica"))
+            audit_chain.trim(connection, datetime.datetime.now(datetime.UTC))
+            assert "sooner than is allowed" in verdict(connection).faults[0]
+            connection.rollback()
+
+
+def make_older(connection: Connection) -> None:
+    connection.execute(text("SET LOCAL session_replication_role = replica"))
+    connection.execute(text("UPDATE audit_entries SET at = at - interval '365 days'"))
+    before = bytes(32)
+    for row in connection.execute(text("SELECT * FROM audit_seals ORDER BY number")).all():
+        entries = {
+            (entry.district_code, entry.id): audit_chain.digest(entry)
+            for entry in audit.entries(connection, audit.EntryFilter())
+        }
+        values = row._asdict()
+        del values["hash"]
+        values["at"] = row.at - datetime.timedelta(days=365)
+        keys = zip(row.district_codes, row.entry_ids, strict=True)
+        values["digests"] = b"".join(entries[key] for key in keys)
+        before = audit_chain._hash(before, **values)
+        connection.execute(
+            text(
+                "UPDATE audit_seals SET at = :at, digests = :digests, hash = :hash "
+                "WHERE number = :number"
+            ),
+            {**values, "hash": before},
+        )
+    connection.execute(text("SET LOCAL session_replication_role = origin"))

@@ -25,7 +25,7 @@ from gridmap.store.objects import Objects
 from gridmap.store.photos import Photos
 from gridmap.store.report_points import ReportPoints
 from gridmap.store.reports import Report, Reporter, ReportFilter
-from gridmap.store.retention import CELL_DEGREES, Gone, retain, to_go
+from gridmap.store.retention import CELL_DEGREES, Gone, Terms, retain, to_go
 from gridmap.store.sessions import begin_session
 from gridmap.store.submissions import Placement
 from gridmap.store.viewers import Role, Viewer
@@ -34,6 +34,7 @@ from tests.districts import DISTRICT, SIDE, SOUTH, WEST, building_code, grid_cod
 from tests.reporting import MONDAY, OFFICE, SPONSOR, Desk, desk_of_a_district, middle_of
 
 DAYS = 365
+TERMS = Terms(DAYS, audit_days=1096)
 LONG_AFTER = MONDAY + datetime.timedelta(days=DAYS + 30)
 
 NAME, PHONE, ACCOUNT = "欧阳不可寻", "13777654321", "account-of-ouyang"
@@ -156,8 +157,8 @@ def found(desk: Desk, folder: Path) -> list[str]:
 def retained(desk: Desk, folder: Path, now: datetime.datetime = LONG_AFTER) -> tuple[Gone, Gone]:
     """What was said that would go, and what went."""
     objects = Objects(folder.as_uri())
-    planned = desk.run(to_go(desk.database, DAYS, now))
-    return planned, desk.run(retain(desk.database, objects, DAYS, now))
+    planned = desk.run(to_go(desk.database, TERMS, now))
+    return planned, desk.run(retain(desk.database, objects, TERMS, now))
 
 
 def shown(desk: Desk, points: ReportPoints) -> list[tuple[float, ...]]:
@@ -278,6 +279,6 @@ def test_two_at_once_do_it_once(desk: Desk, folder: Path) -> None:
     objects, now = Objects(folder.as_uri()), LONG_AFTER.astimezone(CHINA)
 
     async def both() -> list[Gone]:
-        return await asyncio.gather(*(retain(desk.database, objects, DAYS, now) for _ in range(2)))
+        return await asyncio.gather(*(retain(desk.database, objects, TERMS, now) for _ in range(2)))
 
     assert sum(gone.reports for gone in desk.run(both())) == 5
