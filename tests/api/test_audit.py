@@ -282,6 +282,24 @@ class TestReading:
         assert seen.data["handler"] == {"kind": "BUILDING_MEMBER", "code": "李某"}
         assert [entry[:2] for entry in client.entries(seen.request)] == [("READ", "handlers")]
 
+    def test_what_a_subscription_tells_is_a_reading_too(self, client: Client) -> None:
+        report = submitted(client).data["report"]
+        query = "subscription { reportChanged { report { reporter { phone } } } }"
+        with httpx.stream(
+            "POST",
+            f"{client.address}/graphql",
+            json={"query": query},
+            headers={"accept": "text/event-stream", **authorization(AUDITOR)},
+            timeout=30,
+        ) as stream:
+            client.do("registerReport", report)
+            for line in stream.iter_lines():
+                if PHONE in line:
+                    break
+            # It was written before it was told.
+            found = client.entries(stream.headers["x-request-id"])
+        assert [entry[:2] for entry in found] == [("READ", "reporters")]
+
     @pytest.mark.parametrize(
         ("query", "viewer"),
         [

@@ -30,6 +30,7 @@ from gridmap.store.sessions import begin_session
 from gridmap.store.submissions import Placement
 from gridmap.store.viewers import Role, Viewer
 from gridmap.store.visits import NewVisit, log
+from tests.command import run
 from tests.districts import DISTRICT, SIDE, SOUTH, WEST, building_code, grid_code
 from tests.reporting import MONDAY, OFFICE, SPONSOR, Desk, desk_of_a_district, middle_of
 
@@ -282,3 +283,13 @@ def test_two_at_once_do_it_once(desk: Desk, folder: Path) -> None:
         return await asyncio.gather(*(retain(desk.database, objects, TERMS, now) for _ in range(2)))
 
     assert sum(gone.reports for gone in desk.run(both())) == 5
+
+
+def test_the_command_says_what_would_go_and_then_what_went(desk: Desk, folder: Path) -> None:
+    report = desk.go(desk.submit(PLACE, REPORTER), (Action.REJECT, OFFICE))
+    desk.sql("UPDATE reports SET ended_at = now() - interval '8 days' WHERE id = %s", report.id)
+    settings = {"DATABASE_URL": desk.url, "GRIDMAP_PHOTOS": folder.as_uri()}
+    planned = run("retention", "--plan", "--days", "7", **settings)
+    assert "would be taken out, of what ended more than 7 days ago: 1 reports" in planned.stdout
+    done = run("retention", GRIDMAP_RETENTION_DAYS="7", **settings)
+    assert "was taken out, of what ended more than 7 days ago: 1 reports" in done.stdout
