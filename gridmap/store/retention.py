@@ -27,6 +27,7 @@ from gridmap.store.database import Database
 from gridmap.store.dates import CHINA
 from gridmap.store.objects import Objects
 from gridmap.store.photos import Photo, Photos
+from gridmap.store.report_changes import ANNOUNCE
 from gridmap.store.reports import ReportKey
 from gridmap.store.sessions import IDLE, LONGEST
 from gridmap.store.users import User
@@ -86,6 +87,8 @@ async def retain(
         reports, photos = reports + len(keys), photos + len(gone)
         if not keys:
             break
+        async with database.connection() as connection:
+            await connection.execute(ANNOUNCE)
     visits = await _in_batches(database, _blank_visits, moments)
     cards = await _in_batches(database, _blank_cards, moments)
     async with _writing(database) as connection:

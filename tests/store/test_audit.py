@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import hashlib
 import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -16,10 +18,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, exc, text
 
-from gridmap.store import audit, audit_chain
+from gridmap.store import audit, audit_chain, users
 from gridmap.store.audit_chain import Head, Verdict
-from gridmap.store.database import tool_engine
+from gridmap.store.database import Database, tool_engine
+from gridmap.store.sessions import begin_session, end_session
 from gridmap.store.viewers import Role, Viewer
+from tests.store.importing import REGIONS, bring_rows
 
 OFFICE = Viewer(Role.DISTRICT, "刘某", frozenset({"230402"}))
 RESIDENT = Viewer(Role.RESIDENT, "王某")
@@ -87,6 +91,58 @@ def test_an_entry_says_who_did_what_and_names_no_resident(empty: Engine) -> None
         for who in ("王某", "zhang"):
             found = audit.entries(connection, audit.EntryFilter(who=who))
             assert two.ids in [entry.ids for entry in found]
+
+
+def test_what_an_operator_imports_is_entered_with_its_counts(
+    connection: Connection, tmp_path: Path
+) -> None:
+    origin = audit.origin.set(audit.Origin("root"))
+    try:
+        bring_rows(connection, "regions", tmp_path, [("code", "name"), *REGIONS])
+    finally:
+        audit.origin.reset(origin)
+    *_, entry = audit.entries(connection, audit.EntryFilter())
+    assert (entry.role, entry.account, entry.action) == ("OPERATOR", "root", "IMPORT")
+    assert (entry.noun, entry.ids) == ("regions", ["regions.csv"])
+    assert entry.details["added"] == len(REGIONS)
+    assert entry.details.keys() == {"added", "changed", "unchanged", "sha256"}
+
+
+def test_accounts_and_sessions_are_entered_and_residents_not_named(empty: Engine) -> None:
+    now = datetime.datetime.now(datetime.UTC)
+
+    async def live() -> None:
+        database = Database(empty.url.render_as_string(hide_password=False))
+        async with database.transaction() as connection:
+            for name, viewer in (("liu", OFFICE), ("wang", RESIDENT)):
+                user = await users.add_user(connection, name, "hash", viewer, now.date())
+                begun = await begin_session(connection, user, now)
+                await end_session(connection, begun.token)
+                await begin_session(connection, user, now)
+                await users.set_password(connection, name, "another")
+                await users.set_disabled(connection, name, True)
+        await database.close()
+
+    asyncio.run(live())
+    with empty.connect() as connection:
+        entries = list(audit.entries(connection, audit.EntryFilter()))
+    said = [(each.noun, each.action, each.role) for each in entries]
+    assert said == [
+        each
+        for role in ("DISTRICT", "RESIDENT")
+        for each in [
+            ("users", "ADD", "OPERATOR"),
+            ("sessions", "BEGIN", role),
+            ("sessions", "END", role),
+            ("sessions", "BEGIN", role),
+            ("users", "SET_PASSWORD", "OPERATOR"),
+            ("sessions", "REVOKE", "OPERATOR"),
+            ("users", "DISABLE", "OPERATOR"),
+        ]
+    ]
+    assert {each.account for each in entries if each.role == "DISTRICT"} == {"liu"}
+    assert entries[0].ids == ["liu"]
+    assert "wang" not in str(entries)
 
 
 @pytest.mark.parametrize("table", ["audit_entries", "audit_seals"])
