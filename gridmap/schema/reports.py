@@ -397,6 +397,7 @@ async def reports_page(
     """A page of reports, newest first."""
     wanted = await filter_of(context, given)
     found = await context.run(store.page_of_reports, wanted, cut)
+    _note_members(context, wanted, found[0])
     return _connection(*found, cut, lambda: context.run(store.count_reports, wanted))
 
 
@@ -406,6 +407,7 @@ async def reports_of_grid(
     """A page of the reports of a grid; pages of many grids at once take one statement."""
     wanted = await filter_of(context, given)
     found = await context.load(store.reports_of_grids, code, wanted, cut)
+    _note_members(context, wanted, found[0])
     return _connection(
         *found, cut, lambda: context.load(store.count_reports_of_grids, code, wanted)
     )
@@ -418,6 +420,15 @@ def _connection(
     return ReportConnection(
         edges=page.edges, page_info=page.page_info, as_of=Cursor(as_of), page=page
     )
+
+
+def _note_members(
+    context: Context, wanted: store.ReportFilter, rows: Sequence[store.Report]
+) -> None:
+    """Whoever asks by name which reports a building's member handles is told so by the list."""
+    for row in rows if wanted.handler is not None else ():
+        if row.handler_kind == "BUILDING_MEMBER":
+            context.note_read("handlers", *row.report_key)
 
 
 async def filter_of(context: Context, given: ReportFilter | None) -> store.ReportFilter:

@@ -239,6 +239,7 @@ def test_an_upload_leaves_one(client: Client) -> None:
     assert entry == ("UPLOAD", "photos", "ANONYMOUS", "", "", "203.0.113.8", "", [str(id)])
 
 
+READ_HANDLERS = ("READ", "handlers")
 REPORTS = "{ reports(first: 3) { nodes { id reporter { phone } } } }"
 NODE = "query ($id: ID!) { report(id: $id) { reporter { phone } } }"
 
@@ -281,6 +282,21 @@ class TestReading:
         seen = client.ask(query, OFFICE, id=report["id"])
         assert seen.data["handler"] == {"kind": "BUILDING_MEMBER", "code": "李某"}
         assert [entry[:2] for entry in client.entries(seen.request)] == [("READ", "handlers")]
+        # So is to find by a member's name what they handle, in a list or in a file.
+        query = 'query { reports(filter: {handler: "李某"}) { nodes { number } } }'
+        listed = client.ask(query, OFFICE)
+        assert len(listed.data["nodes"]) == 1
+        [(action, noun, *_, ids)] = client.entries(listed.request)
+        assert (action, noun, ids) == (*READ_HANDLERS, client.entries(seen.request)[0][-1])
+        file = httpx.get(
+            f"{client.address}/reports.csv",
+            params={"filter": '{"handler": "李某"}'},
+            headers=authorization(OFFICE),
+        )
+        assert len(file.text.splitlines()) == 2
+        [(action, noun, *_, ids)] = client.entries(file.headers["x-request-id"])
+        assert (action, noun) == READ_HANDLERS
+        assert "李某" not in str(ids)
 
     def test_what_a_subscription_tells_is_a_reading_too(self, client: Client) -> None:
         report = submitted(client).data["report"]
