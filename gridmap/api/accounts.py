@@ -162,7 +162,7 @@ class Accounts:
         valid_for = max(min(ends) - moment, datetime.timedelta(seconds=1))
         return SignedIn(
             user,
-            self._tokens.issue(user.viewer, valid_for),
+            self._tokens.issue(user.viewer, valid_for, user.name),
             int(valid_for.total_seconds()),
             session.token,
             session.ends_at,

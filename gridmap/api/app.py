@@ -22,6 +22,7 @@ from gridmap.api.accounts import Accounts
 from gridmap.api.gate import Gate
 from gridmap.api.graphql import GraphQLEndpoint
 from gridmap.api.identity import Tokens
+from gridmap.api.photo_addresses import PhotoAddresses
 from gridmap.api.photos import photo_routes
 from gridmap.api.rates import Rates
 from gridmap.api.sending import MOST_AT_ONCE
@@ -30,6 +31,8 @@ from gridmap.api.tile_cache import TileCache
 from gridmap.errors import GridmapError
 from gridmap.schema.context import Context
 from gridmap.schema.root import schema
+from gridmap.store.audit import origin
+from gridmap.store.audit_chain import Sealer
 from gridmap.store.database import Database
 from gridmap.store.follower import Follower
 from gridmap.store.objects import Objects
@@ -55,9 +58,10 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
 
     issuer = settings.issuer()
     tokens = Tokens(settings.secret, issuer)
+    addresses = PhotoAddresses(settings.secret)
     rates = Rates(settings, tokens, database)
     accounts = Accounts(database, tokens, settings.secret, is_demo=is_demo)
-    rules, news = KeptRules(database), ReportNews(database)
+    rules, news, sealer = KeptRules(database), ReportNews(database), Sealer(database)
     points = ReportPoints(database, database_url)
     shapes = TileShapes(database)
     # Most connections are left to those who ask for something else than a map.
@@ -69,7 +73,8 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
     follower.feed.listeners += [rules.hear, news.hear, shapes.hear, cache.hear]
 
     def context(connection: HTTPConnection) -> Context:
-        viewer, ends_at = rates.recognised(connection)
+        viewer, ends_at, account = rates.recognised(connection)
+        origin.set(origin.get()._replace(account=account))
         return Context(
             database,
             settings.building_reach_metres,
@@ -80,6 +85,7 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
             points=points,
             receipt=tokens.receipt if tokens.can_sign else None,
             ends_at=ends_at,
+            photo_address=addresses.address,
             count=partial(rates.count, connection),
         )
 
@@ -104,7 +110,7 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
         # for which every hundredth map or so waited 90 ms.
         gc.collect()
         gc.freeze()
-        tasks = [asyncio.create_task(each.run()) for each in (follower, news, shapes)]
+        tasks = [asyncio.create_task(each.run()) for each in (follower, news, shapes, sealer)]
         yield
         for task in tasks:
             task.cancel()
@@ -119,12 +125,16 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
     def ends_at(context: Context) -> float | None:
         return context.ends_at
 
+    async def enter_reads(context: Context) -> None:
+        await context.enter_reads()
+
     endpoint = GraphQLEndpoint(
         schema,
         context,
         body_limit=settings.body_limit_bytes,
         version=version,
         ends_at=ends_at,
+        before_answer=enter_reads,
         prepare=prepare,
         count=rates.count_request,
         introspection=settings.introspection,
@@ -148,7 +158,9 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
             *(sign_in.routes(accounts) if issuer is None else []),
             *photo_routes(
                 Photos(database, Objects(settings.photos_address)),
+                addresses,
                 lambda request: rates.count(request, "photos"),
+                lambda request: rates.recognised(request).viewer,
             ),
         ],
         lifespan=lifespan,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import getpass
+import os
 import signal
 import socket
 import sys
@@ -47,16 +48,19 @@ from gridmap.geo.datums import Datum
 from gridmap.schema.context import Context
 from gridmap.schema.points import PointInput, wgs84_position
 from gridmap.schema.root import schema as graphql_schema
-from gridmap.store import imports, users
+from gridmap.store import audit_chain, imports, users
+from gridmap.store.audit import EntryFilter, Origin, entries, origin
+from gridmap.store.audit_files import write_csv, write_json_lines
 from gridmap.store.cluster import private_cluster
 from gridmap.store.database import Database, tool_engine
-from gridmap.store.dates import today
+from gridmap.store.dates import CHINA, now, today
 from gridmap.store.imports import CodeScheme, ImportOptions, Noun
 from gridmap.store.imports.columns import FIELDS
 from gridmap.store.objects import Objects
 from gridmap.store.passwords import check_password, hashed
 from gridmap.store.photos import Photos, Purged
 from gridmap.store.report_changes import bring_back
+from gridmap.store.retention import Gone, Terms, retain, to_go
 from gridmap.store.viewers import CODES, Role, Viewer
 
 _LOCATE = """
@@ -113,6 +117,11 @@ app = typer.Typer(
 )
 photos_app = typer.Typer(help="What is kept of photos.", no_args_is_help=True)
 app.add_typer(photos_app, name="photos")
+audit_app = typer.Typer(
+    help="Who wrote what, and who read personal data: an append-only log, in a chain.",
+    no_args_is_help=True,
+)
+app.add_typer(audit_app, name="audit")
 user_app = typer.Typer(help="Who signs in here with a name and a password.", no_args_is_help=True)
 app.add_typer(user_app, name="user")
 console = plain_console()
@@ -374,6 +383,40 @@ def purge() -> None:
     console.print(f"Photos removed: {gone.photos}. Files of none removed: {gone.files}.")
 
 
+@app.command()
+def retention(
+    days: Annotated[
+        int | None,
+        typer.Option(min=1, help="Days after the end of a report; GRIDMAP_RETENTION_DAYS if left."),
+    ] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Say what would go, take out nothing.")] = (
+        False
+    ),
+) -> None:
+    """Take out personal data that has been kept for its time. Best done every day."""
+    settings = settings_from_environment()
+    kept_days = days if days is not None else settings.retention_days
+    terms = Terms(kept_days, settings.audit_days)
+
+    async def retained(url: str) -> Gone:
+        database = Database(url, statement_timeout_seconds=300)
+        try:
+            if plan:
+                return await to_go(database, terms, now())
+            return await retain(database, Objects(settings.photos_address), terms, now())
+        finally:
+            await database.close()
+
+    with _engine() as engine:
+        gone = asyncio.run(retained(engine.url.render_as_string(hide_password=False)))
+    said = ", ".join(f"{count} {noun.replace('_', ' ')}" for noun, count in gone._asdict().items())
+    would = "would be" if plan else "was"
+    console.print(
+        f"Personal data {would} taken out, of what ended more than {kept_days} days ago: {said}.",
+        soft_wrap=True,
+    )
+
+
 NameArgument = Annotated[str, typer.Argument(help="What the person signs in with.")]
 
 
@@ -465,6 +508,130 @@ def _in_database(work: Callable[[AsyncConnection], Awaitable[Value]]) -> Value:
         return asyncio.run(done(engine.url.render_as_string(hide_password=False)))
 
 
+@audit_app.command("seal")
+def seal_() -> None:
+    """Chain what came since the last seal. A server does so every few seconds by itself."""
+    with _engine() as engine, engine.begin() as connection:
+        count = audit_chain.seal(connection)
+        while count:
+            count = audit_chain.seal(connection)
+        _print_head(audit_chain.head(connection))
+
+
+@audit_app.command("head")
+def head_() -> None:
+    """Print the last seal: number, hash, time. Kept elsewhere, it shows later that all is there."""
+    with _engine() as engine, engine.connect() as connection:
+        _print_head(audit_chain.head(connection))
+
+
+@audit_app.command("verify")
+def verify_(
+    anchors: Annotated[
+        Path | None,
+        typer.Option(help="A file of lines as `gridmap audit head` has printed them before."),
+    ] = None,
+) -> None:
+    """Look whether anything was changed, cut out or put in since it was sealed."""
+    known = _anchors(anchors) if anchors else []
+    with (
+        _engine() as engine,
+        engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection,
+    ):
+        verdict = audit_chain.verify(connection, known)
+    for fault in verdict.faults:
+        print_complaint(complaints, fault)
+    seals = verdict.head.number if verdict.head else 0
+    state = "broken" if verdict.faults else "whole"
+    console.print(
+        f"The chain is {state}: {verdict.sealed} entries in {seals} seals, and {verdict.unsealed} "
+        "entries since.",
+        soft_wrap=True,
+    )
+    if verdict.trimmed:
+        console.print(
+            f"{verdict.trimmed} entries, up to seal {verdict.until}, are kept no more: their time "
+            "was over.",
+            soft_wrap=True,
+        )
+    if verdict.faults:
+        raise typer.Exit(1)
+
+
+WhoOption = Annotated[str | None, typer.Option(help="A subject or an account.")]
+DistrictOption = Annotated[str | None, typer.Option(help="The code of a district.")]
+SinceOption = Annotated[
+    datetime.datetime | None,
+    typer.Option("--from", formats=["%Y-%m-%d"], help="The first day."),
+]
+UntilOption = Annotated[
+    datetime.datetime | None,
+    typer.Option("--to", formats=["%Y-%m-%d"], help="The first day that is not meant any more."),
+]
+
+
+@audit_app.command("list")
+def audit_list(
+    since: SinceOption = None,
+    until: UntilOption = None,
+    who: WhoOption = None,
+    district: DistrictOption = None,
+) -> None:
+    """Print the log as JSON, one entry a line, the oldest first."""
+    wanted = _entries_wanted(since, until, who, district)
+    with _engine() as engine, engine.connect() as connection:
+        write_json_lines(sys.stdout, entries(connection, wanted))
+
+
+@audit_app.command("export")
+def audit_export(
+    file: Annotated[Path, typer.Argument(help="A .jsonl or .csv to write.")],
+    since: SinceOption = None,
+    until: UntilOption = None,
+    who: WhoOption = None,
+    district: DistrictOption = None,
+) -> None:
+    """Write the log to a file, the oldest entry first."""
+    writers = {".jsonl": write_json_lines, ".csv": write_csv}
+    write = writers.get(file.suffix.lower())
+    if write is None:
+        raise Invalid(f"{file} ends in neither {' nor '.join(writers)}; name one of these.")
+    wanted = _entries_wanted(since, until, who, district)
+    with _engine() as engine, engine.connect() as connection:
+        # Only its owner is to read it, from its first byte on.
+        opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(opened, "w", encoding="utf-8", newline="") as sink:
+            count = write(sink, entries(connection, wanted))
+    console.print(f"{file}: {count} entries written.", soft_wrap=True)
+
+
+def _anchors(file: Path) -> list[tuple[int, str]]:
+    try:
+        return audit_chain.anchors_in(file.read_text())
+    except (OSError, UnicodeError) as error:
+        raise Invalid(f"{file} cannot be read: {error}") from error
+
+
+def _entries_wanted(
+    since: datetime.datetime | None,
+    until: datetime.datetime | None,
+    who: str | None,
+    district: str | None,
+) -> EntryFilter:
+    return EntryFilter(
+        district,
+        since.replace(tzinfo=CHINA) if since else None,
+        until.replace(tzinfo=CHINA) if until else None,
+        who,
+    )
+
+
+def _print_head(head: audit_chain.Head | None) -> None:
+    if head is None:
+        raise Unavailable("The audit log has no seal yet; `gridmap audit seal` makes one.")
+    print(head)
+
+
 @app.command()
 def schema() -> None:
     """Print the GraphQL schema."""
@@ -474,6 +641,7 @@ def schema() -> None:
 def main() -> NoReturn:
     """The program: turns what went wrong into a sentence and an exit status."""
     share_one_heap()
+    origin.set(Origin(account=_operator()))
     # What stops a service or closes a terminal ends the program in order, so that the private
     # cluster stops with it.
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -490,6 +658,14 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         status = 130
     sys.exit(status)
+
+
+def _operator() -> str:
+    """What the system calls whoever runs this."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a number without a name, as in a container
+        return str(os.getuid())
 
 
 def _leave(number: int, _: FrameType | None) -> None:
@@ -528,6 +704,7 @@ def _migrate(url: str) -> None:
         with engine.begin() as connection:
             migrations.upgrade(connection)
             bring_back(connection)
+            audit_chain.bring_back(connection)
     finally:
         engine.dispose()
 

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gridmap.api.errors import answer_of
 from gridmap.api.logs import request_id
 from gridmap.errors import TooOften
+from gridmap.store.audit import Origin, origin
 
 Header: TypeAlias = tuple[bytes, bytes]
 
@@ -59,6 +60,7 @@ class Gate:
             return
         id = secrets.token_hex(8)
         request_id.set(id)
+        origin.set(Origin(address=_address(scope), request=id))
         is_secure = scope["scheme"] in ("https", "wss")
 
         async def sent(message: Message) -> None:
@@ -76,6 +78,12 @@ class Gate:
                 await answer_of(error)(scope, receive, sent)
                 return
         await self._app(scope, receive, sent)
+
+
+def _address(scope: Scope) -> str:
+    """Whole, as the trusted proxies say it."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
 
 
 def _headers(given: Iterable[Header], id: str, is_secure: bool) -> list[Header]:

@@ -47,8 +47,8 @@ HTML = "text/html"
 class GraphQLEndpoint:
     """An ASGI application for one path, over HTTP and WebSocket.
 
-    `context` is called once for each operation and again for each event of a subscription, and
-    what it gives is `info.context`; a GridmapError that it raises refuses what was asked. Over a
+    `context` is called once for each operation and again for each event of a subscription, and what
+    it gives is `info.context`; a GridmapError that it raises refuses what was asked. Over a
     WebSocket it is called for `connection_init` too, whose `authorization` is a header of the
     connection from then on; before that `prepare` is awaited, once, and for each operation `count`
     is called, whose GridmapError refuses it. Pages of `origins` may open one beside those of this
@@ -56,9 +56,10 @@ class GraphQLEndpoint:
     `introspection` the schema tells nobody of itself. `version` names the state of the data that a
     request was answered from, given its context; None where that has no name. `ends_at` says until
     when, in seconds of the epoch, whoever asks is who they are; then their subscriptions end.
-    `body_limit` is in bytes, before which a request's body, or a socket's message, is not read
-    further. `kept_documents` and `kept_characters` bound the documents that are kept; a character
-    takes about 250 bytes of memory once parsed and planned.
+    `before_answer` is awaited with the context of each answer and event before it is given, and
+    what it raises is told in its place. `body_limit` is in bytes, before which a request's body, or
+    a socket's message, is not read further. `kept_documents` and `kept_characters` bound the
+    documents that are kept; a character takes about 250 bytes of memory once parsed and planned.
 
     `streams` are those that are open; a server that stops is to stop them first.
 
@@ -83,6 +84,7 @@ class GraphQLEndpoint:
         page: Callable[[Request], Response] | None = graphiql.page,
         version: Callable[[Any], str | None] = lambda _: None,
         ends_at: Callable[[Any], float | None] = lambda _: None,
+        before_answer: Callable[[Any], Awaitable[None]] | None = None,
         prepare: Callable[[HTTPConnection], Awaitable[None]] | None = None,
         count: Callable[[HTTPConnection], None] = lambda _: None,
         introspection: bool = True,
@@ -96,7 +98,7 @@ class GraphQLEndpoint:
             schema, limits or Limits(), kept_documents, kept_characters, introspection
         )
         self.streams = Streams(stream_limits or StreamLimits())
-        self._operations = Operations(schema, documents, time_limit_seconds)
+        self._operations = Operations(schema, documents, time_limit_seconds, before_answer)
         self._context = context
         self._body_limit = body_limit
         self._page = page

@@ -39,10 +39,14 @@ _SECRET_FILE = "secret"
 
 
 class Recognised(NamedTuple):
-    """Who asks. `ends_at`: when that is over, in seconds of the epoch; None where it never is."""
+    """Who asks. `ends_at`: when that is over, in seconds of the epoch; None where it never is.
+
+    `account`: what the person signed in with; empty where nobody did.
+    """
 
     viewer: Viewer
     ends_at: float | None = None
+    account: str = ""
 
 
 NOBODY = Recognised(ANONYMOUS)
@@ -73,7 +77,7 @@ class Tokens:
     def can_sign(self) -> bool:
         return self._secret is not None
 
-    def issue(self, viewer: Viewer, valid_for: timedelta) -> str:
+    def issue(self, viewer: Viewer, valid_for: timedelta, account: str = "") -> str:
         """A token that says who the viewer is, for a time of at most ten years.
 
         Raises Invalid for ANONYMOUS, for a time that makes no sense, and for more codes than a
@@ -87,7 +91,8 @@ class Tokens:
                 f"{LONGEST_VALIDITY.days} days."
             )
         now = int(time.time())
-        token = self._signed(viewer, iat=now, exp=now + int(valid_for.total_seconds()))
+        times = {"iat": now, "exp": now + int(valid_for.total_seconds())}
+        token = self._signed(viewer, **times, **({"account": account} if account else {}))
         if len(token) > _LONGEST_TOKEN:
             raise Invalid(
                 f"{len(viewer.codes)} codes make a token of {len(token)} characters, which is more "
@@ -129,7 +134,8 @@ class Tokens:
         if len(token) > _LONGEST_TOKEN:
             raise Unauthenticated("The token is longer than any of this server's.")
         claims = _claims(token, self._secret)
-        return Recognised(_viewer(claims), claims.get("exp"))
+        account = claims.get("account", "")
+        return Recognised(_viewer(claims), claims.get("exp"), account)
 
     async def prepare(self, authorization: str | None) -> None:
         """Gets what it takes to check this header, from elsewhere and beside the event loop. To be
@@ -140,7 +146,7 @@ class Tokens:
             if token is not None and not _is_our_kind(token):
                 await self._issuer.prepare(token)
 
-    def _signed(self, viewer: Viewer, **times: int) -> str:
+    def _signed(self, viewer: Viewer, **more: int | str) -> str:
         if self._secret is None:
             raise Unavailable("Tokens cannot be issued, because GRIDMAP_SECRET is not set; set it.")
         claims = {
@@ -149,7 +155,7 @@ class Tokens:
             "sub": viewer.subject,
             "role": viewer.role.value,
             "codes": sorted(viewer.codes),
-            **times,
+            **more,
         }
         return jwt.encode(claims, self._secret.get_secret_value(), _ALGORITHM)
 

@@ -48,10 +48,12 @@ _log = logging.getLogger("gridmap")
 
 
 class Claimed(NamedTuple):
-    """Whom a token names. `ends_at`: in seconds of the epoch."""
+    """Whom a token names. `ends_at`: in seconds of the epoch. `account`: the issuer's own name for
+    them."""
 
     viewer: Viewer
     ends_at: float
+    account: str
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ class Issuer:
         if key is None:
             raise Unauthenticated("The token was signed with a key that its issuer does not have.")
         claims = self._checked(token, key, algorithm)
-        return Claimed(self._viewer(claims), float(claims["exp"]))
+        return Claimed(self._viewer(claims), float(claims["exp"]), str(claims.get("sub", "")))
 
     # Keys
 

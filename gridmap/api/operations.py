@@ -92,10 +92,15 @@ class Operations:
     """The operations that clients ask of a schema."""
 
     def __init__(
-        self, schema: strawberry.Schema, documents: Documents, time_limit_seconds: float
+        self,
+        schema: strawberry.Schema,
+        documents: Documents,
+        time_limit_seconds: float,
+        before_answer: Callable[[Any], Awaitable[None]] | None = None,
     ) -> None:
         self.schema = schema
         self.time_limit_seconds = time_limit_seconds
+        self.before_answer = before_answer
         self._documents = documents
         self.limits = documents.limits
 
@@ -123,6 +128,8 @@ class Operation:
         or by its time. Whoever asks for `cost` in the extensions is told it.
         """
         answer = await self._run(context)
+        if self._operations.before_answer is not None:
+            await self._operations.before_answer(context)
         if self._definition and (self._asked.extensions or {}).get("cost") is True:
             name = self._definition.name
             cost = self._document.costs[name.value if name else ""]
@@ -165,7 +172,10 @@ class Operation:
                 running = executor.build_per_event_executor(event)
                 running.context_value = context()
                 result = execute_subscription_event(running)
-                yield _answer(await self._in_time(result) if isawaitable(result) else result)
+                answer = _answer(await self._in_time(result) if isawaitable(result) else result)
+                if self._operations.before_answer is not None:
+                    await self._operations.before_answer(running.context_value)
+                yield answer
                 # A source that has always one more would let nobody else run, nor be stopped.
                 await asyncio.sleep(0)
         finally:

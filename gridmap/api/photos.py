@@ -17,10 +17,11 @@ from starlette.routing import Route
 from gridmap.api.errors import Refused, telling_errors
 from gridmap.api.etags import is_known
 from gridmap.api.media_types import media_type
+from gridmap.api.photo_addresses import PhotoAddresses
 from gridmap.errors import Invalid, TooLarge, Unavailable
-from gridmap.schema.photos import photo as photo_of_row
 from gridmap.store.images import MOST_BYTES
 from gridmap.store.photos import Photos
+from gridmap.store.viewers import Viewer
 
 # Each may hold MOST_BYTES of memory for as long as its client takes to send them.
 _MOST_UPLOADS = 32
@@ -30,8 +31,14 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _DIGEST = re.compile(r"(sha-256|sha-512)=:([A-Za-z0-9+/=]*):(?:;.*)?")
 
 
-def photo_routes(photos: Photos, count: Callable[[Request], Awaitable[None]]) -> list[Route]:
-    """`/photos/{id}` and `/photos/{id}/thumbnail`. `count` may refuse an upload."""
+def photo_routes(
+    photos: Photos,
+    addresses: PhotoAddresses,
+    count: Callable[[Request], Awaitable[None]],
+    viewer: Callable[[Request], Viewer],
+) -> list[Route]:
+    """`/photos/{id}` and `/photos/{id}/thumbnail`. `addresses` says which of them are good,
+    `count` may refuse an upload, and `viewer` says who asks."""
     uploads = asyncio.Semaphore(_MOST_UPLOADS)
 
     async def upload(request: Request) -> Response:
@@ -41,31 +48,33 @@ def photo_routes(photos: Photos, count: Callable[[Request], Awaitable[None]]) ->
         if uploads.locked():
             raise Unavailable("Too many photos are being uploaded; send it again in a moment.")
         async with uploads:
-            photo, is_new = await photos.keep(id, await _body(request))
-        shown = photo_of_row(photo)
+            photo, is_new = await photos.keep(id, await _body(request), viewer(request))
         return JSONResponse(
             {
-                "id": shown.id,
-                "width": shown.width,
-                "height": shown.height,
+                "id": str(photo.id),
+                "width": photo.width,
+                "height": photo.height,
                 "bytes": photo.bytes,
-                "url": shown.url,
-                "thumbnailUrl": shown.thumbnail_url,
+                "url": addresses.address(photo.id, False),
+                "thumbnailUrl": addresses.address(photo.id, True),
             },
             201 if is_new else 200,
         )
 
     async def download(request: Request) -> Response:
         is_thumbnail = request.url.path.endswith("/thumbnail")
-        photo = await photos.photo(_id(request))
+        id = _id(request)
+        seconds = addresses.seconds_left(id, is_thumbnail, request.query_params)
+        photo = await photos.photo(id)
         # The size is in it too, for the day that another version makes other bytes of the same.
         kind = "thumbnail" if is_thumbnail else "photo"
         etag = f'"{photo.digest.hex()[:32]}-{photo.bytes}-{kind}"'
         headers = {
             "etag": etag,
-            "cache-control": "private, max-age=31536000, immutable",
+            "cache-control": f"private, max-age={seconds}, immutable",
             "content-disposition": "inline",
             "x-content-type-options": "nosniff",
+            "x-robots-tag": "noindex, noimageindex",
         }
         if is_known(etag, request.headers.getlist("if-none-match")):
             return Response(None, 304, headers)

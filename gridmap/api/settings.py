@@ -50,6 +50,13 @@ class Settings(BaseSettings):
     oidc_codes_claim: str = Field("codes", alias="GRIDMAP_OIDC_CODES_CLAIM", min_length=1)
     oidc_subject_claim: str = Field("sub", alias="GRIDMAP_OIDC_SUBJECT_CLAIM", min_length=1)
 
+    retention_days: int = Field(365, alias="GRIDMAP_RETENTION_DAYS", ge=1)
+    """How long after the end of a report its personal data is kept. A year is how long figures are
+    compared and a matter may be taken up again."""
+
+    audit_days: int = Field(1096, alias="GRIDMAP_AUDIT_DAYS", ge=180)
+    """How long entries of the audit log are kept: for the three years that the law asks."""
+
     host: str = Field("127.0.0.1", alias="HOST")
     port: int = Field(8000, alias="PORT", ge=0, le=65535)
 

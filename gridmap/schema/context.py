@@ -12,6 +12,8 @@ import strawberry
 from sqlalchemy.ext.asyncio import AsyncConnection
 from strawberry.dataloader import DataLoader
 
+from gridmap.errors import Unavailable
+from gridmap.store import audit
 from gridmap.store.database import Database
 from gridmap.store.dates import now
 from gridmap.store.follower import Follower
@@ -45,6 +47,7 @@ class Context:
         points: ReportPoints | None = None,
         receipt: Callable[[str, UUID], str] | None = None,
         ends_at: float | None = None,
+        photo_address: Callable[[UUID, bool], str] | None = None,
         count: Callable[[Literal["reports"]], Awaitable[None]] | None = None,
     ) -> None:
         self.database = database
@@ -56,12 +59,14 @@ class Context:
         self.news = news
         self.points = points
         self._receipt = receipt
+        self._photo_address = photo_address
         self._count = count
         self._kept_rules = kept_rules or KeptRules(database)
         self._snapshot: Snapshot | None = None
         self.now: datetime.datetime = now()
         self.today: datetime.date = self.now.date()
         self._loaders: dict[object, DataLoader[Any, Any]] = {}
+        self._reads: dict[str, set[tuple[str, object]]] = {}
 
     def load(
         self,
@@ -113,6 +118,13 @@ class Context:
         """What shows that somebody sent a report; None where the server cannot sign it."""
         return self._receipt(district_code, report_id) if self._receipt else None
 
+    def photo_address(self, id: UUID, is_thumbnail: bool) -> str:
+        """Where whoever asks has the photo, or its thumbnail. Raises Unavailable where nobody
+        does."""
+        if self._photo_address is None:
+            raise Unavailable("Photos are had from a server alone.")
+        return self._photo_address(id, is_thumbnail)
+
     async def count(self, what: Literal["reports"]) -> None:
         """Counts what is about to be kept. Raises TooOften where whoever asks has kept too much."""
         if self._count is not None:
@@ -121,6 +133,22 @@ class Context:
     async def report_rules(self) -> ReportRules:
         """Categories, deadlines, and what regions say of their reports."""
         return await self._kept_rules.rules()
+
+    def note_read(self, noun: str, district_code: str, id: object) -> None:
+        """Personal data is about to be told: of which thing, as the audit log names it."""
+        self._reads.setdefault(noun, set()).add((district_code, id))
+
+    async def enter_reads(self) -> None:
+        """Says in the audit log whose personal data was read. To be awaited before it is told.
+
+        Raises what the database does; then nothing is to be told.
+        """
+        if not self._reads:
+            return
+        reads, self._reads = self._reads, {}
+        async with self.database.transaction() as connection:
+            for noun, keys in reads.items():
+                await audit.enter(connection, self.viewer, audit.READ, noun, sorted(keys, key=str))
 
     def announce_reports(self) -> None:
         """Reports were changed: tells whoever listens."""

@@ -34,6 +34,7 @@ from gridmap.store.dates import CHINA
 from gridmap.store.locations import spots_at
 from gridmap.store.loop import Action, Level, State
 from gridmap.store.paging import Key, Slice
+from gridmap.store.permissions import Permission, extent
 from gridmap.store.report_rules import Category
 
 _LONGEST_TEXT = 100
@@ -66,7 +67,8 @@ def report_category(row: Category) -> ReportCategory:
 class Handler:
     kind: HandlerKind
     code: str | None = strawberry.field(
-        description="Of a building member null to those who do not handle the report: a person."
+        description="Of a building member null to those who do not handle the report: a person; "
+        "and to all when personal data was taken out."
     )
 
 
@@ -92,8 +94,7 @@ class ReportEvent:
     @strawberry.field(description="Those that came with it.")
     async def photos(self, info: Info) -> list[Photo]:
         key = store.ReportKey(self.row.district_code, self.row.report_id)
-        rows = await info.context.load(store.photos_of_reports, key)
-        return [photo(row) for version, row in rows if version == self.version]
+        return [row for version, row in await _photos(info.context, key) if version == self.version]
 
 
 def report_event(row: store.Event) -> ReportEvent:
@@ -107,6 +108,15 @@ def report_event(row: store.Event) -> ReportEvent:
         details=JSON(_without_persons(row.details)),
         row=row,
     )
+
+
+async def _photos(context: Context, key: store.ReportKey) -> list[tuple[int, Photo]]:
+    """A report's photos, each with the version that it came with; none for whoever may not see
+    reports. Their addresses let in whoever has them."""
+    if extent(context.viewer, Permission.SEE_REPORTS) is None:
+        return []
+    rows = await context.load(store.photos_of_reports, key)
+    return [(version, photo(context, row)) for version, row in rows]
 
 
 def _without_persons(details: dict[str, Any]) -> dict[str, Any]:
@@ -236,7 +246,10 @@ class Report(Node):
             return None
         if HandlerKind(kind) is HandlerKind.BUILDING_MEMBER:
             standing = await info.context.load(store_standings.standings, self.row, viewer)
-            code = code if store_standings.is_told_of_persons(standing, viewer) else None
+            if code and store_standings.is_told_of_persons(standing, viewer):
+                info.context.note_read("handlers", *self.row.report_key)
+            else:
+                code = None
         return Handler(kind=HandlerKind(kind), code=code)
 
     @strawberry.field(description="The report that it was merged into.")
@@ -257,8 +270,7 @@ class Report(Node):
 
     @strawberry.field(description="Those that it came with, and then those of later events.")
     async def photos(self, info: Info) -> list[Photo]:
-        rows = await info.context.load(store.photos_of_reports, self.row.report_key)
-        return [photo(row) for _, row in rows]
+        return [row for _, row in await _photos(info.context, self.row.report_key)]
 
     @strawberry.field(description="All that happened to it, from the first on.")
     async def events(self, info: Info) -> list[ReportEvent]:
@@ -292,6 +304,7 @@ class Report(Node):
         row = standing.reporter
         if row is None or not store_standings.is_told_of_persons(standing, viewer):
             return None
+        info.context.note_read("reporters", *self.row.report_key)
         return Reporter(name=row.name, phone=row.phone)
 
 
@@ -384,6 +397,7 @@ async def reports_page(
     """A page of reports, newest first."""
     wanted = await filter_of(context, given)
     found = await context.run(store.page_of_reports, wanted, cut)
+    _note_members(context, wanted, found[0])
     return _connection(*found, cut, lambda: context.run(store.count_reports, wanted))
 
 
@@ -393,6 +407,7 @@ async def reports_of_grid(
     """A page of the reports of a grid; pages of many grids at once take one statement."""
     wanted = await filter_of(context, given)
     found = await context.load(store.reports_of_grids, code, wanted, cut)
+    _note_members(context, wanted, found[0])
     return _connection(
         *found, cut, lambda: context.load(store.count_reports_of_grids, code, wanted)
     )
@@ -405,6 +420,15 @@ def _connection(
     return ReportConnection(
         edges=page.edges, page_info=page.page_info, as_of=Cursor(as_of), page=page
     )
+
+
+def _note_members(
+    context: Context, wanted: store.ReportFilter, rows: Sequence[store.Report]
+) -> None:
+    """Whoever asks by name which reports a building's member handles is told so by the list."""
+    for row in rows if wanted.handler is not None else ():
+        if row.handler_kind == "BUILDING_MEMBER":
+            context.note_read("handlers", *row.report_key)
 
 
 async def filter_of(context: Context, given: ReportFilter | None) -> store.ReportFilter:

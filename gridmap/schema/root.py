@@ -14,6 +14,7 @@ from strawberry.types import ExecutionContext
 
 from gridmap.errors import Invalid
 from gridmap.geo.sharing import EVENNESS
+from gridmap.schema.audit import AuditEntry, audit_log
 from gridmap.schema.boundary_changes import BoundaryMutation
 from gridmap.schema.boundary_plans import (
     BoundaryPlan,
@@ -357,6 +358,30 @@ class Query:
         first: FirstTrends = 100,
     ) -> list[GridTrend]:
         return await report_trends(info.context, region, filter, (days, periods, on), first)
+
+    @strawberry.field(
+        description="Who wrote what, and who was told personal data, newest first. For auditors "
+        "and administrators."
+    )
+    async def audit_log(
+        self,
+        info: Info,
+        district: Annotated[
+            str | None, strawberry.argument(description="The code of a district.")
+        ] = None,
+        from_: Annotated[
+            datetime.datetime | None, strawberry.argument(name="from", description="Then or later.")
+        ] = None,
+        to: Annotated[
+            datetime.datetime | None, strawberry.argument(description="Before then.")
+        ] = None,
+        who: Annotated[
+            str | None, strawberry.argument(description="A subject or an account.")
+        ] = None,
+        first: First = None,
+        after: After = None,
+    ) -> Connection[AuditEntry]:
+        return await audit_log(info.context, district, from_, to, who, page_slice(first, after))
 
     @strawberry.field(description="Who asks, by the token that came with the request.")
     def viewer(self, info: Info) -> Viewer:

@@ -67,9 +67,13 @@ class Visit(Node):
         return building(row, today)
 
     async def _is_told(self, context: Context) -> bool:
-        if context.viewer.role is Role.AUDITOR:
-            return True
-        return await context.load(look_after, self.row.building_key, context.viewer, context.today)
+        viewer, key = context.viewer, self.row.building_key
+        is_told = viewer.role is Role.AUDITOR or await context.load(
+            look_after, key, viewer, context.today
+        )
+        if is_told:
+            context.note_read("visits", self.row.district_code, self.row.id)
+        return is_told
 
 
 def visit(row: store.Visit) -> Visit:
@@ -128,7 +132,8 @@ class VisitMutation:
             input.note,
             input.worker,
         )
-        row = await context.run(store.log, given, context.viewer, context.now)
+        async with context.database.transaction() as connection:
+            row = await store.log(connection, given, context.viewer, context.now)
         context.forget_loaded()
         kept = await context.load(store_buildings.buildings_by_key, row.building_key, context.today)
         assert kept is not None  # a foreign key holds it

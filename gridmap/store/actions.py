@@ -19,7 +19,7 @@ from sqlalchemy import exc, exists, insert, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge
-from gridmap.store import tables
+from gridmap.store import audit, tables
 from gridmap.store.dates import CHINA
 from gridmap.store.loop import (
     ENDED,
@@ -520,6 +520,9 @@ async def _written(under: _Under, action: Action, to: State, deed: Deed) -> Outc
             .returning(*REPORT_COLUMNS)
         )
     ).one()
+    await audit.enter(
+        under.connection, viewer, action, "reports", [report.report_key], version=version
+    )
     return Outcome(Report(*row), Event(*event))
 
 

@@ -17,6 +17,7 @@ from sqlalchemy import exc, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap.errors import Conflict, GridmapError, Invalid, NotFound, Unavailable
+from gridmap.store import audit
 from gridmap.store.boundary_contents import (
     Content,
     EndingAssignment,
@@ -110,6 +111,7 @@ async def apply(
     await _write(connection, plan)
     change = BoundaryChange(key, now, viewer.role.value, viewer.subject, said)
     await _keep(connection, plan, change)
+    await audit.enter(connection, viewer, "APPLY", "boundary_plans", [key])
     return change
 
 

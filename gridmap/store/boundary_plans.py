@@ -19,6 +19,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap.errors import Forbidden, Invalid
+from gridmap.store import audit
 from gridmap.store.boundary_cases import Draft, case_of
 from gridmap.store.boundary_contents import Content, digest_of
 from gridmap.store.boundary_reckoning import content_of
@@ -90,6 +91,7 @@ async def plan(
             "digest": made.digest,
         },
     )
+    await audit.enter(connection, viewer, "PLAN", "boundary_plans", [made.plan_key])
     return made
 
 

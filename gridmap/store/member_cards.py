@@ -15,13 +15,14 @@ from sqlalchemy import delete, exc, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap.errors import Conflict, Forbidden, Invalid, NotFound
-from gridmap.store import tables
+from gridmap.store import audit, tables
 from gridmap.store.caretakers import building_in_care, look_after
 from gridmap.store.dates import holds_on
 from gridmap.store.paging import Key, parents_by_key, rows_by_parent
 from gridmap.store.viewers import Viewer
 
 _table = tables.member_cards
+_NOUN = "member_cards"
 
 LONGEST_NAME = 100
 
@@ -126,7 +127,9 @@ async def post(
                 "on. Look at it again and decide anew."
             ) from error
         raise
-    return MemberCard(*row.one())
+    card = MemberCard(*row.one())
+    await audit.enter(connection, viewer, "POST", _NOUN, [card.card_key], since=since.isoformat())
+    return card
 
 
 async def remove(
@@ -173,10 +176,12 @@ async def remove(
     of_card = (_table.c.district_code == key.district_code) & (_table.c.id == key.id)
     if on > card.valid_from:
         await connection.execute(update(_table).where(of_card).values(valid_to=on))
+        await audit.enter(connection, viewer, "REMOVE", _NOUN, [key], to=on.isoformat())
         return card._replace(valid_to=on)
     if card.valid_from < today:
         raise Invalid(f"It hangs since {card.valid_from}, and so cannot end on {on}.")
     await connection.execute(delete(_table).where(of_card))
+    await audit.enter(connection, viewer, "CALL_OFF", _NOUN, [key])
     return card._replace(valid_to=card.valid_from)
 
 

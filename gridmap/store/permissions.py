@@ -27,6 +27,7 @@ class Permission(StrEnum):
     ASSIGN_SPONSORS = "ASSIGN_SPONSORS"
     LOOK_AFTER_BUILDINGS = "LOOK_AFTER_BUILDINGS"
     CHANGE_BOUNDARIES = "CHANGE_BOUNDARIES"
+    SEE_AUDIT = "SEE_AUDIT"
 
 
 class Extent(StrEnum):
@@ -52,6 +53,7 @@ WORDS = {
     Permission.ASSIGN_SPONSORS: "say who sponsors which building or grid",
     Permission.LOOK_AFTER_BUILDINGS: "log visits and hang up members' cards at buildings",
     Permission.CHANGE_BOUNDARIES: "plan other boundaries of grids, and apply a plan",
+    Permission.SEE_AUDIT: "see who wrote what, and who read personal data",
 }
 
 _PLACES_AND_REPORTS = {Permission.SEE_PLACES: Extent.ALL, Permission.SEE_REPORTS: Extent.ALL}
@@ -81,7 +83,11 @@ PERMISSIONS: dict[Role, dict[Permission, Extent]] = {
     Role.COMMUNITY: _also(*_OFFICE),
     Role.STREET: _also(*_OFFICE),
     Role.DISTRICT: _also(*_OFFICE, Permission.CHANGE_BOUNDARIES),
-    Role.AUDITOR: {**_PLACES_AND_REPORTS, Permission.SEE_PERSONS: Extent.ALL},
+    Role.AUDITOR: {
+        **_PLACES_AND_REPORTS,
+        Permission.SEE_PERSONS: Extent.ALL,
+        Permission.SEE_AUDIT: Extent.ALL,
+    },
     Role.ADMINISTRATOR: dict.fromkeys(Permission, Extent.ALL),
 }
 """What each role may do; what is not there it may not."""

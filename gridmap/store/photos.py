@@ -20,10 +20,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap.errors import Conflict, NotFound, Unavailable
-from gridmap.store import tables
+from gridmap.store import audit, tables
 from gridmap.store.darkroom import Darkroom
 from gridmap.store.database import Database
 from gridmap.store.objects import Objects
+from gridmap.store.viewers import ANONYMOUS, Viewer
 
 # How long a photo waits for its report.
 WAIT = datetime.timedelta(hours=24)
@@ -78,7 +79,7 @@ class Photos:
         self._objects = objects
         self._darkroom = darkroom or Darkroom()
 
-    async def keep(self, id: UUID, data: bytes) -> tuple[Photo, bool]:
+    async def keep(self, id: UUID, data: bytes, viewer: Viewer = ANONYMOUS) -> tuple[Photo, bool]:
         """The photo that was made of the image, and whether it is new.
 
         The same bytes may be sent under their id again, also at the same time. Raises Conflict
@@ -95,10 +96,12 @@ class Photos:
         row = insert(_table).values(photo._asdict()).on_conflict_do_nothing()
         async with self._database.transaction() as connection:
             is_new = (await connection.execute(row.returning(_table.c.id))).first() is not None
+            if is_new:
+                await audit.enter(connection, viewer, "UPLOAD", "photos", [("", id)])
         if is_new:
             return photo, True
         # The same upload came first; or else it was purged since, and this one is to be kept.
-        return await self.keep(id, data)
+        return await self.keep(id, data, viewer)
 
     async def photo(self, id: UUID) -> Photo:
         """Raises NotFound where there is none."""
@@ -160,7 +163,11 @@ class Photos:
             gone = await connection.execute(
                 delete(_table).where(_table.c.id.in_(ids), ~_is_taken).returning(*_COLUMNS)
             )
-            return [Photo(*row) for row in gone]
+            photos = [Photo(*row) for row in gone]
+            await audit.enter(
+                connection, None, "PURGE", "photos", [("", each.id) for each in photos]
+            )
+            return photos
 
     async def _delete_orphans(self, before: datetime.datetime) -> int:
         latest = f"{before:%Y%m%dT%H%M%S%f}"

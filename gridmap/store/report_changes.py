@@ -267,7 +267,7 @@ class ReportNews:
                 if self._is_to_announce:
                     self._is_to_announce = False
                     async with self._database.connection() as connection:
-                        await connection.execute(_ANNOUNCE)
+                        await connection.execute(ANNOUNCE)
                 if self._listeners:
                     async with self._reading:
                         await self._read()
@@ -354,6 +354,7 @@ def _told(
 
 
 # It need not wait for the disk: what it tells of is committed, and if it is lost others look again.
-_ANNOUNCE = text(
+ANNOUNCE = text(
     f"SELECT set_config('synchronous_commit', 'off', TRUE), pg_notify('{CHANNEL}', :payload)"
 ).bindparams(payload='{"table":"reports","district":"","codes":null}')
+"""Tells all processes that reports were changed."""

@@ -165,8 +165,8 @@ _CHINESE: dict[object, str] = {
     False: "否",
 }
 
-# What spreadsheets take for the beginning of a formula, the wide ones where Chinese is typed.
-_FORMULA_BEGINS = frozenset("=+-@\t\r\n＝＋－＠")
+FORMULA_BEGINS = frozenset("=+-@\t\r\n＝＋－＠")
+"""What spreadsheets take for the beginning of a formula, the wide ones where Chinese is typed."""
 
 _EXCEL_DAY_0 = datetime.datetime(1899, 12, 30)
 _DAY = datetime.timedelta(days=1)
@@ -216,7 +216,7 @@ def _csv(rows: Any) -> bytes:
 
 
 def _no_formulas(values: Sequence[str | None]) -> Sequence[str | None]:
-    return [f"'{text}" if text and text[0] in _FORMULA_BEGINS else text for text in values]
+    return [f"'{text}" if text and text[0] in FORMULA_BEGINS else text for text in values]
 
 
 def _no_markup(values: Sequence[str | None]) -> Sequence[str | None]:

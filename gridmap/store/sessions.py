@@ -20,8 +20,10 @@ from uuid import UUID, uuid4
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gridmap.store import audit
 from gridmap.store.tables import sessions
 from gridmap.store.users import User, user
+from gridmap.store.viewers import ANONYMOUS
 
 IDLE = datetime.timedelta(days=14)
 """Without a renewal, a session ends after this."""
@@ -60,6 +62,7 @@ async def begin_session(connection: AsyncConnection, user: User, now: datetime.d
             id=id, user_name=user.name, token=_digest(token), begun_at=now, renewed_at=now
         )
     )
+    await _enter(connection, "BEGIN", id, user)
     return Renewed(user, _written(token), now + LONGEST)
 
 
@@ -89,8 +92,10 @@ async def renew_session(
     is_in_time = now - kept.renewed_at < IDLE and now - kept.begun_at < LONGEST
     owner = await user(connection, kept.user_name)
     if not (is_current or is_again) or not is_in_time or owner is None:
+        was_copied = not (is_current or is_again)
         await connection.execute(delete(sessions).where(sessions.c.id == id))
-        return Ended(kept.user_name, was_copied=not (is_current or is_again))
+        await _enter(connection, "REVOKE" if was_copied else "END", id, owner)
+        return Ended(kept.user_name, was_copied)
     following = token[:_ID_BYTES] + _successor(token, secret)
     if is_current:
         await connection.execute(
@@ -106,7 +111,16 @@ async def end_session(connection: AsyncConnection, written: str) -> None:
     token = _read(written)
     if token is not None:
         id = UUID(bytes=token[:_ID_BYTES])
-        await connection.execute(delete(sessions).where(sessions.c.id == id))
+        ended = delete(sessions).where(sessions.c.id == id).returning(sessions.c.user_name)
+        name = await connection.scalar(ended)
+        if name is not None:
+            await _enter(connection, "END", id, await user(connection, name))
+
+
+async def _enter(connection: AsyncConnection, action: str, id: UUID, owner: User | None) -> None:
+    """Says in the audit log whose session began or ended; a renewal changes nothing of interest."""
+    viewer, account = (owner.viewer, owner.name) if owner else (ANONYMOUS, "")
+    await audit.enter(connection, viewer, action, "sessions", [("", id)], account)
 
 
 def _successor(token: bytes, secret: bytes) -> bytes:

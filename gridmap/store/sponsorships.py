@@ -20,13 +20,14 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge
-from gridmap.store import tables
+from gridmap.store import audit, tables
 from gridmap.store.paging import Key, among, parents_by_key, rows_by_parent
 from gridmap.store.permissions import Extent, Permission, extent
 from gridmap.store.regions import regions_around
 from gridmap.store.viewers import Viewer, is_office_of
 
 _table = tables.sponsorships
+_NOUN = "sponsorships"
 
 MOST_AT_ONCE = 1_000
 """Sponsorships that one request may begin."""
@@ -147,6 +148,16 @@ async def assign(
         connection, [targets[i] for i in new], [wanted[i].sponsor for i in new], since
     )
     begun.update(zip(new, rows, strict=True))
+    begun_now = [begun[place].sponsorship_key for place in (*corrected, *new)]
+    await audit.enter(connection, viewer, "ASSIGN", _NOUN, begun_now, since=since.isoformat())
+    await audit.enter(
+        connection,
+        viewer,
+        "END",
+        _NOUN,
+        [row.sponsorship_key for row in ended],
+        to=since.isoformat(),
+    )
     return [begun[place] for place in range(len(wanted))]
 
 
@@ -185,6 +196,7 @@ async def end(
         if row.valid_to is not None and on > row.valid_to:
             await _refuse_if_followed(connection, row, of_target == code)
         [ended] = await _end(connection, [row], on)
+        await audit.enter(connection, viewer, "END", _NOUN, [key], to=on.isoformat())
         return ended
     if row.valid_from <= today:
         raise Invalid(f"It began on {row.valid_from}, and so cannot end on {on}; say a later day.")
@@ -200,6 +212,7 @@ async def end(
         )
         .values(valid_to=row.valid_to)
     )
+    await audit.enter(connection, viewer, "CALL_OFF", _NOUN, [key])
     return row._replace(valid_to=row.valid_from)
 
 

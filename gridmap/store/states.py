@@ -28,7 +28,12 @@ def is_state(text: str) -> bool:
     )
 
 
-STATE_NOW = """(
+def state_of(table: str) -> str:
+    """The state that the statement sees which has this in it, once; of the rows of a table.
+
+    The table has a column `transaction`, with an index.
+    """
+    return f"""(
     SELECT concat_ws(
         ':',
         least(CAST(CAST(pg_snapshot_xmin(snapshot) AS text) AS bigint), seen.until),
@@ -45,8 +50,8 @@ STATE_NOW = """(
             1 + coalesce(
                 (
                     SELECT CAST(CAST(transaction AS text) AS bigint)
-                    FROM report_events
-                    ORDER BY report_events.transaction DESC
+                    FROM {table}
+                    ORDER BY {table}.transaction DESC
                     LIMIT 1
                 ),
                 0
@@ -54,5 +59,7 @@ STATE_NOW = """(
         ) AS until
     ) AS seen
 )"""
-"""The state that the statement sees which has this in it, once. Served by
-report_events_transaction_idx."""
+
+
+STATE_NOW = state_of("report_events")
+"""The state of reports. Served by report_events_transaction_idx."""

@@ -19,7 +19,7 @@ from sqlalchemy import exc, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap.errors import Conflict, GridmapError, Invalid
-from gridmap.store import tables
+from gridmap.store import audit, tables
 from gridmap.store.dates import CHINA
 from gridmap.store.geometry import covers_in_text
 from gridmap.store.grids import Grid
@@ -273,6 +273,7 @@ async def submit(
     of = placement.district_code, submission.category, submission.urgency
     due_at = rules.due(received_at, *of, Step.WHOLE)
     reporter = submission.reporter or Reporter(None, None)
+    who = audit.actor(viewer)
     parameters = {
         "district": placement.district_code,
         "id": submission.id,
@@ -299,6 +300,10 @@ async def submit(
         "photos": list(submission.photos),
         "role": viewer.role,
         "subject": viewer.subject,
+        "who": who["subject"],
+        "account": who["account"],
+        "ip": who["address"],
+        "request": who["request"],
         "reporter": signed(viewer),
         "codes": sorted(viewer.codes),
         "name": reporter.name,
@@ -465,6 +470,13 @@ _SUBMIT = text(
     reporter AS (
         INSERT INTO reporters (district_code, report_id, subject, codes, name, phone)
         SELECT district_code, id, :reporter, :codes, :name, :phone
+        FROM made
+    ),
+    log AS (
+        INSERT INTO audit_entries (
+            district_code, role, subject, account, address, request, action, noun, ids
+        )
+        SELECT district_code, :role, :who, :account, :ip, :request, 'SUBMIT', 'reports', ARRAY[id]
         FROM made
     ),
     taken AS (

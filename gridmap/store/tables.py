@@ -323,7 +323,8 @@ sponsorships = Table(
     ),
 )
 
-# What grid workers do at buildings. Nothing in it is ever changed or deleted: a trigger refuses.
+# What grid workers do at buildings. Nothing in it is ever changed or deleted: a trigger refuses,
+# but to retention, which blanks the notes.
 visits = Table(
     "visits",
     metadata,
@@ -523,6 +524,8 @@ reports = Table(
     Column("merged_into", Uuid),
     # A digest of what was sent, by which the same submission is known again.
     Column("submission", LargeBinary, nullable=False),
+    # When personal data was taken out of it: see `gridmap.store.retention`.
+    Column("anonymised_at", DateTime(timezone=True)),
     PrimaryKeyConstraint("district_code", "id"),
     # So that no version is without its event.
     ForeignKeyConstraint(
@@ -567,6 +570,13 @@ reports = Table(
         postgresql_where=text("merged_into IS NOT NULL"),
     ),
     Index("reports_location_idx", "location", postgresql_using="gist"),
+    Index(
+        "reports_kept_idx",
+        "ended_at",
+        postgresql_where=text(
+            "ended_at IS NOT NULL AND (anonymised_at IS NULL OR anonymised_at < ended_at)"
+        ),
+    ),
     # What is still to be done is a small part of what was ever reported.
     Index(
         "reports_open_idx",
@@ -603,7 +613,7 @@ reporters = Table(
 )
 
 # What happened to a report, and who did it. Nothing in it is ever changed or deleted: a trigger
-# refuses.
+# refuses, but to retention, which blanks what may be about persons.
 report_events = Table(
     "report_events",
     metadata,
@@ -678,6 +688,7 @@ users = Table(
     Column("codes", ARRAY(Text), nullable=False),
     *_dates(),
     Column("is_disabled", Boolean, nullable=False, server_default=text("false")),
+    Column("disabled_at", DateTime(timezone=True)),
     # Made by the demo, which alone signs them in.
     Column("is_demo", Boolean, nullable=False, server_default=text("false")),
     CheckConstraint(_one_of("role", USER_ROLES), name="role"),
@@ -696,6 +707,54 @@ sessions = Table(
     Column("renewed_at", DateTime(timezone=True), nullable=False),
     Index(None, "user_name"),
     Index(None, "renewed_at"),
+)
+
+# Who wrote what, and who read personal data; by keys, without what was written or read. Nothing in
+# it or in the next is ever changed or deleted, but entries of years ago: a trigger refuses.
+audit_entries = Table(
+    "audit_entries",
+    metadata,
+    # Empty where no district is meant.
+    Column("district_code", CODE, nullable=False),
+    Column("id", BigInteger, Identity(always=True), nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()),
+    Column("role", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    # What they signed in with, the address that they asked from, and the number of the request;
+    # each is empty where there is none.
+    Column("account", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("request", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("noun", Text, nullable=False),
+    Column("ids", ARRAY(Text), nullable=False),
+    Column("details", JSONB, nullable=False, server_default=text("'{}'")),
+    # By which the next seal knows what the one before has not seen.
+    Column(
+        "transaction",
+        TransactionId,
+        nullable=False,
+        server_default=text("pg_current_xact_id()"),
+    ),
+    PrimaryKeyConstraint("district_code", "id"),
+    Index("audit_entries_at_idx", "at", "id"),
+    Index("audit_entries_transaction_idx", "transaction"),
+)
+
+# The chain: each seal holds entries by their digests, and the hash of the seal before. See
+# `gridmap.store.audit_chain`.
+audit_seals = Table(
+    "audit_seals",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    # The state of the data up to which entries are sealed: see `gridmap.store.states`.
+    Column("as_of", Text, nullable=False),
+    Column("district_codes", ARRAY(CODE), nullable=False),
+    Column("entry_ids", ARRAY(BigInteger), nullable=False),
+    # SHA-256 of each, one behind the other.
+    Column("digests", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
 )
 
 # How often something was done or tried lately, by a digest of what is counted. It is worth nothing

@@ -12,6 +12,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap.errors import Conflict, Invalid, NotFound
+from gridmap.store import audit
+from gridmap.store.dates import now
 from gridmap.store.tables import sessions, users
 from gridmap.store.viewers import Role, Viewer, check_account
 
@@ -40,6 +42,11 @@ class User(NamedTuple):
     @property
     def viewer(self) -> Viewer:
         return Viewer(Role(self.role), self.subject, frozenset(self.codes))
+
+    @property
+    def audit_key(self) -> tuple[str, str]:
+        """What the audit log calls the user, who is of no district."""
+        return "", audit.named(self.role, self.name)
 
     def holds_on(self, day: datetime.date) -> bool:
         """Whether the user signs in on that day."""
@@ -106,6 +113,7 @@ async def add_user(
     )
     if added.first() is None:
         raise Conflict(f"There is a user {user.name} already; choose another name.")
+    await audit.enter(connection, None, "ADD", "users", [user.audit_key], role=user.role)
     return user
 
 
@@ -125,7 +133,9 @@ async def set_disabled(connection: AsyncConnection, name: str, is_disabled: bool
 
     Raises NotFound where there is none.
     """
-    await _change(connection, name, is_disabled=is_disabled)
+    action = "DISABLE" if is_disabled else "ENABLE"
+    since = now() if is_disabled else None
+    await _change(connection, name, action, is_disabled=is_disabled, disabled_at=since)
     if is_disabled:
         await _sign_out(connection, name)
 
@@ -135,7 +145,7 @@ async def set_password(connection: AsyncConnection, name: str, password: str) ->
 
     Raises NotFound where there is none.
     """
-    await _change(connection, name, password=password)
+    await _change(connection, name, "SET_PASSWORD", password=password)
     await _sign_out(connection, name)
 
 
@@ -148,14 +158,19 @@ async def keep_hash(connection: AsyncConnection, user: User, password: str) -> N
     )
 
 
-async def _change(connection: AsyncConnection, name: str, **values: object) -> None:
+async def _change(connection: AsyncConnection, name: str, action: str, **values: object) -> None:
     changed = await connection.execute(
-        update(users).where(users.c.name == sign_in_name(name)).values(values)
+        update(users).where(users.c.name == sign_in_name(name)).values(values).returning(*_COLUMNS)
     )
-    if changed.rowcount == 0:
+    row = changed.one_or_none()
+    if row is None:
         raise NotFound(f"There is no user {name!r}; `gridmap user list` says who there are.")
+    await audit.enter(connection, None, action, "users", [User(*row).audit_key])
 
 
 async def _sign_out(connection: AsyncConnection, name: str) -> None:
     """Served by sessions_user_name_idx."""
-    await connection.execute(delete(sessions).where(sessions.c.user_name == sign_in_name(name)))
+    ended = await connection.scalars(
+        delete(sessions).where(sessions.c.user_name == sign_in_name(name)).returning(sessions.c.id)
+    )
+    await audit.enter(connection, None, "REVOKE", "sessions", [("", id_) for id_ in ended])

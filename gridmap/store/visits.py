@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap.errors import Conflict, Forbidden, Invalid, NotFound
-from gridmap.store import tables
+from gridmap.store import audit, tables
 from gridmap.store.caretakers import building_in_care
 from gridmap.store.dates import CHINA
 from gridmap.store.paging import (
@@ -116,7 +116,7 @@ async def last_visits_of_buildings(
 async def log(
     connection: AsyncConnection, given: NewVisit, viewer: Viewer, now: datetime.datetime
 ) -> Visit:
-    """Keeps a visit, or finds that it is kept.
+    """Keeps a visit, or finds that it is kept. `connection` is in a transaction of its own.
 
     Raises NotFound where there is no such building or worker, Forbidden where the viewer does not
     look after the building on that day or speaks for another worker, Conflict where another visit
@@ -130,7 +130,10 @@ async def log(
     wanted = Visit(
         building.district_code, given.id, building.code, worker, given.kind, given.at, given.note
     )
-    await connection.execute(insert(_table).values(wanted._asdict()).on_conflict_do_nothing())
+    made = insert(_table).values(wanted._asdict()).on_conflict_do_nothing()
+    if (await connection.execute(made.returning(_table.c.id))).first() is not None:
+        place = [(wanted.district_code, wanted.id)]
+        await audit.enter(connection, viewer, "LOG", "visits", place)
     [kept] = await visits_by_key(connection, [(wanted.district_code, wanted.id)])
     if kept != wanted:
         raise Conflict(

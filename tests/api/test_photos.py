@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import secrets
 import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -19,7 +21,9 @@ from uuid import UUID, uuid4
 import httpx
 import psycopg
 import pytest
+from pydantic import SecretStr
 
+from gridmap.api.photo_addresses import SECONDS, PhotoAddresses
 from gridmap.api.settings import settings_from_environment
 from gridmap.errors import Invalid
 from tests.api.conftest import Server, gridmap
@@ -41,6 +45,7 @@ from tests.pictures import (
     with_everything,
 )
 
+SIGNING = SecretStr(secrets.token_hex(32))
 TEN_MB = 10 * 1024 * 1024
 SOME = UUID(int=0x19C31FC0A1B2_7ABC_8DEF_0123456789AB)
 
@@ -50,11 +55,12 @@ def environment(request: pytest.FixtureRequest, database_url: str) -> Iterator[d
     """Of a server and its tools, with a place for photos of its own."""
     if request.param == "folder":
         with tempfile.TemporaryDirectory(prefix="gridmap-test-") as folder:
-            yield {"DATABASE_URL": database_url, "GRIDMAP_PHOTOS": f"file://{folder}/of%20people"}
+            photos = f"file://{folder}/of%20people"
+            yield {**signing(database_url), "GRIDMAP_PHOTOS": photos}
     else:
         with s3_store() as variables:
-            address = f"s3://{BUCKET}/of/people"
-            yield {"DATABASE_URL": database_url, "GRIDMAP_PHOTOS": address, **variables}
+            photos = f"s3://{BUCKET}/of/people"
+            yield {**signing(database_url), "GRIDMAP_PHOTOS": photos, **variables}
 
 
 @pytest.fixture(scope="module")
@@ -68,9 +74,20 @@ def folder_server(database_url: str) -> Iterator[Server]:
     """A server for what does not depend on where photos are kept."""
     with (
         tempfile.TemporaryDirectory(prefix="gridmap-test-") as folder,
-        gridmap("serve", DATABASE_URL=database_url, GRIDMAP_DATA=folder) as server,
+        gridmap("serve", **signing(database_url), GRIDMAP_DATA=folder) as server,
     ):
         yield server
+
+
+def signing(database_url: str) -> dict[str, str]:
+    """Of a server whose addresses of photos are known here."""
+    return {"DATABASE_URL": database_url, "GRIDMAP_SECRET": SIGNING.get_secret_value()}
+
+
+def address(id: object, is_thumbnail: bool = False, at: float | None = None) -> str:
+    """What the server calls a photo now, or did at another time."""
+    clock = time.time if at is None else (lambda: at)
+    return PhotoAddresses(SIGNING, clock).address(UUID(str(id)), is_thumbnail)
 
 
 def put(
@@ -119,8 +136,8 @@ class TestUpload:
             "width": 240,
             "height": 160,
             "bytes": shown["bytes"],
-            "url": f"/photos/{id}",
-            "thumbnailUrl": f"/photos/{id}/thumbnail",
+            "url": address(id),
+            "thumbnailUrl": address(id, True),
         }
 
         photo = get(server, shown["url"])
@@ -140,7 +157,7 @@ class TestUpload:
     def test_the_thumbnail_is_the_photo_made_small(self, server: Server) -> None:
         id = uuid4()
         assert put(server, id, photograph(1200, 900)).json()["width"] == 1200
-        thumbnail = get(server, f"/photos/{id}/thumbnail")
+        thumbnail = get(server, address(id, True))
         assert thumbnail.headers["content-type"] == "image/jpeg"
         pixels = pixels_of(thumbnail.content)
         assert pixels.shape == (240, 320, 3)
@@ -159,9 +176,9 @@ class TestUpload:
     def test_another_photo_under_a_known_id_is_a_conflict(self, server: Server) -> None:
         id = uuid4()
         put(server, id, photograph())
-        before = get(server, f"/photos/{id}").content
+        before = get(server, address(id)).content
         assert told(put(server, id, photograph(100, 100))) == (409, "CONFLICT")
-        assert get(server, f"/photos/{id}").content == before
+        assert get(server, address(id)).content == before
 
     def test_the_same_upload_at_the_same_moment_makes_one_photo(
         self, server: Server, database_url: str
@@ -172,7 +189,7 @@ class TestUpload:
         assert sorted(answer.status_code for answer in answers) == [200] * 5 + [201]
         assert len({answer.text for answer in answers}) == 1
         assert rows(database_url, id) == 1
-        assert len(get(server, f"/photos/{id}").content) == answers[0].json()["bytes"]
+        assert len(get(server, address(id)).content) == answers[0].json()["bytes"]
 
     def test_of_two_photos_under_one_id_at_one_moment_one_is_kept_whole(
         self, server: Server
@@ -184,7 +201,7 @@ class TestUpload:
                 answers = list(threads.map(put, repeat(server), repeat(id), sent.values()))
             assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
             [kept] = [answer.json() for answer in answers if answer.status_code == 201]
-            photo = get(server, f"/photos/{id}").content
+            photo = get(server, address(id)).content
             assert pixels_of(photo).shape == (kept["height"], kept["width"], 3)
 
     def test_a_photo_may_come_in_pieces_of_no_declared_length(self, server: Server) -> None:
@@ -219,7 +236,7 @@ class TestRefusals:
         id = uuid4()
         assert told(put(folder_server, id, data)) == (status, code)
         assert rows(database_url, id) == 0
-        assert told(get(folder_server, f"/photos/{id}")) == (404, "NOT_FOUND")
+        assert told(get(folder_server, address(id))) == (404, "NOT_FOUND")
 
     def test_ten_megabytes_are_taken_and_a_byte_more_is_not(self, folder_server: Server) -> None:
         photo = photograph()
@@ -259,7 +276,7 @@ class TestRefusals:
         id, data = uuid4(), photograph()
         with _connection(folder_server) as wire:
             wire.sendall(_head(id, f"Content-Length: {len(data) + 1}") + data)
-        assert told(get(folder_server, f"/photos/{id}")) == (404, "NOT_FOUND")
+        assert told(get(folder_server, address(id))) == (404, "NOT_FOUND")
         assert rows(database_url, id) == 0
         # The whole of it may come later.
         assert put(folder_server, id, data).status_code == 201
@@ -311,7 +328,7 @@ class TestRefusals:
     ) -> None:
         seventh = UUID("01932c07-209c-7d2c-9c5a-3f6b8a1e4d70")
         assert put(folder_server, str(seventh).upper(), photograph()).json()["id"] == str(seventh)
-        assert get(folder_server, f"/photos/{seventh}").status_code == 200
+        assert get(folder_server, address(seventh)).status_code == 200
 
     @pytest.mark.parametrize(
         "content_type", ["text/plain", "multipart/form-data; boundary=x", "application/json", ""]
@@ -344,7 +361,7 @@ class TestDownload:
         id = uuid4()
         put(server, id, photograph())
         tags = set()
-        for path in (f"/photos/{id}", f"/photos/{id}/thumbnail"):
+        for path in (address(id), address(id, True)):
             first = get(server, path)
             tags.add(tag := first.headers["etag"])
             assert tag.startswith('"')
@@ -357,12 +374,72 @@ class TestDownload:
     def test_the_head_of_a_photo_tells_its_size(self, server: Server) -> None:
         id = uuid4()
         size = put(server, id, photograph()).json()["bytes"]
-        head = httpx.head(f"{server.address}/photos/{id}")
+        head = httpx.head(server.address + address(id))
         assert (head.status_code, head.headers["content-length"]) == (200, str(size))
 
     def test_a_photo_that_there_is_not_is_told(self, server: Server) -> None:
-        assert told(get(server, f"/photos/{uuid4()}")) == (404, "NOT_FOUND")
-        assert told(get(server, f"/photos/{uuid4()}/thumbnail")) == (404, "NOT_FOUND")
+        assert told(get(server, address(uuid4()))) == (404, "NOT_FOUND")
+        assert told(get(server, address(uuid4(), True))) == (404, "NOT_FOUND")
+
+
+class TestAddresses:
+    def test_the_photo_of_a_report_is_had_by_the_address_that_the_api_gives(
+        self, folder_server: Server
+    ) -> None:
+        id = uuid4()
+        said = put(folder_server, id, photograph()).json()
+        photo = get(folder_server, said["url"])
+        left = int(photo.headers["cache-control"].split("=")[1].split(",")[0])
+        assert SECONDS - 60 < left <= 2 * SECONDS
+        assert photo.headers["cache-control"] == f"private, max-age={left}, immutable"
+        assert photo.headers["x-robots-tag"] == "noindex, noimageindex"
+
+    def test_no_other_address_will_do(self, folder_server: Server) -> None:
+        id, other = uuid4(), uuid4()
+        for each in (id, other):
+            put(folder_server, each, photograph())
+        good = address(id)
+        path, _, query = good.partition("?")
+        expires, signature = (part.partition("=")[2] for part in query.split("&"))
+        wrong = [
+            path,
+            f"{path}?expires={expires}",
+            f"{path}?signature={signature}",
+            f"{path}?expires={int(expires) + 3600}&signature={signature}",
+            f"{path}?expires={expires}0&signature={signature}",
+            f"{path}?expires=&signature={signature}",
+            f"{path}?expires={expires}&signature={signature[:-1]}",
+            f"{path}?expires={expires}&signature={signature.swapcase()}",
+            f"{path}?expires={expires}&signature=%F0%9F%98%80",
+            # Of another photo, and of its thumbnail.
+            f"{path}?{address(other).partition('?')[2]}",
+            f"{path}?{address(id, True).partition('?')[2]}",
+            f"{path}/thumbnail?{query}",
+            # Of another server.
+            PhotoAddresses(None).address(id, False),
+        ]
+        for path in wrong:
+            refused = get(folder_server, path)
+            assert told(refused) == (403, "FORBIDDEN"), path
+            assert refused.json()["errors"][0]["extensions"]["reason"] == "SIGNATURE"
+            assert refused.headers["cache-control"] == "no-store"
+            assert httpx.head(folder_server.address + path).status_code == 403
+            assert get(folder_server, path, range="bytes=0-9").status_code == 403
+            assert get(folder_server, path, if_none_match="*").status_code == 403
+        assert get(folder_server, good, range="bytes=0-9").status_code == 200
+
+    def test_an_address_ends_after_an_hour_or_two(self, folder_server: Server) -> None:
+        id, now = uuid4(), time.time()
+        put(folder_server, id, photograph())
+        expired = get(folder_server, address(id, at=now - 2 * SECONDS))
+        assert told(expired) == (403, "FORBIDDEN")
+        assert expired.json()["errors"][0]["extensions"]["reason"] == "EXPIRED"
+        assert get(folder_server, address(id, at=now - SECONDS + 60)).status_code == 200
+        # Until there is another, all who ask have the same, so that it is had once.
+        hour = now // SECONDS * SECONDS
+        within = {address(id, at=hour + second) for second in range(0, SECONDS, 60)}
+        assert len(within) == 1
+        assert address(id, at=hour + SECONDS) not in within
 
 
 class TestPurge:
@@ -380,10 +457,10 @@ class TestPurge:
         done = run("photos", "purge", **environment)
         assert done.returncode == 0, done.stderr
         assert done.stdout == "Photos removed: 1. Files of none removed: 0.\n"
-        assert told(get(server, f"/photos/{old}")) == (404, "NOT_FOUND")
-        assert get(server, f"/photos/{new}").status_code == 200
+        assert told(get(server, address(old))) == (404, "NOT_FOUND")
+        assert get(server, address(new)).status_code == 200
         assert put(server, old, photograph()).status_code == 201
-        assert get(server, f"/photos/{old}").status_code == 200
+        assert get(server, address(old)).status_code == 200
 
 
 class TestPlaces:

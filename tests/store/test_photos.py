@@ -15,7 +15,6 @@ import pytest
 from sqlalchemy import TextClause, exc, text
 
 from gridmap.errors import Conflict, Invalid, NotFound, TooLarge, Unavailable
-from gridmap.schema.photos import photo as shown
 from gridmap.store.darkroom import Darkroom
 from gridmap.store.database import Database
 from gridmap.store.images import Picture
@@ -289,13 +288,6 @@ class TestKeep:
             assert await photos.file(before, is_thumbnail=False) == b"1"
 
         within(reported_url, folder, work)
-
-    def test_clients_see_where_a_photo_is(self, reported_url: str, folder: Path) -> None:
-        id = uuid4()
-        row, _ = within(reported_url, folder, lambda photos, _: photos.keep(id, b"1"))
-        seen = shown(row)
-        assert (seen.id, seen.width, seen.height) == (str(id), 4, 3)
-        assert (seen.url, seen.thumbnail_url) == (f"/photos/{id}", f"/photos/{id}/thumbnail")
 
 
 class TestDarkroom:

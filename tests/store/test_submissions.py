@@ -12,13 +12,15 @@ from uuid import UUID, uuid4
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from psycopg._queries import MAX_CACHED_STATEMENT_LENGTH
 from pyproj import Geod
 
 from gridmap.errors import Conflict, Invalid
+from gridmap.store.database import tool_engine
 from gridmap.store.dates import CHINA
 from gridmap.store.loop import Action
 from gridmap.store.reports import Reporter
-from gridmap.store.submissions import Submitted
+from gridmap.store.submissions import _SUBMIT, Submitted
 from gridmap.store.viewers import ANONYMOUS
 from tests.districts import (
     COMMUNITY,
@@ -468,3 +470,8 @@ class TestPersonalData:
         report = desk.submit(viewer=ANONYMOUS, reporter=None)
         kept = "SELECT subject, name, phone FROM reporters WHERE report_id = %s"
         assert desk.sql(kept, report.id) == [(None, None, None)]
+
+
+def test_the_statement_is_short_enough_for_psycopg_to_read_it_once() -> None:
+    sent = str(_SUBMIT.compile(tool_engine("postgresql://")))
+    assert len(sent) <= MAX_CACHED_STATEMENT_LENGTH

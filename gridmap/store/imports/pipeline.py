@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, Transaction, exc, insert
 
 from gridmap.errors import Conflict, Forbidden, GridmapError, Invalid, Unavailable
 from gridmap.geo.files import count_rows, read_batches
-from gridmap.store import tables
+from gridmap.store import audit, tables
 from gridmap.store.changes import announce_staged
 from gridmap.store.dates import today
 from gridmap.store.imports.buildings import BuildingImporter
@@ -212,6 +212,17 @@ def _log(run: Run, counts: Counts, digest: str) -> None:
             changed=counts.changed,
             unchanged=counts.unchanged,
         )
+    )
+    audit.enter_now(
+        run.connection,
+        None,
+        "IMPORT",
+        str(run.noun),
+        [("", run.path.name)],
+        sha256=digest,
+        added=counts.added,
+        changed=counts.changed,
+        unchanged=counts.unchanged,
     )
 
 
