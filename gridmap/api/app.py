@@ -128,6 +128,7 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
         prepare=prepare,
         count=rates.count_request,
         introspection=settings.introspection,
+        page=graphiql.page if settings.introspection else None,
         origins=frozenset(settings.origins),
     )
     places = asyncio.Semaphore(MOST_AT_ONCE)

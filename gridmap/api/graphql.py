@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from gridmap.api import graphiql
+from gridmap.api.bodies import SECONDS_TO_ARRIVE, body_of
 from gridmap.api.errors import Refused
 from gridmap.api.etags import is_known
 from gridmap.api.graphql_errors import http_status, told
@@ -36,7 +37,7 @@ from gridmap.api.operations import (
     errors_of,
 )
 from gridmap.api.streams import StreamLimits, Streams
-from gridmap.errors import Invalid, TooLarge
+from gridmap.errors import Invalid
 from gridmap.schema.limits import Limits
 
 GRAPHQL = "application/graphql-response+json"
@@ -56,9 +57,9 @@ class GraphQLEndpoint:
     `introspection` the schema tells nobody of itself. `version` names the state of the data that a
     request was answered from, given its context; None where that has no name. `ends_at` says until
     when, in seconds of the epoch, whoever asks is who they are; then their subscriptions end.
-    `body_limit` is in bytes, before which a request's body, or a socket's message, is not read
-    further. `kept_documents` and `kept_characters` bound the documents that are kept; a character
-    takes about 250 bytes of memory once parsed and planned.
+    `body_limit` is in bytes, beyond which a request's body, or a socket's message, is not read;
+    a body has `body_seconds` to arrive. `kept_documents` and `kept_characters` bound the documents
+    that are kept; a character takes about 250 bytes of memory once parsed and planned.
 
     `streams` are those that are open; a server that stops is to stop them first.
 
@@ -77,6 +78,7 @@ class GraphQLEndpoint:
         limits: Limits | None = None,
         stream_limits: StreamLimits | None = None,
         body_limit: int = 1_000_000,
+        body_seconds: float = SECONDS_TO_ARRIVE,
         time_limit_seconds: float = 15.0,
         kept_documents: int = 1_000,
         kept_characters: int = 250_000,
@@ -99,6 +101,7 @@ class GraphQLEndpoint:
         self._operations = Operations(schema, documents, time_limit_seconds)
         self._context = context
         self._body_limit = body_limit
+        self._body_seconds = body_seconds
         self._page = page
         self._version = version
         self._ends_at = ends_at
@@ -200,25 +203,8 @@ class GraphQLEndpoint:
                     "UTF-8."
                 ),
             )
-        coding = request.headers.get("content-encoding", "identity")
-        if coding.lower() != "identity":
-            raise Refused(415, Invalid(f"The body is sent as {coding!r}; send it as it is."))
-        return asked(_json(await self._body(request), "The body"))
-
-    async def _body(self, request: Request) -> bytearray:
-        declared = request.headers.get("content-length", "0")
-        body = bytearray()
-        # Fifteen digits are no size that was meant; Python reads no more than 4300 of them.
-        if len(declared) < 15 and int(declared) <= self._body_limit:
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > self._body_limit:
-                    break
-            else:
-                return body
-        raise Refused(
-            413, TooLarge(f"The body is larger than {self._body_limit} bytes; send less at once.")
-        )
+        body = await body_of(request, self._body_limit, seconds=self._body_seconds)
+        return asked(_json(body, "The body"))
 
 
 async def _only(answer: Answer) -> AsyncGenerator[Answer, None]:

@@ -46,6 +46,10 @@ Answer: TypeAlias = dict[str, object]
 """What an operation, or one event of a subscription, gives: `data`, and `errors` if any."""
 
 
+_MOST_ERRORS = 20
+"""That are told of one request: nobody reads more, and a short request could make very many."""
+
+
 class Failed(Exception):
     """The request was understood and has no data; the status is for those who read statuses."""
 
@@ -98,6 +102,7 @@ class Operations:
         self.time_limit_seconds = time_limit_seconds
         self._documents = documents
         self.limits = documents.limits
+        self.tells_schema = documents.tells_schema
 
     def prepared(self, asked: Asked) -> Operation:
         """Raises Failed, with all that is wrong with the document."""
@@ -192,6 +197,8 @@ class Operation:
             operation_name=self._asked.operation_name,
             operation_extensions=self._asked.extensions,
             is_awaitable=_is_awaitable,
+            max_coercion_errors=_MOST_ERRORS,
+            hide_suggestions=not self._operations.tells_schema,
         )
         executor = cast("PlannedExecutor | list[GraphQLError]", built)
         if isinstance(executor, list):
@@ -285,6 +292,8 @@ class Documents:
         self._first_rules: list[type[ASTValidationRule]] = [limit_rule(limits)]
         if not introspection:
             self._first_rules.append(NoSchemaIntrospectionCustomRule)
+        self.tells_schema = introspection
+        """Whether an error may name what there is beside what was asked for."""
 
     def checked(self, text: str) -> Document:
         """The document, ready to run. Raises Failed, with all that is wrong with it."""
@@ -297,9 +306,11 @@ class Documents:
         except GraphQLError as error:
             raise Failed(request_errors([error], "PARSE_FAILED")) from error
         schema = self._schema._schema
-        errors = validate(schema, document, self._first_rules) or validate(
-            schema, document, self._rules
-        )
+        errors: list[GraphQLError] = []
+        for rules in (self._first_rules, self._rules):
+            errors = errors or validate(
+                schema, document, rules, _MOST_ERRORS, hide_suggestions=not self.tells_schema
+            )
         if errors:
             raise Failed(request_errors(errors, "VALIDATION_FAILED"))
         return self._keep(text, Document(self._schema, document, costs(self.limits, document)))
