@@ -26,6 +26,7 @@ from gridmap.api.photos import photo_routes
 from gridmap.api.rates import Rates
 from gridmap.api.sending import MOST_AT_ONCE
 from gridmap.api.settings import Settings
+from gridmap.api.streams import StreamLimits
 from gridmap.api.tile_cache import TileCache
 from gridmap.errors import GridmapError
 from gridmap.schema.context import Context
@@ -122,6 +123,7 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
     endpoint = GraphQLEndpoint(
         schema,
         context,
+        stream_limits=StreamLimits(per_address=settings.streams_per_address),
         body_limit=settings.body_limit_bytes,
         version=version,
         ends_at=ends_at,

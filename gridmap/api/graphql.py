@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from gridmap.api import graphiql
+from gridmap.api.addresses import client_address
 from gridmap.api.bodies import SECONDS_TO_ARRIVE, body_of
 from gridmap.api.errors import Refused
 from gridmap.api.etags import is_known
@@ -37,7 +38,7 @@ from gridmap.api.operations import (
     errors_of,
 )
 from gridmap.api.streams import StreamLimits, Streams
-from gridmap.errors import Invalid
+from gridmap.errors import Invalid, TooOften
 from gridmap.schema.limits import Limits
 
 GRAPHQL = "application/graphql-response+json"
@@ -147,6 +148,7 @@ class GraphQLEndpoint:
             operation = self._operations.prepared(await self._read(request))
             if operation.kind is OperationType.SUBSCRIPTION:
                 _require_stream(request.method, accept)
+                self.streams.check(client_address(request))
                 accepted = EVENTS
                 ends_at = self._ends_at(self._context(request))
                 events = await operation.events(partial(self._context, request))
@@ -177,6 +179,8 @@ class GraphQLEndpoint:
             status, answer = http_status(errors), orjson.dumps({"errors": errors})
             if status == 401:
                 headers["www-authenticate"] = "Bearer"
+            if isinstance(error, TooOften):
+                headers["retry-after"] = f"{error.details['retryAfterSeconds']}"
         sent_as = GRAPHQL if accepted == EVENTS else accepted or JSON
         return Response(answer, status, headers, f"{sent_as}; charset=utf-8")
 

@@ -67,6 +67,10 @@ class Settings(BaseSettings):
     photos_per_minute: int = Field(60, alias="GRIDMAP_PHOTOS_PER_MINUTE", ge=0)
     """Of one person, or of one address where they did not sign in; 0: not counted."""
 
+    connections_per_address: int = Field(500, alias="GRIDMAP_CONNECTIONS_PER_ADDRESS", ge=0)
+    streams_per_address: int = Field(200, alias="GRIDMAP_STREAMS_PER_ADDRESS", ge=0)
+    """At the same time, with one process; 0: not counted."""
+
     log_format: LogFormat = Field(LogFormat.TEXT, alias="GRIDMAP_LOG_FORMAT")
 
     pool_size: int = Field(10, alias="GRIDMAP_POOL_SIZE", ge=1)
