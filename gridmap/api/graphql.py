@@ -38,6 +38,7 @@ from gridmap.api.operations import (
     errors_of,
 )
 from gridmap.api.streams import StreamLimits, Streams
+from gridmap.api.trusted_documents import TrustedDocuments
 from gridmap.errors import Invalid, TooOften
 from gridmap.schema.limits import Limits
 
@@ -55,7 +56,8 @@ class GraphQLEndpoint:
     connection from then on; before that `prepare` is awaited, once, and for each operation `count`
     is called, whose GridmapError refuses it. Pages of `origins` may open one beside those of this
     site. `page` answers browsers that come without a query; None leaves it out. Without
-    `introspection` the schema tells nobody of itself. `version` names the state of the data that a
+    `introspection` the schema tells nobody of itself. With `trusted`, no other documents are
+    executed. `version` names the state of the data that a
     request was answered from, given its context; None where that has no name. `ends_at` says until
     when, in seconds of the epoch, whoever asks is who they are; then their subscriptions end.
     `body_limit` is in bytes, beyond which a request's body, or a socket's message, is not read;
@@ -89,6 +91,7 @@ class GraphQLEndpoint:
         prepare: Callable[[HTTPConnection], Awaitable[None]] | None = None,
         count: Callable[[HTTPConnection], None] = lambda _: None,
         introspection: bool = True,
+        trusted: TrustedDocuments | None = None,
         origins: frozenset[str] = frozenset(),
     ) -> None:
         if schema.extensions or schema.directives:
@@ -96,7 +99,7 @@ class GraphQLEndpoint:
         if schema._schema.get_directive("defer") or schema._schema.get_directive("stream"):
             raise ValueError("This endpoint gives an answer at once, without @defer and @stream.")
         documents = Documents(
-            schema, limits or Limits(), kept_documents, kept_characters, introspection
+            schema, limits or Limits(), kept_documents, kept_characters, introspection, trusted
         )
         self.streams = Streams(stream_limits or StreamLimits())
         self._operations = Operations(schema, documents, time_limit_seconds)
@@ -132,7 +135,9 @@ class GraphQLEndpoint:
         await response(scope, receive, send)
 
     async def _respond(self, request: Request) -> ASGIApp:
-        is_bare_get = request.method in ("GET", "HEAD") and "query" not in request.query_params
+        is_bare_get = request.method in ("GET", "HEAD") and not (
+            request.query_params.keys() & {"query", "documentId", "extensions"}
+        )
         offered = (JSON, HTML, GRAPHQL) if is_bare_get and self._page else (JSON, GRAPHQL)
         accept = ", ".join(request.headers.getlist("accept")) or "*/*"
         accepted = preferred(accept, offered)
