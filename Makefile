@@ -1,7 +1,7 @@
 # The habits of this project, one command each. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench web lock clean runtime dev
+.PHONY: help demo test check audit format bench web lock clean runtime dev
 
 bin := .venv/bin
 
@@ -25,6 +25,11 @@ check: dev ## Check format, lint, types and import rules
 	@$(bin)/ruff check .
 	@$(bin)/mypy
 	@$(bin)/lint-imports --no-logo
+
+# Each takes some minutes; all of them are in `make test` too, with few examples.
+audit: dev ## Look for weak places for longer (GRIDMAP_FUZZ_EXAMPLES=200 of each field)
+	@GRIDMAP_FUZZ_EXAMPLES=$${GRIDMAP_FUZZ_EXAMPLES:-200} exec $(bin)/pytest $(ARGS) \
+		tests/api/test_audits.py tests/api/test_fuzzing.py
 
 format: dev ## Format the code and mend what the linter can mend
 	@$(bin)/ruff format .

@@ -58,6 +58,12 @@ class Forbidden(GridmapError):
     code = "FORBIDDEN"
 
 
+class Untrusted(GridmapError):
+    """Only known documents are executed, and this is none of them."""
+
+    code = "DOCUMENT_NOT_TRUSTED"
+
+
 class TooOften(GridmapError):
     """This was done too often lately; `details` have `retryAfterSeconds`."""
 

@@ -1,5 +1,6 @@
 // Writes src/lib/gql from schema.graphql and the documents in src: each operation with the types
-// of its variables and of its answer.
+// of its variables and of its answer. Beside it go the texts by their SHA-256, for servers that are
+// to execute nothing else.
 //
 //     node codegen.mjs            writes
 //     node codegen.mjs --check    complains where what is there is not what would be written
@@ -30,7 +31,10 @@ const outputs = await preset.buildGeneratesSection({
   pluginContext: {},
   plugins: [],
   pluginMap: {},
-  presetConfig: { fragmentMasking: false },
+  presetConfig: {
+    fragmentMasking: false,
+    persistedDocuments: { hashAlgorithm: "sha256" },
+  },
   config: {
     documentMode: "string",
     enumsAsTypes: true,
@@ -49,8 +53,11 @@ const outputs = await preset.buildGeneratesSection({
 });
 
 const checking = process.argv.includes("--check");
-for (const output of outputs.filter(({ filename }) => filename.endsWith("graphql.ts"))) {
-  const text = await codegen({ ...output, cache: undefined });
+const wanted = outputs.filter(({ filename }) => /graphql\.ts$|\.json$/.test(filename));
+// At the same time, since the one waits for what the other finds.
+const texts = await Promise.all(wanted.map((output) => codegen({ ...output, cache: undefined })));
+for (const [number, output] of wanted.entries()) {
+  const text = texts[number];
   const file = join(here, output.filename);
   if (!checking) {
     mkdirSync(dirname(file), { recursive: true });

@@ -1,7 +1,7 @@
 // Builds one folder for all pages: m/ is the phone page's, assets/ is everybody's.
 
 import { createHash } from "node:crypto";
-import { readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { copyFileSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
@@ -14,7 +14,7 @@ const target = join(here, "../gridmap/api/static/web");
 export default defineConfig({
   root: here,
   base: "./",
-  plugins: [vue(), offline("m"), compressed()],
+  plugins: [vue(), documents(), offline("m"), compressed()],
   define: {
     __VUE_OPTIONS_API__: false,
     __VUE_PROD_DEVTOOLS__: false,
@@ -36,6 +36,20 @@ export default defineConfig({
     },
   },
 });
+
+// What the pages ask, for a server that is to execute nothing else.
+function documents(): Plugin {
+  return {
+    name: "gridmap-documents",
+    apply: "build",
+    writeBundle() {
+      copyFileSync(
+        join(here, "src/lib/gql/persisted-documents.json"),
+        join(target, "documents.json"),
+      );
+    },
+  };
+}
 
 // Writes what the page needs without a network into its service worker. The worker is another one
 // whenever any of that is, and browsers then fetch it all anew.

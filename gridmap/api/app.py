@@ -7,6 +7,7 @@ import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 from sqlalchemy import exc
 from starlette.applications import Starlette
@@ -27,9 +28,12 @@ from gridmap.api.photos import photo_routes
 from gridmap.api.rates import Rates
 from gridmap.api.sending import MOST_AT_ONCE
 from gridmap.api.settings import Settings
+from gridmap.api.streams import StreamLimits
 from gridmap.api.tile_cache import TileCache
+from gridmap.api.trusted_documents import TrustedDocuments, read_documents
 from gridmap.errors import GridmapError
 from gridmap.schema.context import Context
+from gridmap.schema.limits import Limits
 from gridmap.schema.root import schema
 from gridmap.store.audit import origin
 from gridmap.store.audit_chain import Sealer
@@ -131,6 +135,7 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
     endpoint = GraphQLEndpoint(
         schema,
         context,
+        stream_limits=StreamLimits(per_address=settings.streams_per_address),
         body_limit=settings.body_limit_bytes,
         version=version,
         ends_at=ends_at,
@@ -138,6 +143,8 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
         prepare=prepare,
         count=rates.count_request,
         introspection=settings.introspection,
+        trusted=_trusted(settings.trusted_documents),
+        page=graphiql.page if settings.introspection and not settings.trusted_documents else None,
         origins=frozenset(settings.origins),
     )
     places = asyncio.Semaphore(MOST_AT_ONCE)
@@ -171,6 +178,16 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
     )
     app.state.streams = endpoint.streams
     return app
+
+
+def _trusted(place: str | None) -> TrustedDocuments | None:
+    """Raises Invalid where the documents cannot be read."""
+    if place is None:
+        return None
+    texts = list(read_documents(web.DOCUMENTS)) if web.DOCUMENTS.exists() else []
+    if place != "pages":
+        texts += read_documents(Path(place))
+    return TrustedDocuments(texts, Limits())
 
 
 def _for_other_sites(origins: list[str]) -> list[Middleware]:

@@ -32,7 +32,7 @@ from gridmap.api.demo_users import add_demo_users, print_demo_users
 from gridmap.api.identity import LONGEST_VALIDITY, Tokens, with_secret
 from gridmap.api.logs import configure_logs
 from gridmap.api.memory import share_one_heap
-from gridmap.api.server import Server
+from gridmap.api.server import ConnectionLimits, Server
 from gridmap.api.settings import Settings, settings_from_environment
 from gridmap.api.terminal import (
     plain_console,
@@ -775,6 +775,7 @@ def _serve(
         app,
         app.state.streams,
         trusted_proxies=settings.trusted_proxies,
+        limits=ConnectionLimits(per_address=settings.connections_per_address),
         ws_max_size=settings.body_limit_bytes,
         loop="uvloop",
         lifespan="on",

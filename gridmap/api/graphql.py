@@ -20,6 +20,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from gridmap.api import graphiql
+from gridmap.api.addresses import client_address
+from gridmap.api.bodies import SECONDS_TO_ARRIVE, body_of
 from gridmap.api.errors import Refused
 from gridmap.api.etags import is_known
 from gridmap.api.graphql_errors import http_status, told
@@ -36,7 +38,8 @@ from gridmap.api.operations import (
     errors_of,
 )
 from gridmap.api.streams import StreamLimits, Streams
-from gridmap.errors import Invalid, TooLarge
+from gridmap.api.trusted_documents import TrustedDocuments
+from gridmap.errors import Invalid, TooOften
 from gridmap.schema.limits import Limits
 
 GRAPHQL = "application/graphql-response+json"
@@ -53,13 +56,15 @@ class GraphQLEndpoint:
     connection from then on; before that `prepare` is awaited, once, and for each operation `count`
     is called, whose GridmapError refuses it. Pages of `origins` may open one beside those of this
     site. `page` answers browsers that come without a query; None leaves it out. Without
-    `introspection` the schema tells nobody of itself. `version` names the state of the data that a
+    `introspection` the schema tells nobody of itself. With `trusted`, no other documents are
+    executed. `version` names the state of the data that a
     request was answered from, given its context; None where that has no name. `ends_at` says until
     when, in seconds of the epoch, whoever asks is who they are; then their subscriptions end.
     `before_answer` is awaited with the context of each answer and event before it is given, and
-    what it raises is told in its place. `body_limit` is in bytes, before which a request's body, or
-    a socket's message, is not read further. `kept_documents` and `kept_characters` bound the
-    documents that are kept; a character takes about 250 bytes of memory once parsed and planned.
+    what it raises is told in its place. `body_limit` is in bytes, beyond which a request's body, or
+    a socket's message, is not read; a body has `body_seconds` to arrive. `kept_documents` and
+    `kept_characters` bound the documents that are kept; a character takes about 250 bytes of memory
+    once parsed and planned.
 
     `streams` are those that are open; a server that stops is to stop them first.
 
@@ -78,6 +83,7 @@ class GraphQLEndpoint:
         limits: Limits | None = None,
         stream_limits: StreamLimits | None = None,
         body_limit: int = 1_000_000,
+        body_seconds: float = SECONDS_TO_ARRIVE,
         time_limit_seconds: float = 15.0,
         kept_documents: int = 1_000,
         kept_characters: int = 250_000,
@@ -88,6 +94,7 @@ class GraphQLEndpoint:
         prepare: Callable[[HTTPConnection], Awaitable[None]] | None = None,
         count: Callable[[HTTPConnection], None] = lambda _: None,
         introspection: bool = True,
+        trusted: TrustedDocuments | None = None,
         origins: frozenset[str] = frozenset(),
     ) -> None:
         if schema.extensions or schema.directives:
@@ -95,12 +102,13 @@ class GraphQLEndpoint:
         if schema._schema.get_directive("defer") or schema._schema.get_directive("stream"):
             raise ValueError("This endpoint gives an answer at once, without @defer and @stream.")
         documents = Documents(
-            schema, limits or Limits(), kept_documents, kept_characters, introspection
+            schema, limits or Limits(), kept_documents, kept_characters, introspection, trusted
         )
         self.streams = Streams(stream_limits or StreamLimits())
         self._operations = Operations(schema, documents, time_limit_seconds, before_answer)
         self._context = context
         self._body_limit = body_limit
+        self._body_seconds = body_seconds
         self._page = page
         self._version = version
         self._ends_at = ends_at
@@ -130,7 +138,9 @@ class GraphQLEndpoint:
         await response(scope, receive, send)
 
     async def _respond(self, request: Request) -> ASGIApp:
-        is_bare_get = request.method in ("GET", "HEAD") and "query" not in request.query_params
+        is_bare_get = request.method in ("GET", "HEAD") and not (
+            request.query_params.keys() & {"query", "documentId", "extensions"}
+        )
         offered = (JSON, HTML, GRAPHQL) if is_bare_get and self._page else (JSON, GRAPHQL)
         accept = ", ".join(request.headers.getlist("accept")) or "*/*"
         accepted = preferred(accept, offered)
@@ -146,6 +156,7 @@ class GraphQLEndpoint:
             operation = self._operations.prepared(await self._read(request))
             if operation.kind is OperationType.SUBSCRIPTION:
                 _require_stream(request.method, accept)
+                self.streams.check(client_address(request))
                 accepted = EVENTS
                 ends_at = self._ends_at(self._context(request))
                 events = await operation.events(partial(self._context, request))
@@ -176,6 +187,8 @@ class GraphQLEndpoint:
             status, answer = http_status(errors), orjson.dumps({"errors": errors})
             if status == 401:
                 headers["www-authenticate"] = "Bearer"
+            if isinstance(error, TooOften):
+                headers["retry-after"] = f"{error.details['retryAfterSeconds']}"
         sent_as = GRAPHQL if accepted == EVENTS else accepted or JSON
         return Response(answer, status, headers, f"{sent_as}; charset=utf-8")
 
@@ -202,25 +215,8 @@ class GraphQLEndpoint:
                     "UTF-8."
                 ),
             )
-        coding = request.headers.get("content-encoding", "identity")
-        if coding.lower() != "identity":
-            raise Refused(415, Invalid(f"The body is sent as {coding!r}; send it as it is."))
-        return asked(_json(await self._body(request), "The body"))
-
-    async def _body(self, request: Request) -> bytearray:
-        declared = request.headers.get("content-length", "0")
-        body = bytearray()
-        # Fifteen digits are no size that was meant; Python reads no more than 4300 of them.
-        if len(declared) < 15 and int(declared) <= self._body_limit:
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > self._body_limit:
-                    break
-            else:
-                return body
-        raise Refused(
-            413, TooLarge(f"The body is larger than {self._body_limit} bytes; send less at once.")
-        )
+        body = await body_of(request, self._body_limit, seconds=self._body_seconds)
+        return asked(_json(body, "The body"))
 
 
 async def _only(answer: Answer) -> AsyncGenerator[Answer, None]:

@@ -11,8 +11,10 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 
 import orjson
+from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 
+from gridmap.api.addresses import client_address
 from gridmap.api.graphql_errors import masked, told
 from gridmap.api.operations import Answer, messages
 from gridmap.api.streams import TOKEN_ENDED, Streams, until
@@ -45,9 +47,9 @@ class EventStream:
         self._streams = streams
         self._ends_at = ends_at
 
-    async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         ended = asyncio.Event()
-        with self._streams.open(ended.set):
+        with self._streams.open(client_address(HTTPConnection(scope)), ended.set):
             await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
             working = [
                 asyncio.create_task(self._tell(send)),

@@ -13,10 +13,11 @@ from graphql import OperationType
 from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from gridmap.api.addresses import client_address
 from gridmap.api.graphql_errors import masked, told
 from gridmap.api.operations import Answer, Asked, Operations, asked, json_name, messages
 from gridmap.api.streams import TOKEN_ENDED, Streams, until
-from gridmap.errors import Forbidden, GridmapError, Invalid, TooLarge, Unavailable
+from gridmap.errors import Forbidden, GridmapError, Invalid, TooLarge, TooOften, Unavailable
 
 PROTOCOL = "graphql-transport-ws"
 
@@ -71,7 +72,14 @@ class Socket:
             await self._close(_Close(4406, f"Only the protocol {PROTOCOL} is spoken here."))
             return
         await self._socket.accept(PROTOCOL)
-        with self._streams.open(lambda: self._end(_Close(1001, "The server stops; come again."))):
+        address = client_address(self._socket)
+        try:
+            self._streams.check(address)
+        except TooOften as error:
+            await self._close(_Close(1013, error.message))
+            return
+        stops = _Close(1001, "The server stops; come again.")
+        with self._streams.open(address, lambda: self._end(stops)):
             late = asyncio.get_running_loop().call_later(
                 self._limits.init_seconds, self._end_without_init
             )

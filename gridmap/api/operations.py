@@ -36,6 +36,7 @@ from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from gridmap.api.graphql_errors import field_errors, http_status, masked, request_errors, told
 from gridmap.api.plans import ListPlans, Plan, PlannedExecutor, plan
+from gridmap.api.trusted_documents import TrustedDocuments
 from gridmap.errors import GridmapError, Invalid, Unavailable
 from gridmap.schema.limits import Limits, costs, limit_rule, parse_within
 from gridmap.schema.null_characters import NullCharacterRule, refuse_null_characters
@@ -44,6 +45,10 @@ Value = TypeVar("Value")
 
 Answer: TypeAlias = dict[str, object]
 """What an operation, or one event of a subscription, gives: `data`, and `errors` if any."""
+
+
+_MOST_ERRORS = 20
+"""That are told of one request: nobody reads more, and a short request could make very many."""
 
 
 class Failed(Exception):
@@ -59,10 +64,12 @@ class Failed(Exception):
 class Asked:
     """What a client sends to have an operation run."""
 
-    query: str
+    query: str | None
     variables: dict[str, Any] | None
     operation_name: str | None
     extensions: dict[str, Any] | None
+    document_id: str | None = None
+    """What names a document that the server keeps."""
 
 
 def asked(given: object, what: str = "The body") -> Asked:
@@ -71,8 +78,8 @@ def asked(given: object, what: str = "The body") -> Asked:
         raise Invalid("Batches are not taken; send each operation by itself.")
     if not isinstance(given, dict):
         raise Invalid(f"{what} is {json_name(given)}; send an object.")
-    query = given.get("query")
-    if not isinstance(query, str):
+    query, document_id = given.get("query"), _document_id(given)
+    if not isinstance(query, str) and (query is not None or document_id is None):
         what = f"'query' is {json_name(query)}" if "query" in given else "There is no 'query'"
         raise Invalid(f"{what}; it is the text of an operation, as a string.")
     optional = (("variables", dict), ("operationName", str), ("extensions", dict))
@@ -80,7 +87,22 @@ def asked(given: object, what: str = "The body") -> Asked:
         value = given.get(name)
         if value is not None and not isinstance(value, kind):
             raise Invalid(f"'{name}' is {json_name(value)}; it is {_JSON_NAMES[kind]} or null.")
-    return Asked(query, *(given.get(name) for name, _ in optional))
+    variables, operation_name, extensions = (given.get(name) for name, _ in optional)
+    return Asked(query, variables, operation_name, extensions, document_id)
+
+
+def _document_id(given: dict[str, Any]) -> str | None:
+    """The name of a document that is kept here, in the one way or the other."""
+    name = given.get("documentId")
+    if name is None:
+        match given.get("extensions"):
+            case {"persistedQuery": {"sha256Hash": str(name)}}:
+                return name
+            case _:
+                return None
+    if not isinstance(name, str):
+        raise Invalid(f"'documentId' is {json_name(name)}; it is a string, as in sha256:HEX.")
+    return name
 
 
 def json_name(value: object) -> str:
@@ -103,10 +125,11 @@ class Operations:
         self.before_answer = before_answer
         self._documents = documents
         self.limits = documents.limits
+        self.tells_schema = documents.tells_schema
 
     def prepared(self, asked: Asked) -> Operation:
         """Raises Failed, with all that is wrong with the document."""
-        document = self._documents.checked(asked.query)
+        document = self._documents.checked(asked.query, asked.document_id)
         return Operation(self, asked, document)
 
 
@@ -202,6 +225,8 @@ class Operation:
             operation_name=self._asked.operation_name,
             operation_extensions=self._asked.extensions,
             is_awaitable=_is_awaitable,
+            max_coercion_errors=_MOST_ERRORS,
+            hide_suggestions=not self._operations.tells_schema,
         )
         executor = cast("PlannedExecutor | list[GraphQLError]", built)
         if isinstance(executor, list):
@@ -280,8 +305,10 @@ class Documents:
         most: int,
         most_characters: int,
         introspection: bool = True,
+        trusted: TrustedDocuments | None = None,
     ) -> None:
         self._schema = schema
+        self._trusted = trusted
         self.limits = limits
         self._most = most
         self._characters_left = most_characters
@@ -295,9 +322,17 @@ class Documents:
         self._first_rules: list[type[ASTValidationRule]] = [limit_rule(limits)]
         if not introspection:
             self._first_rules.append(NoSchemaIntrospectionCustomRule)
+        self.tells_schema = introspection
+        """Whether an error may name what there is beside what was asked for."""
 
-    def checked(self, text: str) -> Document:
+    def checked(self, query: str | None, document_id: str | None = None) -> Document:
         """The document, ready to run. Raises Failed, with all that is wrong with it."""
+        if self._trusted is not None:
+            text = self._trusted.text(document_id, query)
+        elif query is not None:
+            text = query
+        else:
+            raise Invalid("No documents are kept here; send the text as 'query'.")
         kept = self._kept.get(text)
         if kept is not None:
             self._kept.move_to_end(text)
@@ -307,9 +342,11 @@ class Documents:
         except GraphQLError as error:
             raise Failed(request_errors([error], "PARSE_FAILED")) from error
         schema = self._schema._schema
-        errors = validate(schema, document, self._first_rules) or validate(
-            schema, document, self._rules
-        )
+        errors: list[GraphQLError] = []
+        for rules in (self._first_rules, self._rules):
+            errors = errors or validate(
+                schema, document, rules, _MOST_ERRORS, hide_suggestions=not self.tells_schema
+            )
         if errors:
             raise Failed(request_errors(errors, "VALIDATION_FAILED"))
         return self._keep(text, Document(self._schema, document, costs(self.limits, document)))

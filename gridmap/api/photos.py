@@ -14,11 +14,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from gridmap.api.bodies import body_of
 from gridmap.api.errors import Refused, telling_errors
 from gridmap.api.etags import is_known
 from gridmap.api.media_types import media_type
 from gridmap.api.photo_addresses import PhotoAddresses
-from gridmap.errors import Invalid, TooLarge, Unavailable
+from gridmap.errors import Invalid, Unavailable
 from gridmap.store.images import MOST_BYTES
 from gridmap.store.photos import Photos
 from gridmap.store.viewers import Viewer
@@ -110,31 +111,15 @@ def _check_type(request: Request) -> None:
     if not (kind.startswith("image/") or kind == "application/octet-stream"):
         message = f"The Content-Type is {said!r}; send the image's bytes as image/jpeg or the like."
         raise Refused(415, Invalid(message))
-    coding = request.headers.get("content-encoding", "identity")
-    if coding.lower() != "identity":
-        raise Refused(415, Invalid(f"The body is sent as {coding!r}; send it as it is."))
 
 
 async def _body(request: Request) -> bytes:
     """The body whole, as long as its headers say and with their digest."""
     declared = request.headers.get("content-length")
-    # Fifteen digits are no size that was meant; Python reads no more than 4300 of them.
-    if declared is not None and (len(declared) >= 15 or int(declared) > MOST_BYTES):
-        raise _too_many_bytes()
-    body = bytearray()
     try:
-        async with asyncio.timeout(_SECONDS_TO_ARRIVE):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > MOST_BYTES:
-                    raise _too_many_bytes()
+        body = await body_of(request, MOST_BYTES, what="The photo", seconds=_SECONDS_TO_ARRIVE)
     except ClientDisconnect as error:
-        raise Invalid(
-            f"The connection ended after {len(body)} bytes of the photo; nothing was kept."
-        ) from error
-    except TimeoutError as error:
-        message = f"The photo did not arrive within {_SECONDS_TO_ARRIVE} s; send it smaller."
-        raise Refused(408, Invalid(message)) from error
+        raise Invalid("The connection ended before the photo did; nothing was kept.") from error
     if declared is not None and int(declared) != len(body):
         raise Invalid(f"{len(body)} bytes arrived where Content-Length says {declared}.")
     if not body:
@@ -142,10 +127,6 @@ async def _body(request: Request) -> bytes:
     for name in ("content-digest", "repr-digest"):
         _check_digest(name, ",".join(request.headers.getlist(name)), body)
     return bytes(body)
-
-
-def _too_many_bytes() -> TooLarge:
-    return TooLarge(f"The photo is larger than {MOST_BYTES} bytes; send it smaller.")
 
 
 def _check_digest(name: str, said: str, body: bytearray) -> None:

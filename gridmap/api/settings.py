@@ -69,10 +69,18 @@ class Settings(BaseSettings):
     introspection: bool = Field(True, alias="GRIDMAP_INTROSPECTION")
     """Whether the schema tells of itself."""
 
+    trusted_documents: str | None = Field(None, alias="GRIDMAP_TRUSTED_DOCUMENTS", min_length=1)
+    """The only documents to execute: those of the pages, and those in this file or folder; `pages`
+    for the first alone."""
+
     requests_per_minute: int = Field(3000, alias="GRIDMAP_REQUESTS_PER_MINUTE", ge=0)
     reports_per_minute: int = Field(20, alias="GRIDMAP_REPORTS_PER_MINUTE", ge=0)
     photos_per_minute: int = Field(60, alias="GRIDMAP_PHOTOS_PER_MINUTE", ge=0)
     """Of one person, or of one address where they did not sign in; 0: not counted."""
+
+    connections_per_address: int = Field(500, alias="GRIDMAP_CONNECTIONS_PER_ADDRESS", ge=0)
+    streams_per_address: int = Field(200, alias="GRIDMAP_STREAMS_PER_ADDRESS", ge=0)
+    """At the same time, with one process; 0: not counted."""
 
     log_format: LogFormat = Field(LogFormat.TEXT, alias="GRIDMAP_LOG_FORMAT")
 

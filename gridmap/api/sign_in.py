@@ -19,9 +19,10 @@ from starlette.staticfiles import StaticFiles
 
 from gridmap.api.accounts import Accounts, SignedIn
 from gridmap.api.addresses import client_address
+from gridmap.api.bodies import body_of
 from gridmap.api.errors import Refused, telling_errors
 from gridmap.api.media_types import is_utf8, media_type
-from gridmap.errors import Invalid, TooLarge, Unauthenticated
+from gridmap.errors import Invalid, Unauthenticated
 from gridmap.store.dates import now
 
 FOLDER = Path(__file__).parent / "static" / "sign_in"
@@ -128,11 +129,7 @@ async def _given(request: Request) -> dict[str, Any]:
     if kind != "application/json" or not is_utf8(parameters):
         message = f"The Content-Type is {said!r}; send application/json in UTF-8."
         raise Refused(415, Invalid(message))
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MOST_BYTES:
-            raise TooLarge(f"The body is larger than {_MOST_BYTES} bytes.")
+    body = await body_of(request, _MOST_BYTES)
     try:
         given = orjson.loads(body)
     except orjson.JSONDecodeError:

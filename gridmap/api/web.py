@@ -22,6 +22,9 @@ from starlette.types import Scope
 
 FOLDER = Path(__file__).parent / "static" / "web"
 
+DOCUMENTS = FOLDER / "documents.json"
+"""What the pages ask: the text of each document by its SHA-256."""
+
 # MapLibre makes its worker from a blob and draws images from blobs; photos that wait to be sent are
 # shown from blobs too.
 POLICY = (

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Concatenate, Literal, ParamSpec, TypeAlias, TypeVar
+from typing import Any, Concatenate, Literal, ParamSpec, TypeAlias, TypeVar, cast
 from uuid import UUID
 
 import strawberry
@@ -67,6 +69,7 @@ class Context:
         self.today: datetime.date = self.now.date()
         self._loaders: dict[object, DataLoader[Any, Any]] = {}
         self._reads: dict[str, set[tuple[str, object]]] = {}
+        self._waiting: Counter[asyncio.Future[Any]] = Counter()
 
     def load(
         self,
@@ -87,7 +90,22 @@ class Context:
                     return await batch(connection, keys, *terms, **named)
 
             loader = self._loaders[name] = DataLoader(load_all)
-        return loader.load(key)
+        # What Strawberry gives is a future, which its type does not say.
+        loading = cast("asyncio.Future[Value]", loader.load(key))
+        return loading if loading.done() else self._shared(loading)
+
+    async def _shared(self, loading: asyncio.Future[Value]) -> Value:
+        """Waits beside others. When a field fails, graphql-core stops those beside it; what they
+        were waiting for would be taken from all who wait for the same.
+        """
+        self._waiting[loading] += 1
+        try:
+            return await asyncio.shield(loading)
+        finally:
+            self._waiting[loading] -= 1
+            if not self._waiting[loading]:
+                del self._waiting[loading]
+                loading.cancel()  # does nothing where it is done
 
     def forget_loaded(self) -> None:
         """What was loaded may have changed: loads it anew when it is asked for again."""

@@ -7,6 +7,7 @@ cost grows with the text and with nothing else.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -16,13 +17,16 @@ from typing import Any
 from graphql import (
     BREAK,
     ASTValidationRule,
+    DefinitionNode,
     DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
     IntValueNode,
+    Node,
     OperationDefinitionNode,
+    SelectionNode,
     SelectionSetNode,
     VisitorAction,
     parse,
@@ -69,6 +73,13 @@ class Limits:
     cost: int = 20_000
     """These rows and the WEIGHTS of fields: a second or so of a core."""
 
+    directives: int = 5
+    """Of one field, fragment or operation. There are two kinds that make sense there."""
+
+    repeats: int = 20
+    """Of one field or fragment in one place, which is answered once however often it is asked for.
+    Checking whether they agree compares each with each."""
+
     tokens: int = 1_000
     """Words and signs of the document. The standard introspection query has about 180. Checking
     takes at most some 90 ms at this limit, and grows with its square."""
@@ -97,7 +108,7 @@ def parse_within(limits: Limits, text: str) -> DocumentNode:
 
 @cache
 def limit_rule(limits: Limits) -> type[ASTValidationRule]:
-    """A validation rule for depth, aliases, rows and cost; the same class for the same limits.
+    """A validation rule for all but the length of the document; the same class for the same limits.
 
     Run it before the standard rules: what it refuses would cost them most.
     """
@@ -147,6 +158,10 @@ class _Selections:
 
 
 def _exceeded(limits: Limits, document: DocumentNode) -> Iterable[GraphQLError]:
+    for definition in document.definitions:
+        if (crowd := _crowd(limits, definition)) is not None:
+            yield crowd
+            return
     try:
         sizes = _fragment_sizes(limits, document)
     except CycleError as error:
@@ -180,6 +195,36 @@ def _exceeded(limits: Limits, document: DocumentNode) -> Iterable[GraphQLError]:
                 "fragments each time they are spread. Ask in several operations.",
                 operation,
             )
+
+
+def _crowd(limits: Limits, definition: DefinitionNode) -> GraphQLError | None:
+    """What is wrong where the same stands in one place again and again."""
+    within: list[Node] = [definition]
+    while within:
+        node = within.pop()
+        if len(getattr(node, "directives", None) or ()) > limits.directives:
+            return _too_large(
+                f"There are more than {limits.directives} directives in one place; leave out those "
+                "that say the same.",
+                node,
+            )
+        selections = getattr(getattr(node, "selection_set", None), "selections", ())
+        named = Counter(map(_asked_as, selections))
+        # Inline fragments have no name, and may be many.
+        if any(count > limits.repeats for name, count in named.items() if name):
+            return _too_large(
+                f"A field or fragment is asked for more than {limits.repeats} times in one place; "
+                "once is enough.",
+                node,
+            )
+        within += selections
+    return None
+
+
+def _asked_as(selection: SelectionNode) -> str:
+    if isinstance(selection, FieldNode):
+        return (selection.alias or selection.name).value
+    return f"...{selection.name.value}" if isinstance(selection, FragmentSpreadNode) else ""
 
 
 def _fragment_sizes(limits: Limits, document: DocumentNode) -> dict[str, _Size]:
@@ -262,7 +307,5 @@ def _expanded(selections: _Selections, sizes: dict[str, _Size], limits: Limits) 
     return _Size(depth, min(aliases, limits.aliases + 1), min(nodes, _MANY), min(cost, _MANY))
 
 
-def _too_large(
-    message: str, node: OperationDefinitionNode | None = None, **details: int
-) -> GraphQLError:
+def _too_large(message: str, node: Node | None = None, **details: int) -> GraphQLError:
     return GraphQLError(message, node, extensions={**details, "code": TooLarge.code})

@@ -11,7 +11,7 @@ from typing import Literal
 
 from starlette.types import ASGIApp
 
-from gridmap.api.server import Server
+from gridmap.api.server import ConnectionLimits, Server
 from gridmap.api.streams import StreamLimits, Streams
 
 
@@ -22,6 +22,7 @@ def served(
     *,
     lifespan: Literal["on", "off"] = "off",
     trusted_proxies: str | None = None,
+    limits: ConnectionLimits | None = None,
 ) -> Iterator[str]:
     """Serves the application until the block ends, and then stops the streams that are open; gives
     its address, as in http://127.0.0.1:49152.
@@ -29,7 +30,12 @@ def served(
     listener = socket.create_server(("127.0.0.1", 0))
     streams = streams or Streams(StreamLimits())
     server = Server(
-        app, streams, trusted_proxies=trusted_proxies, lifespan=lifespan, log_config=None
+        app,
+        streams,
+        trusted_proxies=trusted_proxies,
+        limits=limits,
+        lifespan=lifespan,
+        log_config=None,
     )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()

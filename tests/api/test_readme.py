@@ -101,6 +101,8 @@ class TestQueries:
         limits = Limits()
         assert shown["fields within fields"].split(",")[0] == f"{limits.depth}"
         assert shown["aliases, fragments expanded"] == f"{limits.aliases}"
+        assert shown["directives in one place"] == f"{limits.directives}"
+        assert shown["the same field or fragment in one place"] == f"{limits.repeats}"
         assert _plain_number(shown["tokens of a document"]) == limits.tokens
         assert _plain_number(shown["characters of a document"]) == limits.characters
         assert _plain_number(shown["cost of an operation"]) == limits.cost

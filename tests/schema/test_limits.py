@@ -92,6 +92,29 @@ def test_aliases_count_within_introspection() -> None:
     assert len(errors_in(f"{{ __schema {{ {aliases} }} }}")) == 1
 
 
+@pytest.mark.parametrize(
+    "crowd",
+    [
+        f"{{ {'leaf ' * 21} }}",
+        f"{{ a {{ ...F }} }} fragment F on Query {{ {'leaf ' * 21} }}",
+        f"{{ {'...F ' * 21} }} fragment F on Query {{ leaf }}",
+        f"{{ leaf {'@skip(if: true) ' * 6} }}",
+        f"{{ leaf {'@unknown ' * 6} }}",
+        f"{{ ...F {'@unknown ' * 6} }} fragment F on Query {{ leaf }}",
+        f"query {'@unknown ' * 6} {{ leaf }}",
+    ],
+)
+def test_the_same_again_and_again_is_refused_once(crowd: str) -> None:
+    [error] = errors_in(crowd)
+    assert error.extensions == {"code": "TOO_LARGE"}
+    assert errors_in(crowd, repeats=21, directives=6) == []
+
+
+def test_inline_fragments_may_be_many_and_fields_of_different_names_too() -> None:
+    fields = " ".join(f"f{number}: leaf" for number in range(30))
+    assert errors_in(f"{{ {'... { leaf } ' * 30} {fields} }}") == []
+
+
 def test_each_operation_has_the_whole_allowance() -> None:
     aliases = " ".join(f"x{i}: leaf" for i in range(50))
     assert errors_in(f"query A {{ {aliases} }} query B {{ {aliases} }}") == []

@@ -327,7 +327,9 @@ def test_a_worker_signs_in_by_name_hears_on_when_the_token_ends_and_signs_out(
     (grid,) = user.viewer.codes
     monkeypatch.setattr(accounts, "ACCESS", timedelta(seconds=5))
 
-    with _serving(demo_url, is_demo=True) as address, phone(browser, address, INSIDE) as held:
+    # On a server that executes nothing but what the pages ask.
+    serving = _serving(demo_url, is_demo=True, trusted_documents="pages")
+    with serving as address, phone(browser, address, INSIDE) as held:
         # 1. By the page of the sign-in and back; no script could read what is kept of it.
         page = held.open("work")
         expect(page.get_by_role("button", name="用账号登录")).to_be_visible()

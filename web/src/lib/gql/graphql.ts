@@ -551,7 +551,7 @@ export const LocateDocument = new TypedDocumentString(`
   workers {
     name
   }
-}`) as unknown as TypedDocumentString<LocateQuery, LocateQueryVariables>;
+}`, {"hash":"sha256:5c6662b2812ed62625cb9a5a9ee36c63990f09a19d1ae19249ed00a3d4d35ca5"}) as unknown as TypedDocumentString<LocateQuery, LocateQueryVariables>;
 export const CategoriesDocument = new TypedDocumentString(`
     query Categories {
   reportCategories {
@@ -563,7 +563,7 @@ export const CategoriesDocument = new TypedDocumentString(`
     }
   }
 }
-    `) as unknown as TypedDocumentString<CategoriesQuery, CategoriesQueryVariables>;
+    `, {"hash":"sha256:f36d298affae847a0dab9b25f6e5a64286bc94dc5ee2374466f89402dd8911a4"}) as unknown as TypedDocumentString<CategoriesQuery, CategoriesQueryVariables>;
 export const SubmitReportDocument = new TypedDocumentString(`
     mutation SubmitReport($input: SubmitReportInput!) {
   submitReport(input: $input) {
@@ -605,7 +605,7 @@ export const SubmitReportDocument = new TypedDocumentString(`
     }
   }
 }
-    `) as unknown as TypedDocumentString<SubmitReportMutation, SubmitReportMutationVariables>;
+    `, {"hash":"sha256:8f7187813d62bf88d9a43891419817c4ef0f3544f170cc4ccf301ef0b3997b99"}) as unknown as TypedDocumentString<SubmitReportMutation, SubmitReportMutationVariables>;
 export const ChooseReportGridDocument = new TypedDocumentString(`
     mutation ChooseReportGrid($input: ChooseReportGridInput!) {
   chooseReportGrid(input: $input) {
@@ -626,7 +626,7 @@ export const ChooseReportGridDocument = new TypedDocumentString(`
     }
   }
 }
-    `) as unknown as TypedDocumentString<ChooseReportGridMutation, ChooseReportGridMutationVariables>;
+    `, {"hash":"sha256:c443e75e70ffb572d26fab25bd62ae41a76bcd6ca914254f6272b4574fa4e0b3"}) as unknown as TypedDocumentString<ChooseReportGridMutation, ChooseReportGridMutationVariables>;
 export const MergeReportDocument = new TypedDocumentString(`
     mutation MergeReport($input: MergeReportInput!) {
   mergeReport(input: $input) {
@@ -640,7 +640,7 @@ export const MergeReportDocument = new TypedDocumentString(`
     }
   }
 }
-    `) as unknown as TypedDocumentString<MergeReportMutation, MergeReportMutationVariables>;
+    `, {"hash":"sha256:f429fe137f85f70c090ab7dea9a0dccb61a2bc330a87ecadedfd79ca28d8a01f"}) as unknown as TypedDocumentString<MergeReportMutation, MergeReportMutationVariables>;
 export const RateReportDocument = new TypedDocumentString(`
     mutation RateReport($input: RateReportInput!) {
   rateReport(input: $input) {
@@ -652,7 +652,7 @@ export const RateReportDocument = new TypedDocumentString(`
     }
   }
 }
-    `) as unknown as TypedDocumentString<RateReportMutation, RateReportMutationVariables>;
+    `, {"hash":"sha256:925c06085d55355d0c0c3ea1b2fc60a9f2f0dbb9bcd3e2d6eb813aa98f5cd4fd"}) as unknown as TypedDocumentString<RateReportMutation, RateReportMutationVariables>;
 export const MyReportDocument = new TypedDocumentString(`
     query MyReport($id: ID!) {
   report(id: $id) {
@@ -710,7 +710,7 @@ export const MyReportDocument = new TypedDocumentString(`
     width
     height
   }
-}`) as unknown as TypedDocumentString<MyReportQuery, MyReportQueryVariables>;
+}`, {"hash":"sha256:b41ff6ca87df11cfd66cc46d2a7f85d9ee2e20990f7aacf6835238399182a5be"}) as unknown as TypedDocumentString<MyReportQuery, MyReportQueryVariables>;
 export const ReportChangedDocument = new TypedDocumentString(`
     subscription ReportChanged($id: ID, $grid: String, $after: Cursor) {
   reportChanged(id: $id, grid: $grid, after: $after) {
@@ -721,7 +721,7 @@ export const ReportChangedDocument = new TypedDocumentString(`
     cursor
   }
 }
-    `) as unknown as TypedDocumentString<ReportChangedSubscription, ReportChangedSubscriptionVariables>;
+    `, {"hash":"sha256:5e6a6fac6ac5fbeff70d88b4c6b479948439bb674a1ffbfb973d63847776441a"}) as unknown as TypedDocumentString<ReportChangedSubscription, ReportChangedSubscriptionVariables>;
 export const ViewerDocument = new TypedDocumentString(`
     query Viewer {
   viewer {
@@ -730,7 +730,7 @@ export const ViewerDocument = new TypedDocumentString(`
     codes
   }
 }
-    `) as unknown as TypedDocumentString<ViewerQuery, ViewerQueryVariables>;
+    `, {"hash":"sha256:9f12a2a72d3dc9b88d304825a23a2039cdeb8995ef5a7a49ea01726d8e21e1ca"}) as unknown as TypedDocumentString<ViewerQuery, ViewerQueryVariables>;
 export const WorkReportsDocument = new TypedDocumentString(`
     query WorkReports($filter: ReportFilter!) {
   reports(filter: $filter, first: 100) {
@@ -783,7 +783,7 @@ export const WorkReportsDocument = new TypedDocumentString(`
     width
     height
   }
-}`) as unknown as TypedDocumentString<WorkReportsQuery, WorkReportsQueryVariables>;
+}`, {"hash":"sha256:977cd8bdab153c8daf7cc7f260c3f375831c889efb1ce5dbc45e88b1e61f0e17"}) as unknown as TypedDocumentString<WorkReportsQuery, WorkReportsQueryVariables>;
 export const GridBuildingsDocument = new TypedDocumentString(`
     query GridBuildings($grid: String!, $after: Cursor) {
   grid(code: $grid) {
@@ -810,7 +810,7 @@ export const GridBuildingsDocument = new TypedDocumentString(`
     }
   }
 }
-    `) as unknown as TypedDocumentString<GridBuildingsQuery, GridBuildingsQueryVariables>;
+    `, {"hash":"sha256:7bd9ff5a1b2cc95decdfc754e858d01959ef2a5190232d8ad49aacde5069b9ca"}) as unknown as TypedDocumentString<GridBuildingsQuery, GridBuildingsQueryVariables>;
 export const LogVisitDocument = new TypedDocumentString(`
     mutation LogVisit($input: LogVisitInput!) {
   logVisit(input: $input) {
@@ -819,7 +819,7 @@ export const LogVisitDocument = new TypedDocumentString(`
     }
   }
 }
-    `) as unknown as TypedDocumentString<LogVisitMutation, LogVisitMutationVariables>;
+    `, {"hash":"sha256:fe9901247a17435783f45ca6d1aab329d341d7dc4ea0f9504b25bde89f73387f"}) as unknown as TypedDocumentString<LogVisitMutation, LogVisitMutationVariables>;
 export const RegisterReportDocument = new TypedDocumentString(`
     mutation RegisterReport($input: RegisterReportInput!) {
   registerReport(input: $input) {
@@ -830,7 +830,7 @@ export const RegisterReportDocument = new TypedDocumentString(`
     }
   }
 }
-    `) as unknown as TypedDocumentString<RegisterReportMutation, RegisterReportMutationVariables>;
+    `, {"hash":"sha256:75b966181619bf9ed4b929a0e739c6f138ce4721947924ae46b15695cc5baeb4"}) as unknown as TypedDocumentString<RegisterReportMutation, RegisterReportMutationVariables>;
 export const AcceptReportDocument = new TypedDocumentString(`
     mutation AcceptReport($input: AcceptReportInput!) {
   acceptReport(input: $input) {
@@ -841,7 +841,7 @@ export const AcceptReportDocument = new TypedDocumentString(`
     }
   }
 }
-    `) as unknown as TypedDocumentString<AcceptReportMutation, AcceptReportMutationVariables>;
+    `, {"hash":"sha256:4e2f19ac72e5ca898fcd5456e92c445f09ab8b86c8f938918cd2833a5863c565"}) as unknown as TypedDocumentString<AcceptReportMutation, AcceptReportMutationVariables>;
 export const StartReportDocument = new TypedDocumentString(`
     mutation StartReport($input: StartReportInput!) {
   startReport(input: $input) {
@@ -852,7 +852,7 @@ export const StartReportDocument = new TypedDocumentString(`
     }
   }
 }
-    `) as unknown as TypedDocumentString<StartReportMutation, StartReportMutationVariables>;
+    `, {"hash":"sha256:6696b3526aaea9d8be65dffca717c55354d3c52139bd5e15a99fd3b9ddb530a9"}) as unknown as TypedDocumentString<StartReportMutation, StartReportMutationVariables>;
 export const DoneReportDocument = new TypedDocumentString(`
     mutation DoneReport($input: DoneReportInput!) {
   doneReport(input: $input) {
@@ -863,7 +863,7 @@ export const DoneReportDocument = new TypedDocumentString(`
     }
   }
 }
-    `) as unknown as TypedDocumentString<DoneReportMutation, DoneReportMutationVariables>;
+    `, {"hash":"sha256:307fde1c072113060045efe1d62c0f426867f7d3ad1fd11659572dba3620a634"}) as unknown as TypedDocumentString<DoneReportMutation, DoneReportMutationVariables>;
 export const ReturnReportDocument = new TypedDocumentString(`
     mutation ReturnReport($input: ReturnReportInput!) {
   returnReport(input: $input) {
@@ -874,7 +874,7 @@ export const ReturnReportDocument = new TypedDocumentString(`
     }
   }
 }
-    `) as unknown as TypedDocumentString<ReturnReportMutation, ReturnReportMutationVariables>;
+    `, {"hash":"sha256:3afc1ffe8416ce54ef73c4dc174846e860be5353ba060d5d8e07c6396964c0d5"}) as unknown as TypedDocumentString<ReturnReportMutation, ReturnReportMutationVariables>;
 export const VerifyReportDocument = new TypedDocumentString(`
     mutation VerifyReport($input: VerifyReportInput!) {
   verifyReport(input: $input) {
@@ -885,4 +885,4 @@ export const VerifyReportDocument = new TypedDocumentString(`
     }
   }
 }
-    `) as unknown as TypedDocumentString<VerifyReportMutation, VerifyReportMutationVariables>;
+    `, {"hash":"sha256:e54302c76437c033c9365b376a3d5ffa62899a25af35d5db26f3c467269b833f"}) as unknown as TypedDocumentString<VerifyReportMutation, VerifyReportMutationVariables>;
