@@ -13,6 +13,19 @@ export type AcceptReportInput = {
   photos?: Array<string>;
 };
 
+export type ApplyBoundaryChangeInput = {
+  /** The plan's, as it was shown. */
+  plan: string | number;
+  /** Up to 2000 characters; kept with your name for ever. */
+  reason: string;
+};
+
+/** CHANGED: another outline or name. NEW. ENDS: is no more. */
+export type BoundaryFate =
+  | 'CHANGED'
+  | 'NEW'
+  | 'ENDS';
+
 /** WGS 84 degrees. */
 export type BoundsInput = {
   west: number;
@@ -46,6 +59,28 @@ export type DoneReportInput = {
   note?: string;
   /** Ids of uploaded photos; at most 6. */
   photos?: Array<string>;
+};
+
+/** A: from 90 on, B: from 80 on, C: from 70 on, D: from 60 on, E: from 0 on. */
+export type GradeLetter =
+  | 'A'
+  | 'B'
+  | 'C'
+  | 'D'
+  | 'E';
+
+/** What one grid is to be. */
+export type GridOutlineInput = {
+  /** Of a grid that there is, or a free one for a new grid. Left out, a new grid has its community's code and the next 3 digits that no grid of it has ever had. */
+  code?: string | null | undefined;
+  /** Polygon or MultiPolygon, in the plan's datum. */
+  outline?: import('geojson').Geometry | null | undefined;
+  /** Instead of an outline: the codes of grids whose ground it has, all together. */
+  together?: Array<string> | null | undefined;
+  /** A new grid needs one; another keeps its own by default. */
+  name?: string | null | undefined;
+  /** Of a new grid. By default that of its code, or of the grid from which it has most of its ground. */
+  community?: string | null | undefined;
 };
 
 /** INSIDE: one grid, and the whole accuracy circle lies in it. UNCERTAIN: a grid, but the circle reaches beyond it. OUTSIDE: no grid. */
@@ -89,6 +124,22 @@ export type MergeReportInput = {
   photos?: Array<string>;
   /** The id of the report to join it to. */
   into: string | number;
+};
+
+/** Which grids are to have which outlines, and from which day on. */
+export type PlanBoundaryChangeInput = {
+  /** The first day; today or later. */
+  from: string;
+  /** Those that change and those that are new; at most 1000 with ends. */
+  grids?: Array<GridOutlineInput>;
+  /** The codes of grids that are no more, as they are merged. */
+  ends?: Array<string>;
+  /** Of all outlines; always said, never guessed. */
+  datum?: Datum;
+  /** Metres, up to 10. What is nearer to a border is brought onto it. */
+  tolerance?: number;
+  /** Whether the grids may together give up ground, or take in some that no grid has. Otherwise such a plan cannot be applied. */
+  groundMayChange?: boolean;
 };
 
 export type PointInput = {
@@ -289,6 +340,81 @@ export type VisitKind =
   /** 代办服务: to do something for somebody. */
   | 'ERRAND';
 
+export type GridsAroundQueryVariables = Exact<{
+  bounds: BoundsInput;
+  on?: string | null | undefined;
+  after?: string | null | undefined;
+}>;
+
+
+export type GridsAroundQuery = { grids: { nodes: Array<{ code: string, name: string, boundary: import('geojson').Geometry, community: { code: string, name: string }, district: { code: string, name: string } }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } };
+
+export type GridToEditQueryVariables = Exact<{
+  code: string;
+  on?: string | null | undefined;
+}>;
+
+
+export type GridToEditQuery = { grid: { code: string, name: string, boundary: import('geojson').Geometry, community: { code: string, name: string }, district: { code: string, name: string } } | null };
+
+export type OutlinedFragment = { code: string, name: string, boundary: import('geojson').Geometry, community: { code: string, name: string }, district: { code: string, name: string } };
+
+export type ToWgs84QueryVariables = Exact<{
+  points: Array<PointInput> | PointInput;
+}>;
+
+
+export type ToWgs84Query = { locateMany: Array<{ point: { longitude: number, latitude: number, datum: Datum } }> };
+
+export type PlanBoundaryChangeMutationVariables = Exact<{
+  input: PlanBoundaryChangeInput;
+}>;
+
+
+export type PlanBoundaryChangeMutation = { planBoundaryChange: { id: string, from: string, madeAt: string, author: string, groundMayChange: boolean, warnings: Array<string>, obstacles: Array<string>, district: { code: string, name: string }, change: { appliedAt: string, author: string, reason: string } | null, grids: Array<{ code: string, name: string, fate: BoundaryFate, areaBefore: number, areaAfter: number, outlineBefore: import('geojson').Geometry | null, outlineAfter: import('geojson').Geometry | null, community: { name: string }, workBefore: { buildings: number, households: number, workers: number }, workAfter: { buildings: number, households: number, workers: number } }>, snapped: { totalCount: number }, gaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, taken: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, overlaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry, isNew: boolean }> }, moves: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, area: number, buildings: number, households: number, openReports: number, sponsorships: number }> }, buildings: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, households: number, building: { code: string, name: string, location: import('geojson').Geometry, sponsor: { name: string } | null } | null }> }, reports: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, report: { number: string } | null }> }, sponsorships: { totalCount: number }, endingSponsorships: { totalCount: number, nodes: Array<{ gridBefore: string | null, sponsorship: { sponsor: { name: string } } | null }> }, endingAssignments: { totalCount: number, nodes: Array<{ grid: string, worker: { name: string } | null }> } } };
+
+export type BoundaryPlanQueryVariables = Exact<{
+  id: string | number;
+}>;
+
+
+export type BoundaryPlanQuery = { boundaryPlan: { id: string, from: string, madeAt: string, author: string, groundMayChange: boolean, warnings: Array<string>, obstacles: Array<string>, district: { code: string, name: string }, change: { appliedAt: string, author: string, reason: string } | null, grids: Array<{ code: string, name: string, fate: BoundaryFate, areaBefore: number, areaAfter: number, outlineBefore: import('geojson').Geometry | null, outlineAfter: import('geojson').Geometry | null, community: { name: string }, workBefore: { buildings: number, households: number, workers: number }, workAfter: { buildings: number, households: number, workers: number } }>, snapped: { totalCount: number }, gaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, taken: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, overlaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry, isNew: boolean }> }, moves: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, area: number, buildings: number, households: number, openReports: number, sponsorships: number }> }, buildings: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, households: number, building: { code: string, name: string, location: import('geojson').Geometry, sponsor: { name: string } | null } | null }> }, reports: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, report: { number: string } | null }> }, sponsorships: { totalCount: number }, endingSponsorships: { totalCount: number, nodes: Array<{ gridBefore: string | null, sponsorship: { sponsor: { name: string } } | null }> }, endingAssignments: { totalCount: number, nodes: Array<{ grid: string, worker: { name: string } | null }> } } | null };
+
+export type PlanFragment = { id: string, from: string, madeAt: string, author: string, groundMayChange: boolean, warnings: Array<string>, obstacles: Array<string>, district: { code: string, name: string }, change: { appliedAt: string, author: string, reason: string } | null, grids: Array<{ code: string, name: string, fate: BoundaryFate, areaBefore: number, areaAfter: number, outlineBefore: import('geojson').Geometry | null, outlineAfter: import('geojson').Geometry | null, community: { name: string }, workBefore: { buildings: number, households: number, workers: number }, workAfter: { buildings: number, households: number, workers: number } }>, snapped: { totalCount: number }, gaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, taken: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, overlaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry, isNew: boolean }> }, moves: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, area: number, buildings: number, households: number, openReports: number, sponsorships: number }> }, buildings: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, households: number, building: { code: string, name: string, location: import('geojson').Geometry, sponsor: { name: string } | null } | null }> }, reports: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, report: { number: string } | null }> }, sponsorships: { totalCount: number }, endingSponsorships: { totalCount: number, nodes: Array<{ gridBefore: string | null, sponsorship: { sponsor: { name: string } } | null }> }, endingAssignments: { totalCount: number, nodes: Array<{ grid: string, worker: { name: string } | null }> } };
+
+export type PieceFragment = { area: number, grids: Array<string>, outline: import('geojson').Geometry };
+
+export type ApplyBoundaryChangeMutationVariables = Exact<{
+  input: ApplyBoundaryChangeInput;
+}>;
+
+
+export type ApplyBoundaryChangeMutation = { applyBoundaryChange: { plan: { id: string, from: string, madeAt: string, author: string, groundMayChange: boolean, warnings: Array<string>, obstacles: Array<string>, district: { code: string, name: string }, change: { appliedAt: string, author: string, reason: string } | null, grids: Array<{ code: string, name: string, fate: BoundaryFate, areaBefore: number, areaAfter: number, outlineBefore: import('geojson').Geometry | null, outlineAfter: import('geojson').Geometry | null, community: { name: string }, workBefore: { buildings: number, households: number, workers: number }, workAfter: { buildings: number, households: number, workers: number } }>, snapped: { totalCount: number }, gaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, taken: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, overlaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry, isNew: boolean }> }, moves: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, area: number, buildings: number, households: number, openReports: number, sponsorships: number }> }, buildings: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, households: number, building: { code: string, name: string, location: import('geojson').Geometry, sponsor: { name: string } | null } | null }> }, reports: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, report: { number: string } | null }> }, sponsorships: { totalCount: number }, endingSponsorships: { totalCount: number, nodes: Array<{ gridBefore: string | null, sponsorship: { sponsor: { name: string } } | null }> }, endingAssignments: { totalCount: number, nodes: Array<{ grid: string, worker: { name: string } | null }> } }, grids: Array<{ code: string, name: string }> } };
+
+export type DifferenceQueryVariables = Exact<{
+  region: string;
+  from: string;
+  to: string;
+}>;
+
+
+export type DifferenceQuery = { boundaryDifference: { area: number, areas: { totalCount: number, nodes: Array<{ area: number, outline: import('geojson').Geometry, gridBefore: { code: string, name: string } | null, gridAfter: { code: string, name: string } | null }> }, grids: { totalCount: number, nodes: Array<{ before: { code: string, name: string, area: number, boundary: import('geojson').Geometry } | null, after: { code: string, name: string, area: number, boundary: import('geojson').Geometry } | null }> } } };
+
+export type CoveredQueryVariables = Exact<{
+  region: string;
+  on: string;
+}>;
+
+
+export type CoveredQuery = { coverage: { gridCount: number, buildingCount: number, areaCovered: number, grade: { score: number | null, letter: GradeLetter | null }, gaps: { totalCount: number }, overlaps: { totalCount: number }, buildingsOutsideGrids: { totalCount: number }, buildingsWithoutSponsor: { totalCount: number }, gridsWithoutWorker: { totalCount: number }, gridsWithoutSponsor: { totalCount: number }, gridsOverNorm: { totalCount: number } } };
+
+export type HistoryQueryVariables = Exact<{
+  code: string;
+}>;
+
+
+export type HistoryQuery = { gridHistory: { totalCount: number, nodes: Array<{ name: string, validFrom: string, validTo: string | null, author: string | null, authorRole: string | null, appliedAt: string | null, reason: string | null, endAuthor: string | null, endReason: string | null, area: number, outline: import('geojson').Geometry, splitFrom: Array<{ code: string, name: string }>, mergedInto: Array<{ code: string, name: string }> }> } };
+
 export type LocateQueryVariables = Exact<{
   point: PointInput;
 }>;
@@ -436,6 +562,159 @@ export class TypedDocumentString<TResult, TVariables>
     return this.value;
   }
 }
+export const OutlinedFragmentDoc = new TypedDocumentString(`
+    fragment Outlined on Grid {
+  code
+  name
+  boundary
+  community {
+    code
+    name
+  }
+  district {
+    code
+    name
+  }
+}
+    `, {"fragmentName":"Outlined"}) as unknown as TypedDocumentString<OutlinedFragment, unknown>;
+export const PieceFragmentDoc = new TypedDocumentString(`
+    fragment Piece on PlannedPiece {
+  area
+  grids
+  outline
+}
+    `, {"fragmentName":"Piece"}) as unknown as TypedDocumentString<PieceFragment, unknown>;
+export const PlanFragmentDoc = new TypedDocumentString(`
+    fragment Plan on BoundaryPlan {
+  id
+  from
+  madeAt
+  author
+  groundMayChange
+  warnings
+  obstacles
+  district {
+    code
+    name
+  }
+  change {
+    appliedAt
+    author
+    reason
+  }
+  grids {
+    code
+    name
+    fate
+    areaBefore
+    areaAfter
+    community {
+      name
+    }
+    workBefore {
+      buildings
+      households
+      workers
+    }
+    workAfter {
+      buildings
+      households
+      workers
+    }
+    outlineBefore
+    outlineAfter
+  }
+  snapped(first: 1) {
+    totalCount
+  }
+  gaps {
+    totalCount
+    nodes {
+      ...Piece
+    }
+  }
+  taken {
+    totalCount
+    nodes {
+      ...Piece
+    }
+  }
+  overlaps {
+    totalCount
+    nodes {
+      area
+      grids
+      outline
+      isNew
+    }
+  }
+  moves {
+    totalCount
+    nodes {
+      gridBefore
+      gridAfter
+      area
+      buildings
+      households
+      openReports
+      sponsorships
+    }
+  }
+  buildings(first: 20) {
+    totalCount
+    nodes {
+      gridBefore
+      gridAfter
+      households
+      building {
+        code
+        name
+        location
+        sponsor {
+          name
+        }
+      }
+    }
+  }
+  reports(first: 20) {
+    totalCount
+    nodes {
+      gridBefore
+      gridAfter
+      report {
+        number
+      }
+    }
+  }
+  sponsorships(first: 1) {
+    totalCount
+  }
+  endingSponsorships(first: 20) {
+    totalCount
+    nodes {
+      gridBefore
+      sponsorship {
+        sponsor {
+          name
+        }
+      }
+    }
+  }
+  endingAssignments(first: 20) {
+    totalCount
+    nodes {
+      grid
+      worker {
+        name
+      }
+    }
+  }
+}
+    fragment Piece on PlannedPiece {
+  area
+  grids
+  outline
+}`, {"fragmentName":"Plan"}) as unknown as TypedDocumentString<PlanFragment, unknown>;
 export const GridCardFragmentDoc = new TypedDocumentString(`
     fragment GridCard on Grid {
   code
@@ -503,6 +782,576 @@ export const ReportCardFragmentDoc = new TypedDocumentString(`
   }
 }
     `, {"fragmentName":"ReportCard"}) as unknown as TypedDocumentString<ReportCardFragment, unknown>;
+export const GridsAroundDocument = new TypedDocumentString(`
+    query GridsAround($bounds: BoundsInput!, $on: Date, $after: Cursor) {
+  grids(bounds: $bounds, on: $on, after: $after) {
+    nodes {
+      ...Outlined
+    }
+    pageInfo {
+      hasNextPage
+      endCursor
+    }
+  }
+}
+    fragment Outlined on Grid {
+  code
+  name
+  boundary
+  community {
+    code
+    name
+  }
+  district {
+    code
+    name
+  }
+}`) as unknown as TypedDocumentString<GridsAroundQuery, GridsAroundQueryVariables>;
+export const GridToEditDocument = new TypedDocumentString(`
+    query GridToEdit($code: String!, $on: Date) {
+  grid(code: $code, on: $on) {
+    ...Outlined
+  }
+}
+    fragment Outlined on Grid {
+  code
+  name
+  boundary
+  community {
+    code
+    name
+  }
+  district {
+    code
+    name
+  }
+}`) as unknown as TypedDocumentString<GridToEditQuery, GridToEditQueryVariables>;
+export const ToWgs84Document = new TypedDocumentString(`
+    query ToWgs84($points: [PointInput!]!) {
+  locateMany(points: $points) {
+    point {
+      longitude
+      latitude
+      datum
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<ToWgs84Query, ToWgs84QueryVariables>;
+export const PlanBoundaryChangeDocument = new TypedDocumentString(`
+    mutation PlanBoundaryChange($input: PlanBoundaryChangeInput!) {
+  planBoundaryChange(input: $input) {
+    ...Plan
+  }
+}
+    fragment Plan on BoundaryPlan {
+  id
+  from
+  madeAt
+  author
+  groundMayChange
+  warnings
+  obstacles
+  district {
+    code
+    name
+  }
+  change {
+    appliedAt
+    author
+    reason
+  }
+  grids {
+    code
+    name
+    fate
+    areaBefore
+    areaAfter
+    community {
+      name
+    }
+    workBefore {
+      buildings
+      households
+      workers
+    }
+    workAfter {
+      buildings
+      households
+      workers
+    }
+    outlineBefore
+    outlineAfter
+  }
+  snapped(first: 1) {
+    totalCount
+  }
+  gaps {
+    totalCount
+    nodes {
+      ...Piece
+    }
+  }
+  taken {
+    totalCount
+    nodes {
+      ...Piece
+    }
+  }
+  overlaps {
+    totalCount
+    nodes {
+      area
+      grids
+      outline
+      isNew
+    }
+  }
+  moves {
+    totalCount
+    nodes {
+      gridBefore
+      gridAfter
+      area
+      buildings
+      households
+      openReports
+      sponsorships
+    }
+  }
+  buildings(first: 20) {
+    totalCount
+    nodes {
+      gridBefore
+      gridAfter
+      households
+      building {
+        code
+        name
+        location
+        sponsor {
+          name
+        }
+      }
+    }
+  }
+  reports(first: 20) {
+    totalCount
+    nodes {
+      gridBefore
+      gridAfter
+      report {
+        number
+      }
+    }
+  }
+  sponsorships(first: 1) {
+    totalCount
+  }
+  endingSponsorships(first: 20) {
+    totalCount
+    nodes {
+      gridBefore
+      sponsorship {
+        sponsor {
+          name
+        }
+      }
+    }
+  }
+  endingAssignments(first: 20) {
+    totalCount
+    nodes {
+      grid
+      worker {
+        name
+      }
+    }
+  }
+}
+fragment Piece on PlannedPiece {
+  area
+  grids
+  outline
+}`) as unknown as TypedDocumentString<PlanBoundaryChangeMutation, PlanBoundaryChangeMutationVariables>;
+export const BoundaryPlanDocument = new TypedDocumentString(`
+    query BoundaryPlan($id: ID!) {
+  boundaryPlan(id: $id) {
+    ...Plan
+  }
+}
+    fragment Plan on BoundaryPlan {
+  id
+  from
+  madeAt
+  author
+  groundMayChange
+  warnings
+  obstacles
+  district {
+    code
+    name
+  }
+  change {
+    appliedAt
+    author
+    reason
+  }
+  grids {
+    code
+    name
+    fate
+    areaBefore
+    areaAfter
+    community {
+      name
+    }
+    workBefore {
+      buildings
+      households
+      workers
+    }
+    workAfter {
+      buildings
+      households
+      workers
+    }
+    outlineBefore
+    outlineAfter
+  }
+  snapped(first: 1) {
+    totalCount
+  }
+  gaps {
+    totalCount
+    nodes {
+      ...Piece
+    }
+  }
+  taken {
+    totalCount
+    nodes {
+      ...Piece
+    }
+  }
+  overlaps {
+    totalCount
+    nodes {
+      area
+      grids
+      outline
+      isNew
+    }
+  }
+  moves {
+    totalCount
+    nodes {
+      gridBefore
+      gridAfter
+      area
+      buildings
+      households
+      openReports
+      sponsorships
+    }
+  }
+  buildings(first: 20) {
+    totalCount
+    nodes {
+      gridBefore
+      gridAfter
+      households
+      building {
+        code
+        name
+        location
+        sponsor {
+          name
+        }
+      }
+    }
+  }
+  reports(first: 20) {
+    totalCount
+    nodes {
+      gridBefore
+      gridAfter
+      report {
+        number
+      }
+    }
+  }
+  sponsorships(first: 1) {
+    totalCount
+  }
+  endingSponsorships(first: 20) {
+    totalCount
+    nodes {
+      gridBefore
+      sponsorship {
+        sponsor {
+          name
+        }
+      }
+    }
+  }
+  endingAssignments(first: 20) {
+    totalCount
+    nodes {
+      grid
+      worker {
+        name
+      }
+    }
+  }
+}
+fragment Piece on PlannedPiece {
+  area
+  grids
+  outline
+}`) as unknown as TypedDocumentString<BoundaryPlanQuery, BoundaryPlanQueryVariables>;
+export const ApplyBoundaryChangeDocument = new TypedDocumentString(`
+    mutation ApplyBoundaryChange($input: ApplyBoundaryChangeInput!) {
+  applyBoundaryChange(input: $input) {
+    plan {
+      ...Plan
+    }
+    grids {
+      code
+      name
+    }
+  }
+}
+    fragment Plan on BoundaryPlan {
+  id
+  from
+  madeAt
+  author
+  groundMayChange
+  warnings
+  obstacles
+  district {
+    code
+    name
+  }
+  change {
+    appliedAt
+    author
+    reason
+  }
+  grids {
+    code
+    name
+    fate
+    areaBefore
+    areaAfter
+    community {
+      name
+    }
+    workBefore {
+      buildings
+      households
+      workers
+    }
+    workAfter {
+      buildings
+      households
+      workers
+    }
+    outlineBefore
+    outlineAfter
+  }
+  snapped(first: 1) {
+    totalCount
+  }
+  gaps {
+    totalCount
+    nodes {
+      ...Piece
+    }
+  }
+  taken {
+    totalCount
+    nodes {
+      ...Piece
+    }
+  }
+  overlaps {
+    totalCount
+    nodes {
+      area
+      grids
+      outline
+      isNew
+    }
+  }
+  moves {
+    totalCount
+    nodes {
+      gridBefore
+      gridAfter
+      area
+      buildings
+      households
+      openReports
+      sponsorships
+    }
+  }
+  buildings(first: 20) {
+    totalCount
+    nodes {
+      gridBefore
+      gridAfter
+      households
+      building {
+        code
+        name
+        location
+        sponsor {
+          name
+        }
+      }
+    }
+  }
+  reports(first: 20) {
+    totalCount
+    nodes {
+      gridBefore
+      gridAfter
+      report {
+        number
+      }
+    }
+  }
+  sponsorships(first: 1) {
+    totalCount
+  }
+  endingSponsorships(first: 20) {
+    totalCount
+    nodes {
+      gridBefore
+      sponsorship {
+        sponsor {
+          name
+        }
+      }
+    }
+  }
+  endingAssignments(first: 20) {
+    totalCount
+    nodes {
+      grid
+      worker {
+        name
+      }
+    }
+  }
+}
+fragment Piece on PlannedPiece {
+  area
+  grids
+  outline
+}`) as unknown as TypedDocumentString<ApplyBoundaryChangeMutation, ApplyBoundaryChangeMutationVariables>;
+export const DifferenceDocument = new TypedDocumentString(`
+    query Difference($region: String!, $from: Date!, $to: Date!) {
+  boundaryDifference(region: $region, from: $from, to: $to) {
+    area
+    areas {
+      totalCount
+      nodes {
+        area
+        outline
+        gridBefore {
+          code
+          name
+        }
+        gridAfter {
+          code
+          name
+        }
+      }
+    }
+    grids {
+      totalCount
+      nodes {
+        before {
+          code
+          name
+          area
+          boundary
+        }
+        after {
+          code
+          name
+          area
+          boundary
+        }
+      }
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<DifferenceQuery, DifferenceQueryVariables>;
+export const CoveredDocument = new TypedDocumentString(`
+    query Covered($region: String!, $on: Date!) {
+  coverage(region: $region, on: $on) {
+    gridCount
+    buildingCount
+    areaCovered
+    grade {
+      score
+      letter
+    }
+    gaps {
+      totalCount
+    }
+    overlaps {
+      totalCount
+    }
+    buildingsOutsideGrids {
+      totalCount
+    }
+    buildingsWithoutSponsor {
+      totalCount
+    }
+    gridsWithoutWorker {
+      totalCount
+    }
+    gridsWithoutSponsor {
+      totalCount
+    }
+    gridsOverNorm {
+      totalCount
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<CoveredQuery, CoveredQueryVariables>;
+export const HistoryDocument = new TypedDocumentString(`
+    query History($code: String!) {
+  gridHistory(code: $code) {
+    totalCount
+    nodes {
+      name
+      validFrom
+      validTo
+      author
+      authorRole
+      appliedAt
+      reason
+      endAuthor
+      endReason
+      area
+      outline
+      splitFrom {
+        code
+        name
+      }
+      mergedInto {
+        code
+        name
+      }
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<HistoryQuery, HistoryQueryVariables>;
 export const LocateDocument = new TypedDocumentString(`
     query Locate($point: PointInput!) {
   locate(point: $point) {
