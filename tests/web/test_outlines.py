@@ -238,7 +238,7 @@ def test_a_line_cuts_a_grid_as_shapely_does_and_one_that_cannot_says_why(
 
     inside = shapely.get_coordinates(grids["0"].centroid)[0]
     lines = {
-        "lineEndsWithin": [inside.tolist(), (inside + [0.01, 0]).tolist()],
+        "lineEndsWithin": [inside.tolist(), (inside + np.array([0.01, 0])).tolist()],
         "lineMissesGrid": [[131, 48], [131.1, 48]],
     }
     refused = edited(
