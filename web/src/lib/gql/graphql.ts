@@ -91,6 +91,25 @@ export type MergeReportInput = {
   into: string | number;
 };
 
+/** OWN: of what the viewer's codes name, or what they sent in. ALL: of everything. */
+export type PermissionExtent =
+  | 'OWN'
+  | 'ALL';
+
+/** What not everybody may do; `words` of a Permission says it in words. */
+export type PermissionName =
+  | 'SEE_PLACES'
+  | 'SEE_REPORTS'
+  | 'SUBMIT_REPORTS'
+  | 'FOLLOW_REPORTS'
+  | 'CHECK_REPORTS'
+  | 'HANDLE_REPORTS'
+  | 'DIRECT_REPORTS'
+  | 'SEE_PERSONS'
+  | 'ASSIGN_SPONSORS'
+  | 'LOOK_AFTER_BUILDINGS'
+  | 'CHANGE_BOUNDARIES';
+
 export type PointInput = {
   longitude: number;
   latitude: number;
@@ -352,7 +371,7 @@ export type ReportChangedSubscription = { reportChanged: { cursor: string, repor
 export type ViewerQueryVariables = Exact<{ [key: string]: never; }>;
 
 
-export type ViewerQuery = { viewer: { role: Role, subject: string | null, codes: Array<string> } };
+export type ViewerQuery = { viewer: { role: Role, subject: string | null, codes: Array<string>, permissions: Array<{ name: PermissionName, extent: PermissionExtent }> } };
 
 export type WorkReportsQueryVariables = Exact<{
   filter: ReportFilter;
@@ -728,6 +747,10 @@ export const ViewerDocument = new TypedDocumentString(`
     role
     subject
     codes
+    permissions {
+      name
+      extent
+    }
   }
 }
     `) as unknown as TypedDocumentString<ViewerQuery, ViewerQueryVariables>;
