@@ -37,7 +37,7 @@ _CODINGS = {"br": ".br", "gzip": ".gz"}
 
 _MISSING = (
     "The clients are not built here; all else works. Get Node.js 20.19 or later, run `make web`, "
-    "and load this page again.\n"
+    "and load this page again. Queries can be tried at /graphql.\n"
 )
 
 
@@ -102,6 +102,14 @@ def _accepted(headers: Mapping[str, str]) -> set[str]:
     }
 
 
+_top = _Built(FOLDER, "no-cache")
+
+
+async def _map(request: Request) -> Response:
+    """The planners' map, at the top."""
+    return await _top.get_response("index.html", request.scope)
+
+
 def _to_folder(request: Request) -> Response:
     """From /m to /m/, below which the page names its files."""
     query = urlsplit(str(request.url)).query
@@ -110,8 +118,9 @@ def _to_folder(request: Request) -> Response:
 
 
 routes: list[BaseRoute] = [
+    Route("/", _map),
     Route("/m", _to_folder),
     Mount("/m", _Built(FOLDER / "m", "no-cache")),
     Mount("/assets", _Built(FOLDER / "assets", _FOR_EVER)),
 ]
-"""The phone page, and what is named for what is in it."""
+"""The planners' map, the phone page, and what is named for what is in them."""

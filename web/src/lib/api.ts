@@ -1,5 +1,5 @@
 // Asks the server: typed documents by HTTP, what happens by WebSocket. Addresses are relative to
-// the page's folder, so that all of it works behind any prefix.
+// where the scripts are, in assets/, so that all of it works behind any prefix.
 
 import { type CombinedError, createClient, fetchExchange } from "@urql/core";
 import type { Client as Socket } from "graphql-ws";
@@ -9,7 +9,7 @@ import {
   type TypedDocumentString,
 } from "./gql/graphql";
 
-export const base = new URL("../", document.baseURI);
+export const base = new URL(/* @vite-ignore */ "../", import.meta.url);
 
 const client = createClient({
   url: new URL("graphql", base).href,

@@ -126,6 +126,25 @@ export type MergeReportInput = {
   into: string | number;
 };
 
+/** OWN: of what the viewer's codes name, or what they sent in. ALL: of everything. */
+export type PermissionExtent =
+  | 'OWN'
+  | 'ALL';
+
+/** What not everybody may do; `words` of a Permission says it in words. */
+export type PermissionName =
+  | 'SEE_PLACES'
+  | 'SEE_REPORTS'
+  | 'SUBMIT_REPORTS'
+  | 'FOLLOW_REPORTS'
+  | 'CHECK_REPORTS'
+  | 'HANDLE_REPORTS'
+  | 'DIRECT_REPORTS'
+  | 'SEE_PERSONS'
+  | 'ASSIGN_SPONSORS'
+  | 'LOOK_AFTER_BUILDINGS'
+  | 'CHANGE_BOUNDARIES';
+
 /** Which grids are to have which outlines, and from which day on. */
 export type PlanBoundaryChangeInput = {
   /** The first day; today or later. */
@@ -478,7 +497,7 @@ export type ReportChangedSubscription = { reportChanged: { cursor: string, repor
 export type ViewerQueryVariables = Exact<{ [key: string]: never; }>;
 
 
-export type ViewerQuery = { viewer: { role: Role, subject: string | null, codes: Array<string> } };
+export type ViewerQuery = { viewer: { role: Role, subject: string | null, codes: Array<string>, permissions: Array<{ name: PermissionName, extent: PermissionExtent }> } };
 
 export type WorkReportsQueryVariables = Exact<{
   filter: ReportFilter;
@@ -1577,6 +1596,10 @@ export const ViewerDocument = new TypedDocumentString(`
     role
     subject
     codes
+    permissions {
+      name
+      extent
+    }
   }
 }
     `) as unknown as TypedDocumentString<ViewerQuery, ViewerQueryVariables>;
