@@ -155,6 +155,28 @@ function liesOn(one: Outline, other: Outline): boolean {
   return one.flat(2).every((place) => metresToBorder(other, place) < SAME_METRES);
 }
 
+/** The stretches of the border that lie on none of the others' borders. */
+export function strayBorders(outline: Outline, others: readonly Outline[]): Position[][] {
+  const box = boxOf(outline, 1);
+  const near = others.filter((other) => meet(box, boxOf(other)));
+  const isOnOne = (place: Position) => near.some((other) => metresToBorder(other, place) < NEAR_METRES);
+  const lines: Position[][] = [];
+  for (const ring of ringsOf(outline)) {
+    let line: Position[] | null = null;
+    const on = ring.map(isOnOne);
+    for (let i = 0; i < ring.length; i++) {
+      const [from, to] = [at(ring, i), at(ring, i + 1)];
+      const middle: Position = [(from[0] + to[0]) / 2, (from[1] + to[1]) / 2];
+      if (on[i] && on[(i + 1) % ring.length] && isOnOne(middle)) line = null;
+      else if (line) line.push(to);
+      else lines.push((line = [from, to]));
+    }
+  }
+  return lines;
+}
+
+const NEAR_METRES = 0.05;
+
 /** Where an outline crosses or touches itself; null where it does not. */
 export function crossingOf(outline: Outline): Position | null {
   const edges = [...edgesOf(outline)];

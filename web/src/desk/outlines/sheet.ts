@@ -231,6 +231,17 @@ export function restored(sheet: Sheet, code: string): Sheet {
     .filter(isKept);
 }
 
+/** The sheet on other grids than it was begun on: what was not drawn is as they are, and what was
+ * drawn stays. */
+export function onGrids(sheet: Sheet, now: readonly SheetGrid[]): Sheet {
+  const kept = changedGrids(sheet);
+  const renewed = kept.map((grid) => {
+    const there = now.find((each) => each.code === grid.code);
+    return { ...grid, before: there?.before ?? null, nameBefore: there?.nameBefore ?? null };
+  });
+  return withGrids(withGrids([], renewed), now);
+}
+
 /** A grid that is not there yet. Its code is free on the sheet. */
 export function newGrid(sheet: Sheet, outline: Outline, name: string): SheetGrid {
   const numbers = sheet.map(({ code }) => (code.startsWith("#") ? Number(code.slice(1)) : 0));
