@@ -325,29 +325,29 @@ function addLayers(map: MapLibre): void {
     id: "edit-areas",
     type: "fill",
     source: "edit-grids",
-    filter: IN_HAND as FilterSpecification,
+    filter: role("chosen", "after"),
     paint: { "fill-color": now, "fill-opacity": ["match", ["get", "role"], "chosen", 0.2, 0.1] },
   });
   map.addLayer({
     id: "edit-beside",
     type: "line",
     source: "edit-grids",
-    filter: ["==", ["get", "role"], "beside"],
+    filter: role("beside"),
     paint: { "line-color": before, "line-width": 1, "line-opacity": 0.7 },
   });
   // On a band of paper, so that they are seen on any ground.
   for (const [id, source, filter, colour, width] of [
-    ["edit-now-band", "edit-grids", IN_HAND, paper, 4],
-    ["edit-now", "edit-grids", IN_HAND, now, 2],
-    ["edit-gone-band", "edit-borders", ["==", ["get", "role"], "gone"], paper, 5],
-    ["edit-new-band", "edit-borders", ["==", ["get", "role"], "new"], paper, 7],
-    ["edit-new", "edit-borders", ["==", ["get", "role"], "new"], now, 4],
+    ["edit-now-band", "edit-grids", role("chosen", "after"), paper, 4],
+    ["edit-now", "edit-grids", role("chosen", "after"), now, 2],
+    ["edit-gone-band", "edit-borders", role("gone"), paper, 5],
+    ["edit-new-band", "edit-borders", role("new"), paper, 7],
+    ["edit-new", "edit-borders", role("new"), now, 4],
   ] as const) {
     map.addLayer({
       id,
       type: "line",
       source,
-      filter: filter as FilterSpecification,
+      filter,
       layout: { "line-join": "round", "line-cap": "round" },
       paint: { "line-color": colour, "line-width": width },
     });
@@ -356,7 +356,7 @@ function addLayers(map: MapLibre): void {
     id: "edit-gone",
     type: "line",
     source: "edit-borders",
-    filter: ["==", ["get", "role"], "gone"],
+    filter: role("gone"),
     paint: { "line-color": before, "line-width": 3, "line-dasharray": [2, 1.5] },
   });
   map.addLayer({
@@ -404,7 +404,9 @@ function addLayers(map: MapLibre): void {
   });
 }
 
-const IN_HAND = ["in", ["get", "role"], ["literal", ["chosen", "after"]]] as const;
+function role(...names: string[]): FilterSpecification {
+  return ["in", ["get", "role"], ["literal", names]];
+}
 
 const LAYERS = [
   "edit-areas",

@@ -45,6 +45,17 @@ export type ChooseReportGridInput = {
   grid: string;
 };
 
+/** Shares. AREA_IN_ONE_GRID: of the region's area, in one grid and no other. BUILDINGS_IN_GRIDS, BUILDINGS_WITH_SPONSOR (of their own), BUILDINGS_MANAGED, BUILDINGS_VISITED (within 30 days), BUILDINGS_WITH_MEMBER_CARD: of the buildings. GRIDS_WITH_WORKER: of the grids. GRIDS_WITHIN_NORM: of the grids with a worker, those with at most 300 households for each. */
+export type CoveragePart =
+  | 'AREA_IN_ONE_GRID'
+  | 'BUILDINGS_IN_GRIDS'
+  | 'BUILDINGS_WITH_SPONSOR'
+  | 'BUILDINGS_MANAGED'
+  | 'BUILDINGS_VISITED'
+  | 'BUILDINGS_WITH_MEMBER_CARD'
+  | 'GRIDS_WITH_WORKER'
+  | 'GRIDS_WITHIN_NORM';
+
 /** WGS84: browsers, HarmonyOS, GPS. CGCS2000: surveys. GCJ02: AMap, Tencent, WeChat by its type. BD09: Baidu. */
 export type Datum =
   | 'WGS84'
@@ -181,6 +192,13 @@ export type RateReportInput = {
   rating: number;
 };
 
+export type RegionLevel =
+  | 'PROVINCE'
+  | 'CITY'
+  | 'DISTRICT'
+  | 'STREET'
+  | 'COMMUNITY';
+
 export type RegisterReportInput = {
   id: string | number;
   /** The report's, as you saw it. */
@@ -240,6 +258,14 @@ export type ReportFilter = {
   /** Stands in the description, whatever its case. */
   text?: string | null | undefined;
 };
+
+/** How far up it went: 小事不出楼栋、大事不出社区. */
+export type ReportLevel =
+  | 'BUILDING'
+  | 'GRID'
+  | 'COMMUNITY'
+  | 'STREET'
+  | 'DISTRICT';
 
 /** How the report came. */
 export type ReportSource =
@@ -358,6 +384,232 @@ export type VisitKind =
   | 'POLICY'
   /** 代办服务: to do something for somebody. */
   | 'ERRAND';
+
+export type TopRegionsQueryVariables = Exact<{ [key: string]: never; }>;
+
+
+export type TopRegionsQuery = { regions: Array<{ code: string, name: string, level: RegionLevel, children: Array<{ code: string, name: string, level: RegionLevel, children: Array<{ code: string }> }> }> };
+
+export type RegionChildrenQueryVariables = Exact<{
+  code: string;
+}>;
+
+
+export type RegionChildrenQuery = { region: { code: string, name: string, level: RegionLevel, children: Array<{ code: string, name: string, level: RegionLevel }> } | null };
+
+export type RegionPathQueryVariables = Exact<{
+  code: string;
+}>;
+
+
+export type RegionPathQuery = { region: { boundary: import('geojson').Geometry | null, code: string, name: string, level: RegionLevel, parent: { code: string, name: string, level: RegionLevel, parent: { code: string, name: string, level: RegionLevel, parent: { code: string, name: string, level: RegionLevel, parent: { code: string, name: string, level: RegionLevel } | null } | null } | null } | null } | null };
+
+export type RegionNameFragment = { code: string, name: string, level: RegionLevel };
+
+export type SearchQueryVariables = Exact<{
+  text: string;
+}>;
+
+
+export type SearchQuery = { search: Array<
+    | { __typename: 'Region', code: string, name: string, parent: { name: string } | null }
+    | { __typename: 'Sponsor', code: string, name: string, region: { name: string } }
+    | { __typename: 'Grid', code: string, name: string, community: { name: string }, district: { name: string } }
+    | { __typename: 'Building', code: string, name: string, grid: { name: string } | null, sponsor: { name: string } | null }
+  > };
+
+export type LocatePointQueryVariables = Exact<{
+  point: PointInput;
+  on?: string | null | undefined;
+}>;
+
+
+export type LocatePointQuery = { locate: { outcome: LocationOutcome, distanceToBoundary: number | null, point: { longitude: number, latitude: number }, grid: { code: string, name: string, boundary: import('geojson').Geometry, area: number, validFrom: string, community: { code: string, name: string }, street: { code: string, name: string }, district: { code: string, name: string }, workers: Array<{ code: string, name: string }>, sponsor: { code: string, name: string } | null, sponsors: Array<{ buildings: number, households: number, sponsor: { code: string, name: string, level: SponsorLevel } }> } | null, candidates: Array<{ share: number, distance: number, grid: { code: string, name: string, boundary: import('geojson').Geometry } }>, building: { code: string, name: string, location: import('geojson').Geometry, sponsor: { code: string, name: string } | null } | null, sponsor: { code: string, name: string, level: SponsorLevel, leaderRole: string | null } | null } };
+
+export type GridPlaceFragment = { code: string, name: string, boundary: import('geojson').Geometry, area: number, validFrom: string, community: { code: string, name: string }, street: { code: string, name: string }, district: { code: string, name: string }, workers: Array<{ code: string, name: string }>, sponsor: { code: string, name: string } | null, sponsors: Array<{ buildings: number, households: number, sponsor: { code: string, name: string, level: SponsorLevel } }> };
+
+export type BuildingRowFragment = { code: string, name: string, households: number, managementMode: ManagementMode, location: import('geojson').Geometry, sponsor: { code: string, name: string } | null };
+
+export type GridPlaceByCodeQueryVariables = Exact<{
+  code: string;
+  on?: string | null | undefined;
+}>;
+
+
+export type GridPlaceByCodeQuery = { grid: { code: string, name: string, boundary: import('geojson').Geometry, area: number, validFrom: string, neighbours: Array<{ code: string, name: string }>, buildings: { totalCount: number, nodes: Array<{ code: string, name: string, households: number, managementMode: ManagementMode, location: import('geojson').Geometry, sponsor: { code: string, name: string } | null }> }, community: { code: string, name: string }, street: { code: string, name: string }, district: { code: string, name: string }, workers: Array<{ code: string, name: string }>, sponsor: { code: string, name: string } | null, sponsors: Array<{ buildings: number, households: number, sponsor: { code: string, name: string, level: SponsorLevel } }> } | null };
+
+export type GridReportsQueryVariables = Exact<{
+  grid: string;
+}>;
+
+
+export type GridReportsQuery = { reportFigures: Array<{ received: number, open: number, overdue: number, closedRate: number | null }> };
+
+export type BuildingPlaceQueryVariables = Exact<{
+  code: string;
+  on?: string | null | undefined;
+}>;
+
+
+export type BuildingPlaceQuery = { building: { compound: string | null, code: string, name: string, households: number, managementMode: ManagementMode, location: import('geojson').Geometry, grid: { code: string, name: string, community: { code: string, name: string }, workers: Array<{ name: string }> } | null, sponsorships: Array<{ id: string, validFrom: string, validTo: string | null, sponsor: { code: string, name: string } }>, lastVisit: { kind: VisitKind, at: string } | null, memberCards: Array<{ id: string }>, sponsor: { code: string, name: string } | null } | null };
+
+export type SponsorPlaceQueryVariables = Exact<{
+  code: string;
+  on?: string | null | undefined;
+}>;
+
+
+export type SponsorPlaceQuery = { sponsor: { code: string, name: string, level: SponsorLevel, leaderRole: string | null, buildingCount: number, householdCount: number, gridCount: number, region: { code: string, name: string }, hull: { outline: import('geojson').Geometry, area: number } | null, buildings: { nodes: Array<{ code: string, name: string, households: number, managementMode: ManagementMode, location: import('geojson').Geometry, sponsor: { code: string, name: string } | null }> } } | null };
+
+export type SponsorReportsQueryVariables = Exact<{
+  code: string;
+}>;
+
+
+export type SponsorReportsQuery = { sponsor: { openReportCount: number, overdueReportCount: number } | null };
+
+export type ReportPlaceQueryVariables = Exact<{
+  filter: ReportFilter;
+}>;
+
+
+export type ReportPlaceQuery = { reports: { nodes: Array<{ number: string, state: ReportState, urgency: Urgency, description: string, receivedAt: string, deadline: string | null, isOverdue: boolean, location: import('geojson').Geometry, category: { name: string, parent: { name: string } | null }, grid: { code: string, name: string } | null, building: { code: string, name: string } | null, sponsor: { code: string, name: string } | null, photos: Array<{ id: string, thumbnailUrl: string }> }> } };
+
+export type NamesQueryVariables = Exact<{
+  bounds: BoundsInput;
+  on?: string | null | undefined;
+  after?: string | null | undefined;
+}>;
+
+
+export type NamesQuery = { grids: { nodes: Array<{ code: string, name: string, boundary: import('geojson').Geometry, community: { code: string, name: string } }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } };
+
+export type RegionSponsorsQueryVariables = Exact<{
+  region?: string | null | undefined;
+  on?: string | null | undefined;
+  after?: string | null | undefined;
+}>;
+
+
+export type RegionSponsorsQuery = { sponsors: { nodes: Array<{ code: string, name: string, level: SponsorLevel, leaderRole: string | null, buildingCount: number, householdCount: number, gridCount: number, region: { code: string, name: string } }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } };
+
+export type GapsQueryVariables = Exact<{
+  region: string;
+  on?: string | null | undefined;
+  after?: string | null | undefined;
+}>;
+
+
+export type GapsQuery = { coverage: { list: { nodes: Array<{ outline: import('geojson').Geometry, area: number, buildings: number }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } } };
+
+export type OverlapsQueryVariables = Exact<{
+  region: string;
+  on?: string | null | undefined;
+  after?: string | null | undefined;
+}>;
+
+
+export type OverlapsQuery = { coverage: { list: { nodes: Array<{ outline: import('geojson').Geometry, area: number, buildings: number, grids: Array<{ code: string, name: string }> }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } } };
+
+export type GridsWithoutWorkerQueryVariables = Exact<{
+  region: string;
+  on?: string | null | undefined;
+  after?: string | null | undefined;
+}>;
+
+
+export type GridsWithoutWorkerQuery = { coverage: { list: { nodes: Array<{ code: string, name: string, boundary: import('geojson').Geometry }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } } };
+
+export type GridsWithoutSponsorQueryVariables = Exact<{
+  region: string;
+  on?: string | null | undefined;
+  after?: string | null | undefined;
+}>;
+
+
+export type GridsWithoutSponsorQuery = { coverage: { list: { nodes: Array<{ code: string, name: string, boundary: import('geojson').Geometry }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } } };
+
+export type ClustersQueryVariables = Exact<{
+  bounds: BoundsInput;
+  zoom: number;
+  filter?: ReportFilter | null | undefined;
+}>;
+
+
+export type ClustersQuery = { reportClusters: Array<{ count: number, key: string, location: import('geojson').Geometry, bounds: Array<number> }> };
+
+export type HotspotsQueryVariables = Exact<{
+  region: string;
+  filter?: ReportFilter | null | undefined;
+}>;
+
+
+export type HotspotsQuery = { hotspots: Array<{ count: number, outline: import('geojson').Geometry, centre: import('geojson').Geometry, reportsPerHundredHouseholds: number | null, grids: Array<{ code: string, name: string }> }> };
+
+export type ReportCategoriesQueryVariables = Exact<{ [key: string]: never; }>;
+
+
+export type ReportCategoriesQuery = { reportCategories: Array<{ code: string, name: string, children: Array<{ code: string, name: string }> }> };
+
+export type CoverageFiguresQueryVariables = Exact<{
+  region: string;
+  on?: string | null | undefined;
+}>;
+
+
+export type CoverageFiguresQuery = { coverage: { on: string, gridCount: number, buildingCount: number, areaCovered: number, region: { code: string, name: string, level: RegionLevel }, grade: { score: number | null, letter: GradeLetter | null, parts: Array<{ name: CoveragePart, value: number, weight: number, points: number }> }, gaps: { totalCount: number }, overlaps: { totalCount: number }, buildingsOutsideGrids: { totalCount: number }, buildingsWithoutSponsor: { totalCount: number }, buildingsWithoutManagement: { totalCount: number }, buildingsNotVisited: { totalCount: number }, buildingsWithoutMemberCard: { totalCount: number }, gridsWithoutWorker: { totalCount: number }, gridsWithoutSponsor: { totalCount: number }, gridsOverNorm: { totalCount: number }, sponsorLevels: Array<{ level: SponsorLevel, sponsors: number, buildings: number, households: number }>, regions: { nodes: Array<{ region: { code: string, name: string }, grade: { score: number | null, letter: GradeLetter | null } }> } } };
+
+export type ReportFiguresOfQueryVariables = Exact<{
+  filter: ReportFilter;
+}>;
+
+
+export type ReportFiguresOfQuery = { all: Array<{ received: number, due: number, closed: number, closedRate: number | null, inTimeRate: number | null, open: number, overdue: number, repliedRate: number | null, meanFirstReplyMinutes: number | null, medianFirstReplyMinutes: number | null, meanRating: number | null, rated: number, closedByLevel: Array<{ level: ReportLevel, closed: number, share: number | null }> }>, categories: Array<{ received: number, open: number, overdue: number, category: { code: string, name: string } | null }> };
+
+export type ReportTrendsOfQueryVariables = Exact<{
+  region: string;
+  filter?: ReportFilter | null | undefined;
+}>;
+
+
+export type ReportTrendsOfQuery = { reportTrends: Array<{ reports: number, before: Array<number>, expected: number | null, probability: number | null, unusual: boolean, grid: { code: string, name: string } }> };
+
+export type ReportsByGridQueryVariables = Exact<{
+  filter: ReportFilter;
+}>;
+
+
+export type ReportsByGridQuery = { reportFigures: Array<{ received: number, grid: { code: string } | null }> };
+
+export type GridListQueryVariables = Exact<{
+  region?: string | null | undefined;
+  bounds?: BoundsInput | null | undefined;
+  on?: string | null | undefined;
+  datum: Datum;
+  after?: string | null | undefined;
+}>;
+
+
+export type GridListQuery = { grids: { nodes: Array<{ code: string, name: string, boundary: import('geojson').Geometry, area: number, community: { code: string, name: string }, street: { name: string }, district: { name: string }, workers: Array<{ name: string }>, sponsor: { code: string, name: string } | null }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } };
+
+export type BuildingListQueryVariables = Exact<{
+  region?: string | null | undefined;
+  bounds?: BoundsInput | null | undefined;
+  on?: string | null | undefined;
+  datum: Datum;
+  after?: string | null | undefined;
+}>;
+
+
+export type BuildingListQuery = { buildings: { nodes: Array<{ code: string, name: string, compound: string | null, households: number, managementMode: ManagementMode, location: import('geojson').Geometry, grid: { code: string, name: string } | null, sponsor: { code: string, name: string } | null }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } };
+
+export type RegionReportsSubscriptionVariables = Exact<{
+  region?: string | null | undefined;
+  after?: string | null | undefined;
+}>;
+
+
+export type RegionReportsSubscription = { reportChanged: { cursor: string, report: { id: string, number: string, version: number, state: ReportState, location: import('geojson').Geometry, category: { name: string }, grid: { code: string, name: string } | null }, event: { action: ReportAction } } };
 
 export type GridsAroundQueryVariables = Exact<{
   bounds: BoundsInput;
@@ -581,6 +833,64 @@ export class TypedDocumentString<TResult, TVariables>
     return this.value;
   }
 }
+export const RegionNameFragmentDoc = new TypedDocumentString(`
+    fragment RegionName on Region {
+  code
+  name
+  level
+}
+    `, {"fragmentName":"RegionName"}) as unknown as TypedDocumentString<RegionNameFragment, unknown>;
+export const GridPlaceFragmentDoc = new TypedDocumentString(`
+    fragment GridPlace on Grid {
+  code
+  name
+  boundary
+  area
+  validFrom
+  community {
+    code
+    name
+  }
+  street {
+    code
+    name
+  }
+  district {
+    code
+    name
+  }
+  workers {
+    code
+    name
+  }
+  sponsor {
+    code
+    name
+  }
+  sponsors {
+    buildings
+    households
+    sponsor {
+      code
+      name
+      level
+    }
+  }
+}
+    `, {"fragmentName":"GridPlace"}) as unknown as TypedDocumentString<GridPlaceFragment, unknown>;
+export const BuildingRowFragmentDoc = new TypedDocumentString(`
+    fragment BuildingRow on Building {
+  code
+  name
+  households
+  managementMode
+  location
+  sponsor {
+    code
+    name
+  }
+}
+    `, {"fragmentName":"BuildingRow"}) as unknown as TypedDocumentString<BuildingRowFragment, unknown>;
 export const OutlinedFragmentDoc = new TypedDocumentString(`
     fragment Outlined on Grid {
   code
@@ -801,6 +1111,743 @@ export const ReportCardFragmentDoc = new TypedDocumentString(`
   }
 }
     `, {"fragmentName":"ReportCard"}) as unknown as TypedDocumentString<ReportCardFragment, unknown>;
+export const TopRegionsDocument = new TypedDocumentString(`
+    query TopRegions {
+  regions {
+    code
+    name
+    level
+    children {
+      code
+      name
+      level
+      children {
+        code
+      }
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<TopRegionsQuery, TopRegionsQueryVariables>;
+export const RegionChildrenDocument = new TypedDocumentString(`
+    query RegionChildren($code: String!) {
+  region(code: $code) {
+    code
+    name
+    level
+    children {
+      code
+      name
+      level
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<RegionChildrenQuery, RegionChildrenQueryVariables>;
+export const RegionPathDocument = new TypedDocumentString(`
+    query RegionPath($code: String!) {
+  region(code: $code) {
+    ...RegionName
+    boundary(toleranceMetres: 20)
+    parent {
+      ...RegionName
+      parent {
+        ...RegionName
+        parent {
+          ...RegionName
+          parent {
+            ...RegionName
+          }
+        }
+      }
+    }
+  }
+}
+    fragment RegionName on Region {
+  code
+  name
+  level
+}`) as unknown as TypedDocumentString<RegionPathQuery, RegionPathQueryVariables>;
+export const SearchDocument = new TypedDocumentString(`
+    query Search($text: String!) {
+  search(text: $text, first: 12) {
+    __typename
+    ... on Region {
+      code
+      name
+      parent {
+        name
+      }
+    }
+    ... on Grid {
+      code
+      name
+      community {
+        name
+      }
+      district {
+        name
+      }
+    }
+    ... on Building {
+      code
+      name
+      grid {
+        name
+      }
+      sponsor {
+        name
+      }
+    }
+    ... on Sponsor {
+      code
+      name
+      region {
+        name
+      }
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<SearchQuery, SearchQueryVariables>;
+export const LocatePointDocument = new TypedDocumentString(`
+    query LocatePoint($point: PointInput!, $on: Date) {
+  locate(point: $point, on: $on) {
+    outcome
+    distanceToBoundary
+    point {
+      longitude
+      latitude
+    }
+    grid {
+      ...GridPlace
+    }
+    candidates {
+      share
+      distance
+      grid {
+        code
+        name
+        boundary
+      }
+    }
+    building {
+      code
+      name
+      location
+      sponsor {
+        code
+        name
+      }
+    }
+    sponsor {
+      code
+      name
+      level
+      leaderRole
+    }
+  }
+}
+    fragment GridPlace on Grid {
+  code
+  name
+  boundary
+  area
+  validFrom
+  community {
+    code
+    name
+  }
+  street {
+    code
+    name
+  }
+  district {
+    code
+    name
+  }
+  workers {
+    code
+    name
+  }
+  sponsor {
+    code
+    name
+  }
+  sponsors {
+    buildings
+    households
+    sponsor {
+      code
+      name
+      level
+    }
+  }
+}`) as unknown as TypedDocumentString<LocatePointQuery, LocatePointQueryVariables>;
+export const GridPlaceByCodeDocument = new TypedDocumentString(`
+    query GridPlaceByCode($code: String!, $on: Date) {
+  grid(code: $code, on: $on) {
+    ...GridPlace
+    neighbours {
+      code
+      name
+    }
+    buildings(first: 100) {
+      totalCount
+      nodes {
+        ...BuildingRow
+      }
+    }
+  }
+}
+    fragment GridPlace on Grid {
+  code
+  name
+  boundary
+  area
+  validFrom
+  community {
+    code
+    name
+  }
+  street {
+    code
+    name
+  }
+  district {
+    code
+    name
+  }
+  workers {
+    code
+    name
+  }
+  sponsor {
+    code
+    name
+  }
+  sponsors {
+    buildings
+    households
+    sponsor {
+      code
+      name
+      level
+    }
+  }
+}
+fragment BuildingRow on Building {
+  code
+  name
+  households
+  managementMode
+  location
+  sponsor {
+    code
+    name
+  }
+}`) as unknown as TypedDocumentString<GridPlaceByCodeQuery, GridPlaceByCodeQueryVariables>;
+export const GridReportsDocument = new TypedDocumentString(`
+    query GridReports($grid: String!) {
+  reportFigures(filter: {grid: $grid}) {
+    received
+    open
+    overdue
+    closedRate
+  }
+}
+    `) as unknown as TypedDocumentString<GridReportsQuery, GridReportsQueryVariables>;
+export const BuildingPlaceDocument = new TypedDocumentString(`
+    query BuildingPlace($code: String!, $on: Date) {
+  building(code: $code, on: $on) {
+    ...BuildingRow
+    compound
+    grid {
+      code
+      name
+      community {
+        code
+        name
+      }
+      workers {
+        name
+      }
+    }
+    sponsorships {
+      id
+      validFrom
+      validTo
+      sponsor {
+        code
+        name
+      }
+    }
+    lastVisit {
+      kind
+      at
+    }
+    memberCards {
+      id
+    }
+  }
+}
+    fragment BuildingRow on Building {
+  code
+  name
+  households
+  managementMode
+  location
+  sponsor {
+    code
+    name
+  }
+}`) as unknown as TypedDocumentString<BuildingPlaceQuery, BuildingPlaceQueryVariables>;
+export const SponsorPlaceDocument = new TypedDocumentString(`
+    query SponsorPlace($code: String!, $on: Date) {
+  sponsor(code: $code, on: $on) {
+    code
+    name
+    level
+    leaderRole
+    region {
+      code
+      name
+    }
+    buildingCount
+    householdCount
+    gridCount
+    hull {
+      outline
+      area
+    }
+    buildings(first: 100) {
+      nodes {
+        ...BuildingRow
+      }
+    }
+  }
+}
+    fragment BuildingRow on Building {
+  code
+  name
+  households
+  managementMode
+  location
+  sponsor {
+    code
+    name
+  }
+}`) as unknown as TypedDocumentString<SponsorPlaceQuery, SponsorPlaceQueryVariables>;
+export const SponsorReportsDocument = new TypedDocumentString(`
+    query SponsorReports($code: String!) {
+  sponsor(code: $code) {
+    openReportCount
+    overdueReportCount
+  }
+}
+    `) as unknown as TypedDocumentString<SponsorReportsQuery, SponsorReportsQueryVariables>;
+export const ReportPlaceDocument = new TypedDocumentString(`
+    query ReportPlace($filter: ReportFilter!) {
+  reports(filter: $filter, first: 1) {
+    nodes {
+      number
+      state
+      urgency
+      description
+      receivedAt
+      deadline
+      isOverdue
+      location
+      category {
+        name
+        parent {
+          name
+        }
+      }
+      grid {
+        code
+        name
+      }
+      building {
+        code
+        name
+      }
+      sponsor {
+        code
+        name
+      }
+      photos {
+        id
+        thumbnailUrl
+      }
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<ReportPlaceQuery, ReportPlaceQueryVariables>;
+export const NamesDocument = new TypedDocumentString(`
+    query Names($bounds: BoundsInput!, $on: Date, $after: Cursor) {
+  grids(bounds: $bounds, on: $on, after: $after) {
+    nodes {
+      code
+      name
+      boundary(toleranceMetres: 30)
+      community {
+        code
+        name
+      }
+    }
+    pageInfo {
+      hasNextPage
+      endCursor
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<NamesQuery, NamesQueryVariables>;
+export const RegionSponsorsDocument = new TypedDocumentString(`
+    query RegionSponsors($region: String, $on: Date, $after: Cursor) {
+  sponsors(region: $region, on: $on, after: $after) {
+    nodes {
+      code
+      name
+      level
+      leaderRole
+      buildingCount
+      householdCount
+      gridCount
+      region {
+        code
+        name
+      }
+    }
+    pageInfo {
+      hasNextPage
+      endCursor
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<RegionSponsorsQuery, RegionSponsorsQueryVariables>;
+export const GapsDocument = new TypedDocumentString(`
+    query Gaps($region: String!, $on: Date, $after: Cursor) {
+  coverage(region: $region, on: $on) {
+    list: gaps(after: $after) {
+      nodes {
+        outline
+        area
+        buildings
+      }
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<GapsQuery, GapsQueryVariables>;
+export const OverlapsDocument = new TypedDocumentString(`
+    query Overlaps($region: String!, $on: Date, $after: Cursor) {
+  coverage(region: $region, on: $on) {
+    list: overlaps(after: $after) {
+      nodes {
+        outline
+        area
+        buildings
+        grids {
+          code
+          name
+        }
+      }
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<OverlapsQuery, OverlapsQueryVariables>;
+export const GridsWithoutWorkerDocument = new TypedDocumentString(`
+    query GridsWithoutWorker($region: String!, $on: Date, $after: Cursor) {
+  coverage(region: $region, on: $on) {
+    list: gridsWithoutWorker(after: $after) {
+      nodes {
+        code
+        name
+        boundary
+      }
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<GridsWithoutWorkerQuery, GridsWithoutWorkerQueryVariables>;
+export const GridsWithoutSponsorDocument = new TypedDocumentString(`
+    query GridsWithoutSponsor($region: String!, $on: Date, $after: Cursor) {
+  coverage(region: $region, on: $on) {
+    list: gridsWithoutSponsor(after: $after) {
+      nodes {
+        code
+        name
+        boundary
+      }
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<GridsWithoutSponsorQuery, GridsWithoutSponsorQueryVariables>;
+export const ClustersDocument = new TypedDocumentString(`
+    query Clusters($bounds: BoundsInput!, $zoom: Int!, $filter: ReportFilter) {
+  reportClusters(bounds: $bounds, zoom: $zoom, filter: $filter) {
+    count
+    key
+    location
+    bounds
+  }
+}
+    `) as unknown as TypedDocumentString<ClustersQuery, ClustersQueryVariables>;
+export const HotspotsDocument = new TypedDocumentString(`
+    query Hotspots($region: String!, $filter: ReportFilter) {
+  hotspots(region: $region, filter: $filter) {
+    count
+    outline
+    centre
+    reportsPerHundredHouseholds
+    grids {
+      code
+      name
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<HotspotsQuery, HotspotsQueryVariables>;
+export const ReportCategoriesDocument = new TypedDocumentString(`
+    query ReportCategories {
+  reportCategories {
+    code
+    name
+    children {
+      code
+      name
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<ReportCategoriesQuery, ReportCategoriesQueryVariables>;
+export const CoverageFiguresDocument = new TypedDocumentString(`
+    query CoverageFigures($region: String!, $on: Date) {
+  coverage(region: $region, on: $on) {
+    region {
+      code
+      name
+      level
+    }
+    on
+    gridCount
+    buildingCount
+    areaCovered
+    grade {
+      score
+      letter
+      parts {
+        name
+        value
+        weight
+        points
+      }
+    }
+    gaps {
+      totalCount
+    }
+    overlaps {
+      totalCount
+    }
+    buildingsOutsideGrids {
+      totalCount
+    }
+    buildingsWithoutSponsor {
+      totalCount
+    }
+    buildingsWithoutManagement {
+      totalCount
+    }
+    buildingsNotVisited(days: 30) {
+      totalCount
+    }
+    buildingsWithoutMemberCard {
+      totalCount
+    }
+    gridsWithoutWorker {
+      totalCount
+    }
+    gridsWithoutSponsor {
+      totalCount
+    }
+    gridsOverNorm {
+      totalCount
+    }
+    sponsorLevels {
+      level
+      sponsors
+      buildings
+      households
+    }
+    regions(first: 100) {
+      nodes {
+        region {
+          code
+          name
+        }
+        grade {
+          score
+          letter
+        }
+      }
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<CoverageFiguresQuery, CoverageFiguresQueryVariables>;
+export const ReportFiguresOfDocument = new TypedDocumentString(`
+    query ReportFiguresOf($filter: ReportFilter!) {
+  all: reportFigures(filter: $filter) {
+    received
+    due
+    closed
+    closedRate
+    inTimeRate
+    open
+    overdue
+    repliedRate
+    meanFirstReplyMinutes
+    medianFirstReplyMinutes
+    meanRating
+    rated
+    closedByLevel {
+      level
+      closed
+      share
+    }
+  }
+  categories: reportFigures(
+    filter: $filter
+    by: [MAIN_CATEGORY]
+    order: MOST_RECEIVED
+  ) {
+    category {
+      code
+      name
+    }
+    received
+    open
+    overdue
+  }
+}
+    `) as unknown as TypedDocumentString<ReportFiguresOfQuery, ReportFiguresOfQueryVariables>;
+export const ReportTrendsOfDocument = new TypedDocumentString(`
+    query ReportTrendsOf($region: String!, $filter: ReportFilter) {
+  reportTrends(region: $region, filter: $filter, first: 8) {
+    grid {
+      code
+      name
+    }
+    reports
+    before
+    expected
+    probability
+    unusual
+  }
+}
+    `) as unknown as TypedDocumentString<ReportTrendsOfQuery, ReportTrendsOfQueryVariables>;
+export const ReportsByGridDocument = new TypedDocumentString(`
+    query ReportsByGrid($filter: ReportFilter!) {
+  reportFigures(filter: $filter, by: [GRID]) {
+    received
+    grid {
+      code
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<ReportsByGridQuery, ReportsByGridQueryVariables>;
+export const GridListDocument = new TypedDocumentString(`
+    query GridList($region: String, $bounds: BoundsInput, $on: Date, $datum: Datum!, $after: Cursor) {
+  grids(region: $region, bounds: $bounds, on: $on, after: $after) {
+    nodes {
+      code
+      name
+      boundary(datum: $datum)
+      area
+      community {
+        code
+        name
+      }
+      street {
+        name
+      }
+      district {
+        name
+      }
+      workers {
+        name
+      }
+      sponsor {
+        code
+        name
+      }
+    }
+    pageInfo {
+      hasNextPage
+      endCursor
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<GridListQuery, GridListQueryVariables>;
+export const BuildingListDocument = new TypedDocumentString(`
+    query BuildingList($region: String, $bounds: BoundsInput, $on: Date, $datum: Datum!, $after: Cursor) {
+  buildings(region: $region, bounds: $bounds, on: $on, after: $after) {
+    nodes {
+      code
+      name
+      compound
+      households
+      managementMode
+      location(datum: $datum)
+      grid {
+        code
+        name
+      }
+      sponsor {
+        code
+        name
+      }
+    }
+    pageInfo {
+      hasNextPage
+      endCursor
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<BuildingListQuery, BuildingListQueryVariables>;
+export const RegionReportsDocument = new TypedDocumentString(`
+    subscription RegionReports($region: String, $after: Cursor) {
+  reportChanged(region: $region, after: $after) {
+    report {
+      id
+      number
+      version
+      state
+      location
+      category {
+        name
+      }
+      grid {
+        code
+        name
+      }
+    }
+    event {
+      action
+    }
+    cursor
+  }
+}
+    `) as unknown as TypedDocumentString<RegionReportsSubscription, RegionReportsSubscriptionVariables>;
 export const GridsAroundDocument = new TypedDocumentString(`
     query GridsAround($bounds: BoundsInput!, $on: Date, $after: Cursor) {
   grids(bounds: $bounds, on: $on, after: $after) {
