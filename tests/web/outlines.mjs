@@ -3,7 +3,7 @@
 
 import { createInterface } from "node:readline";
 import { withDrawn, withGround } from "../../web/src/desk/outlines/clipping.ts";
-import { begun, redone, undone, went } from "../../web/src/desk/outlines/history.ts";
+import { begun, learned, redone, undone, went } from "../../web/src/desk/outlines/history.ts";
 import { outlinesIn, written } from "../../web/src/desk/outlines/pasted.ts";
 import { crossingOf, geometryOf, outlineOf } from "../../web/src/desk/outlines/shapes.ts";
 import * as sheets from "../../web/src/desk/outlines/sheet.ts";
@@ -41,6 +41,9 @@ function play({ grids, steps }) {
     else if (deed === "snap") {
       states.push(snapped(history.now, how.place, how.reach, how.held));
       continue;
+    } else if (deed === "renew") {
+      // As when the grids are read anew, for another day or because somebody changed them.
+      history = learned(history, (state) => sheets.onGrids(state, standing));
     } else if (deed === "beside") {
       states.push(sheets.beside(history.now, how.code).map(({ code }) => code));
       continue;

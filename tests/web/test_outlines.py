@@ -134,6 +134,7 @@ def test_whatever_is_done_to_corners_and_grids_no_ground_is_lost_or_had_twice(
             line = [(middle - aside).tolist(), (middle + aside).tolist()]
             steps.append({"deed": "split", "code": code, "line": line, "name": "新"})
         steps += [{"deed": "beside", "code": first}, {"deed": "undo"}, {"deed": "redo"}]
+        steps.append({"deed": "renew"})
         questions.append(asked(grids, *steps))
         grounds.append(ground)
     played = edited(*questions)
@@ -149,6 +150,8 @@ def test_whatever_is_done_to_corners_and_grids_no_ground_is_lost_or_had_twice(
         assert len(shapes(states[8])) == 16
         assert states[10]["sheet"] == states[7]["sheet"]
         assert states[11]["sheet"] == states[8]["sheet"]
+        assert set(states[12]["changed"]) == set(states[8]["changed"])
+        assert is_tiled(shapes(states[12]), ground)
         assert len(shapes(merging[-1])) == 1
         assert len(states[9]) >= 2
 

@@ -241,10 +241,7 @@ export function refreshTiles(): void {
   for (const [name, source] of Object.entries(map.getStyle().sources)) {
     if (source.type !== "vector" || !source.url) continue;
     const kept = map.getSource(name) as { setUrl?(url: string): void } | undefined;
-    const address = new URL(source.url);
-    // Another address, so that no browser answers from what it has.
-    address.searchParams.set("read", String(Date.now()));
-    kept?.setUrl?.(address.href);
+    kept?.setUrl?.(source.url);
   }
 }
 

@@ -83,9 +83,10 @@ export function withGrids(sheet: Sheet, more: readonly SheetGrid[]): Sheet {
       for (const place of outline?.flat(2) ?? []) corners.take(place);
     }
   }
+  const join = (outline: Outline | null) => outline && mapped(outline, (place) => corners.take(place));
   const joined = added.map((grid) => {
-    const outline = mapped(grid.outline ?? [], (place) => corners.take(place));
-    return { ...grid, before: grid.before && outline, outline };
+    const before = join(grid.before);
+    return { ...grid, before, outline: grid.outline === grid.before ? before : join(grid.outline) };
   });
   return noded([...sheet, ...joined]);
 }

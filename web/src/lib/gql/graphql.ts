@@ -677,7 +677,7 @@ export type CoveredQueryVariables = Exact<{
 }>;
 
 
-export type CoveredQuery = { coverage: { gridCount: number, buildingCount: number, areaCovered: number, grade: { score: number | null, letter: GradeLetter | null }, gaps: { totalCount: number }, overlaps: { totalCount: number }, buildingsOutsideGrids: { totalCount: number }, buildingsWithoutSponsor: { totalCount: number }, gridsWithoutWorker: { totalCount: number }, gridsWithoutSponsor: { totalCount: number }, gridsOverNorm: { totalCount: number } } };
+export type CoveredQuery = { coverage: { on: string, gridCount: number, buildingCount: number, areaCovered: number, region: { code: string, name: string }, grade: { score: number | null, letter: GradeLetter | null }, gaps: { totalCount: number }, overlaps: { totalCount: number }, buildingsOutsideGrids: { totalCount: number }, buildingsWithoutSponsor: { totalCount: number }, gridsWithoutWorker: { totalCount: number }, gridsWithoutSponsor: { totalCount: number }, gridsOverNorm: { totalCount: number } } };
 
 export type HistoryQueryVariables = Exact<{
   code: string;
@@ -2359,6 +2359,11 @@ export const DifferenceDocument = new TypedDocumentString(`
 export const CoveredDocument = new TypedDocumentString(`
     query Covered($region: String!, $on: Date!) {
   coverage(region: $region, on: $on) {
+    region {
+      code
+      name
+    }
+    on
     gridCount
     buildingCount
     areaCovered
