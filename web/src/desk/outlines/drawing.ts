@@ -153,11 +153,7 @@ function click(event: MapMouseEvent): void {
     if (grid.code !== editor.chosen.value) void editor.choose(grid.code);
     return;
   }
-  const [found] = map.queryRenderedFeatures(event.point, {
-    layers: map.getStyle().layers.filter((each) => "source" in each && each.source === "grids" && each.type === "fill").map(({ id }) => id),
-  });
-  const code: unknown = found?.properties.code ?? found?.id;
-  if (code) void editor.choose(String(code));
+  void editor.chooseAt(at);
 }
 
 interface Holdable {

@@ -9,6 +9,7 @@ import { type Position, metresPerDegree } from "../../lib/earth";
 import {
   ApplyBoundaryChangeDocument,
   type Datum,
+  GridAtDocument,
   GridToEditDocument,
   GridsAroundDocument,
   type OutlinedFragment,
@@ -89,6 +90,15 @@ export function today(later = 0): string {
 }
 
 // --- grids ------------------------------------------------------------------------------------
+
+/** Takes the grid in hand that lies there, if there is one. */
+export async function chooseAt([longitude, latitude]: Position): Promise<void> {
+  await working("choose", "grid", async () => {
+    const point = { longitude, latitude, datum: "WGS84" as const };
+    const { locate } = await ask(GridAtDocument, { point, on: start.value }, await myToken());
+    if (locate.grid) await choose(locate.grid.code);
+  });
+}
 
 /** Takes a grid in hand, with those around it. What goes wrong is in `problem`. */
 export async function choose(code: string): Promise<void> {

@@ -80,7 +80,8 @@ export function areaOf(outline: Outline): number {
 function signedArea(ring: Ring): number {
   const origin = ring[0];
   if (!origin) return 0;
-  const [across, up] = metresPerDegree(origin[1]);
+  const latitudes = ring.map(([, latitude]) => latitude);
+  const [across, up] = metresPerDegree((Math.min(...latitudes) + Math.max(...latitudes)) / 2);
   let twice = 0;
   for (let i = 0; i < ring.length; i++) {
     const [ax, ay] = at(ring, i);

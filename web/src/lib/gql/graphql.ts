@@ -628,6 +628,14 @@ export type GridToEditQueryVariables = Exact<{
 
 export type GridToEditQuery = { grid: { code: string, name: string, boundary: import('geojson').Geometry, community: { code: string, name: string }, district: { code: string, name: string } } | null };
 
+export type GridAtQueryVariables = Exact<{
+  point: PointInput;
+  on?: string | null | undefined;
+}>;
+
+
+export type GridAtQuery = { locate: { grid: { code: string } | null } };
+
 export type OutlinedFragment = { code: string, name: string, boundary: import('geojson').Geometry, community: { code: string, name: string }, district: { code: string, name: string } };
 
 export type ToWgs84QueryVariables = Exact<{
@@ -1892,6 +1900,15 @@ export const GridToEditDocument = new TypedDocumentString(`
     name
   }
 }`) as unknown as TypedDocumentString<GridToEditQuery, GridToEditQueryVariables>;
+export const GridAtDocument = new TypedDocumentString(`
+    query GridAt($point: PointInput!, $on: Date) {
+  locate(point: $point, on: $on) {
+    grid {
+      code
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<GridAtQuery, GridAtQueryVariables>;
 export const ToWgs84Document = new TypedDocumentString(`
     query ToWgs84($points: [PointInput!]!) {
   locateMany(points: $points) {
