@@ -143,7 +143,7 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
             *coverage_files.routes(context, places),
             *graphiql.routes,
             *packs.routes(context),
-            *web.routes,
+            *web.routes(settings.basemap_addresses, settings.basemap_attribution),
             *(sign_in.routes(accounts) if issuer is None else []),
             *photo_routes(
                 Photos(database, Objects(settings.photos_address)),

@@ -65,14 +65,27 @@ async function presented(bearer: Bearer): Promise<Record<string, string>> {
   return token ? { authorization: `Bearer ${token}` } : {};
 }
 
-/**
- * Calls back whenever something happens to a report, or to one of a grid, until the function that
- * it gives is called. A connection that is lost, or ends with its token, is made again when there
- * is a network, and then tells what came between.
- */
+/** As `follow`, what happens to a report, or to those of a grid. */
 export function followReports(
   of: { id: string } | { grid: string },
   hear: (report: ReportChangedSubscription["reportChanged"]["report"]) => void,
+  bearer: Bearer = null,
+): () => void {
+  return follow(ReportChangedDocument, { ...of }, ({ reportChanged }) => hear(reportChanged.report), bearer);
+}
+
+/**
+ * Calls back whenever something happens to reports, until the function that it gives is called. A
+ * connection that is lost, or ends with its token, is made again when there is a network, and then
+ * tells what came between.
+ */
+export function follow<
+  Data extends { reportChanged: { cursor: string } },
+  Variables extends Record<string, unknown>,
+>(
+  document: TypedDocumentString<Data, Variables>,
+  of: Variables,
+  hear: (said: Data) => void,
   bearer: Bearer = null,
 ): () => void {
   let stopped = false;
@@ -91,13 +104,13 @@ export function followReports(
     // Sent as it is then, each time that the connection is made again.
     const variables: Record<string, unknown> = { ...of };
     const listen = (): void => {
-      socket?.subscribe<ReportChangedSubscription>(
-        { query: ReportChangedDocument.toString(), variables },
+      socket?.subscribe<Data>(
+        { query: document.toString(), variables },
         {
           next: ({ data }) => {
             if (!data) return;
             variables.after = data.reportChanged.cursor;
-            hear(data.reportChanged.report);
+            hear(data);
           },
           // The library takes the end of a token for the end of all; where there is a next, it is not.
           error: (reason) => {

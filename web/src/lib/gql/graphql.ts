@@ -408,6 +408,7 @@ export type RegionNameFragment = { code: string, name: string, level: RegionLeve
 
 export type SearchQueryVariables = Exact<{
   text: string;
+  on?: string | null | undefined;
 }>;
 
 
@@ -1175,8 +1176,8 @@ export const RegionPathDocument = new TypedDocumentString(`
   level
 }`) as unknown as TypedDocumentString<RegionPathQuery, RegionPathQueryVariables>;
 export const SearchDocument = new TypedDocumentString(`
-    query Search($text: String!) {
-  search(text: $text, first: 12) {
+    query Search($text: String!, $on: Date) {
+  search(text: $text, on: $on, first: 12) {
     __typename
     ... on Region {
       code
