@@ -1,7 +1,7 @@
 // The editor on the map: what it draws there, and what a mouse or a finger does.
 
 import type { Feature, FeatureCollection, Geometry } from "geojson";
-import type { FilterSpecification, GeoJSONSource, Map as MapLibre, MapMouseEvent, MapTouchEvent, Point } from "maplibre-gl";
+import type { FilterSpecification, GeoJSONSource, Map as MapLibre, MapMouseEvent, MapTouchEvent, Point, VectorTileSource } from "maplibre-gl";
 import { watch } from "vue";
 import { type Position, metresBetween } from "../../lib/earth";
 import { map as current, onMap } from "../DeskMap";
@@ -20,6 +20,15 @@ const SOURCES = ["edit-grids", "edit-borders", "edit-corners", "edit-drawn", "ed
 
 /** Draws the editor and hears the mouse, until the function that it gives is called. */
 export function startDrawing(events: { close(): void }): () => void {
+  let hearing: MapLibre | null = null;
+  const listeners = [
+    ["mousedown", press],
+    ["touchstart", press],
+    ["mousemove", hover],
+    ["click", click],
+    ["zoomend", () => current.value && draw(current.value)],
+    ["dblclick", () => isDrawing() && events.close()],
+  ] as const;
   const endStyle = onMap((map) => {
     addLayers(map);
     draw(map);
@@ -39,23 +48,12 @@ export function startDrawing(events: { close(): void }): () => void {
     ],
     () => current.value && draw(current.value),
   );
-  let hearing: MapLibre | null = null;
-
   function hear(map: MapLibre): void {
     if (hearing === map) return;
     hearing = map;
     for (const [type, listener] of listeners) map.on(type, listener as never);
     map.doubleClickZoom.disable();
   }
-
-  const listeners = [
-    ["mousedown", press],
-    ["touchstart", press],
-    ["mousemove", hover],
-    ["click", click],
-    ["zoomend", () => current.value && draw(current.value)],
-    ["dblclick", () => isDrawing() && events.close()],
-  ] as const;
 
   return () => {
     endStyle();
@@ -234,10 +232,9 @@ export function showOutlines(box: readonly [number, number, number, number]): vo
 export function refreshTiles(): void {
   const map = current.value;
   if (!map) return;
-  for (const [name, source] of Object.entries(map.getStyle().sources)) {
-    if (source.type !== "vector" || !source.url) continue;
-    const kept = map.getSource(name) as { setUrl?(url: string): void } | undefined;
-    kept?.setUrl?.(source.url);
+  for (const [name, { type }] of Object.entries(map.getStyle().sources)) {
+    const source = map.getSource(name) as VectorTileSource;
+    if (type === "vector" && source.tiles) source.setTiles(source.tiles);
   }
 }
 

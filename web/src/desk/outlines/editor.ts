@@ -4,7 +4,7 @@
 // browser until it is applied or thrown away.
 
 import { computed, ref, shallowRef, watch } from "vue";
-import { Refused, ask } from "../../lib/api";
+import { Refused } from "../../lib/api";
 import { type Position, metresPerDegree } from "../../lib/earth";
 import {
   ApplyBoundaryChangeDocument,
@@ -18,7 +18,8 @@ import {
   ToWgs84Document,
 } from "../../lib/gql/graphql";
 import { kept } from "../../lib/kept";
-import { myToken } from "../../lib/session";
+import { askAsMe } from "../answers";
+import { dayAfter, today } from "../days";
 import { type History, begun, learned, redone, undone, went } from "./history";
 import { type Pasted, outlinesIn } from "./pasted";
 import { Problem } from "./problem";
@@ -62,7 +63,7 @@ export const drawn = shallowRef<readonly Position[]>([]);
 /** What the sheet looks like while a corner is dragged. */
 export const preview = shallowRef<Sheet | null>(null);
 
-export const start = ref(today(1));
+export const start = ref(dayAfter(today()));
 export const groundMayChange = ref(false);
 export const tolerance = ref(1);
 export const reason = ref("");
@@ -83,19 +84,13 @@ export const crossed = computed(() =>
   }),
 );
 
-/** The day so many days from now, in China. */
-export function today(later = 0): string {
-  const moment = Date.now() + later * 86_400_000;
-  return new Intl.DateTimeFormat("sv-SE", { timeZone: "Asia/Shanghai" }).format(moment);
-}
-
 // --- grids ------------------------------------------------------------------------------------
 
 /** Takes the grid in hand that lies there, if there is one. */
 export async function chooseAt([longitude, latitude]: Position): Promise<void> {
   await working("choose", "grid", async () => {
     const point = { longitude, latitude, datum: "WGS84" as const };
-    const { locate } = await ask(GridAtDocument, { point, on: start.value }, await myToken());
+    const { locate } = await askAsMe(GridAtDocument, { point, on: start.value });
     if (locate.grid) await choose(locate.grid.code);
   });
 }
@@ -105,7 +100,7 @@ export async function choose(code: string): Promise<void> {
   const known = sheet.value.find((each) => each.code === code && each.outline && !each.isFixed);
   await working("choose", "grid", async () => {
     if (known?.before === null) return take(code);
-    const { grid } = await ask(GridToEditDocument, { code, on: start.value }, await myToken());
+    const { grid } = await askAsMe(GridToEditDocument, { code, on: start.value });
     if (!grid) throw new Problem("noSuchGrid", null, { code });
     const outline = outlineOf(grid.boundary);
     if (!outline) throw new Problem("noSuchGrid", null, { code });
@@ -151,7 +146,7 @@ async function gridsWithin([west, south, east, north]: readonly [number, number,
   do {
     const bounds = { west, south, east, north };
     const { grids }: { grids: { nodes: OutlinedFragment[]; pageInfo: { hasNextPage: boolean; endCursor?: string | null } } } =
-      await ask(GridsAroundDocument, { bounds, on: start.value, after }, await myToken());
+      await askAsMe(GridsAroundDocument, { bounds, on: start.value, after });
     found.push(...grids.nodes);
     after = grids.pageInfo.hasNextPage ? (grids.pageInfo.endCursor ?? null) : null;
   } while (after && found.length < MOST_GRIDS);
@@ -384,7 +379,7 @@ async function inWgs84(found: readonly Pasted[], datum: Datum): Promise<Outline[
     const points = places
       .slice(i, i + 5_000)
       .map(([longitude, latitude]) => ({ longitude, latitude, datum }));
-    const { locateMany } = await ask(ToWgs84Document, { points }, await myToken());
+    const { locateMany } = await askAsMe(ToWgs84Document, { points });
     for (const { point } of locateMany) moved.push([point.longitude, point.latitude]);
   }
   let i = 0;
@@ -444,7 +439,7 @@ export async function makePlan(): Promise<void> {
   await working("plan", "plan", async () => {
     if (changes.value.length === 0) throw new Problem("nothingChanged");
     const asked = input();
-    const answer = await ask(PlanBoundaryChangeDocument, { input: asked }, await myToken());
+    const answer = await askAsMe(PlanBoundaryChangeDocument, { input: asked });
     plan.value = answer.planBoundaryChange;
     planned.value = JSON.stringify(asked);
     isStale.value = false;
@@ -474,10 +469,9 @@ export async function applyPlan(): Promise<boolean> {
   if (!id) return false;
   return working("apply", "apply", async () => {
     try {
-      const answer = await ask(
+      const answer = await askAsMe(
         ApplyBoundaryChangeDocument,
         { input: { plan: id, reason: reason.value } },
-        await myToken(),
       );
       clear();
       plan.value = answer.applyBoundaryChange.plan;

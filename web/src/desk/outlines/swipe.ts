@@ -2,8 +2,12 @@
 
 import type { Feature } from "geojson";
 import type { GeoJSONSource, Map as MapLibre, StyleSpecification } from "maplibre-gl";
+import { base } from "../../lib/api";
 import { fetchMap } from "../../lib/map";
 import { onMap } from "../DeskMap";
+import { provideImages } from "../images";
+import { token } from "../session";
+import { tileAddress } from "../style";
 import { theme } from "../theme";
 
 export interface Swipe {
@@ -36,12 +40,18 @@ export function startSwipe(element: HTMLElement, day: string): Swipe {
       interactive: false,
       attributionControl: false,
       fadeDuration: 0,
+      transformRequest: (url) =>
+        token.value && url.startsWith(base.href)
+          ? { url, headers: { authorization: `Bearer ${token.value}` } }
+          : { url },
     });
     // What only looks on is not to be reached.
     over.getCanvas().setAttribute("tabindex", "-1");
     over.getCanvas().setAttribute("aria-hidden", "true");
     over.getCanvas().removeAttribute("role");
+    provideImages(over, () => theme.value);
     over.on("style.load", () => paint(over));
+    over.on("error", () => {});
     paint(map);
   }
 
@@ -62,7 +72,8 @@ export function startSwipe(element: HTMLElement, day: string): Swipe {
 
   return {
     divide: (share) => {
-      element.style.clipPath = `inset(0 ${(1 - share) * 100}% 0 0)`;
+      // As far as the middle of the knob, which stays within the map.
+      element.style.clipPath = `inset(0 calc(1.25rem + (100% - 2.5rem) * ${1 - share}) 0 0)`;
     },
     mark: (features) => {
       marked = features;
@@ -80,7 +91,10 @@ export function startSwipe(element: HTMLElement, day: string): Swipe {
 }
 
 const NAME = "compare";
-const OF_A_DAY = ["grids", "regions", "buildings"];
+
+function isTiled(name: string): name is "regions" | "grids" | "buildings" {
+  return name === "regions" || name === "grids" || name === "buildings";
+}
 
 // The map's own style, with the tiles of the day and without what is of no day.
 function otherDay(style: StyleSpecification, day: string): StyleSpecification {
@@ -88,10 +102,8 @@ function otherDay(style: StyleSpecification, day: string): StyleSpecification {
   for (const [name, source] of Object.entries(style.sources)) {
     if (source.type === "geojson") continue;
     if (source.type !== "vector") sources[name] = source;
-    else if (OF_A_DAY.includes(name) && source.url) {
-      const address = new URL(source.url, document.baseURI);
-      address.searchParams.set("on", day);
-      sources[name] = { ...source, url: address.href };
+    else if (isTiled(name)) {
+      sources[name] = { ...source, tiles: [tileAddress(name, name === "regions" ? {} : { on: day })] };
     }
   }
   const layers = style.layers.filter((layer) => !("source" in layer) || String(layer.source) in sources);

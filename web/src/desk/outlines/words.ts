@@ -3,7 +3,6 @@
 import { useI18n } from "vue-i18n";
 import { Refused } from "../../lib/api";
 import type { Position } from "../../lib/earth";
-import { number } from "../language";
 import { plan, sheet } from "./editor";
 import { Problem } from "./problem";
 import { placeIn, said } from "./telling";
@@ -45,7 +44,15 @@ export function useWords() {
 
 /** Square metres to a few of them, so that what a border moves is seen. */
 export function ground(squareMetres: number): string {
-  if (squareMetres >= 1e6) return `${number(squareMetres / 1e6, 3)} km²`;
-  if (squareMetres >= 1e4) return `${number(squareMetres / 1e4, 2)} ha`;
-  return `${number(squareMetres)} m²`;
+  const [size, digits, unit] =
+    squareMetres >= 1e6
+      ? [squareMetres / 1e6, 3, "km²"]
+      : squareMetres >= 1e4
+        ? [squareMetres / 1e4, 2, "ha"]
+        : [squareMetres, 0, "m²"];
+  const written = new Intl.NumberFormat(document.documentElement.lang, {
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+  }).format(size);
+  return `${written} ${unit}`;
 }
