@@ -7,6 +7,7 @@ import { begun, learned, redone, undone, went } from "../../web/src/desk/outline
 import { outlinesIn, written } from "../../web/src/desk/outlines/pasted.ts";
 import { crossingOf, geometryOf, outlineOf } from "../../web/src/desk/outlines/shapes.ts";
 import * as sheets from "../../web/src/desk/outlines/sheet.ts";
+import { said } from "../../web/src/desk/outlines/telling.ts";
 import { snapped } from "../../web/src/desk/outlines/snapping.ts";
 
 const deeds = {
@@ -25,6 +26,7 @@ const deeds = {
 for await (const line of createInterface({ input: process.stdin })) {
   const asked = JSON.parse(line);
   if (asked.text !== undefined) say(attempt(() => outlinesIn(asked.text).map(shown)));
+  else if (asked.sentences) say(asked.sentences.map((each) => said(each, "zh", (code) => `<${code}>`)));
   else if (asked.crossings) say(asked.crossings.map((each) => crossingOf(outlineOf(each))));
   else say(play(asked));
 }

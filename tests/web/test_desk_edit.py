@@ -188,7 +188,7 @@ def test_a_refused_drawing_is_kept_and_mended_and_a_grid_is_split_by_who_may(
         expect(page.get_by_text("已经恢复")).to_be_visible()
         page.get_by_role("button", name="看看会怎样").click()
         expect(page.get_by_text("还不能生效")).to_be_visible()
-        expect(page.get_by_text("重叠")).to_contain_text(name_of(server, other))
+        expect(page.locator(".trouble")).to_contain_text(name_of(server, other))
         expect(page.get_by_role("button", name="生效", exact=True)).to_have_count(0)
         expect(page.locator(".edit-change")).to_have_count(1)
         held.is_for_everybody()
@@ -275,19 +275,24 @@ def test_two_days_are_compared_as_the_server_knows_them(
             )
         rows = page.locator(".compare-grids li")
         names = {(each["after"] or each["before"])["name"] for each in difference["grids"]["nodes"]}
-        assert {row.locator(".edit-link").inner_text() for row in rows.all()} == names
+        assert {row.locator(".plain").inner_text() for row in rows.all()} == names
         first = page.locator(".compare-figures tbody tr").first
         counts = [told[when]["gridCount"] for when in ("before", "after")]
         expect(first.locator("td").nth(0)).to_have_text(str(counts[0]))
         expect(first.locator("td").nth(1)).to_have_text(str(counts[1]))
 
         # Each day is on its side of the divide, which keys move too.
-        divide = page.get_by_role("slider")
+        divide = page.locator(".swipe input")
         expect(page.locator(".swipe-day")).to_have_text([yesterday, today().isoformat()])
         expect(page.locator(".swipe-map canvas")).to_be_visible()
+        before = page.locator(".swipe-line").bounding_box()
         divide.focus()
         page.keyboard.press("ArrowRight")
-        expect(page.locator(".swipe-map")).to_have_css("clip-path", "inset(0px 49% 0px 0px)")
+        expect(divide).to_have_value("51")
+        after = page.locator(".swipe-line").bounding_box()
+        assert before is not None
+        assert after is not None
+        assert after["x"] > before["x"]
 
         ended = rows.filter(has_text="撤销").filter(has_text=name_of(server, other, yesterday))
         ended.get_by_role("button", name="看沿革").click()
@@ -404,6 +409,7 @@ def off(start: tuple[float, float], end: tuple[float, float]) -> tuple[float, fl
 def _press(page: Page, name: str) -> None:
     """By the keyboard: the button is focused and Enter pressed."""
     button = page.get_by_role("button", name=name, exact=True)
+    expect(button).to_be_enabled()
     button.focus()
     expect(button).to_be_focused()
     page.keyboard.press("Enter")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +20,7 @@ from shapely.affinity import rotate, scale, translate
 from shapely.ops import split
 
 from gridmap.geo.areas import areas_m2
+from gridmap.store import boundary_cases, boundary_changes, boundary_plans, boundary_reckoning
 
 METRES = 111_000.0
 WEST, SOUTH = 130.28, 47.36
@@ -321,3 +325,64 @@ def test_what_is_no_outline_is_said_with_its_place(edited: Callable[..., list[An
     assert [each["problem"] for each in answers[:-1]] == list(texts.values())
     assert answers[-2]["place"] == pytest.approx([130.05, 47.05])
     assert [each["code"] for each in answers[-1]] == [None]
+
+
+def test_what_the_server_says_of_a_plan_is_said_in_chinese_too(
+    edited: Callable[..., list[Any]],
+) -> None:
+    # What it may say is read from its own source, so that no new sentence stays English unseen.
+    reckoning = boundary_reckoning._Reckoning
+    warnings = [reckoning._warnings, reckoning._beyond_communities, reckoning._foreign_buildings]
+    refusals = [
+        boundary_plans.check_start,
+        boundary_plans.refused,
+        boundary_changes.apply,
+        boundary_changes._check_unchanged,
+        boundary_changes._lock,
+        boundary_cases._held,
+        boundary_cases._refuse_later,
+        boundary_cases._district,
+    ]
+    sentences = [each for told in (*warnings, *refusals) for each in _sentences(told)]
+    assert len(sentences) >= 18
+    (chinese,) = edited({"sentences": sentences})
+    assert [each for each in chinese if not re.search("[一-鿿]", each)] == []
+
+
+def _sentences(function: Callable[..., Any]) -> list[str]:
+    """The texts of a function that begin as a sentence does, something in place of each value."""
+    tree = ast.parse(inspect.cleandoc("\n" + inspect.getsource(function)))
+    names = {id(part) for node in ast.walk(tree) for part in _inner(node)}
+    docstring = ast.get_docstring(tree.body[0], clean=False)  # type: ignore[arg-type]
+    found = [
+        _filled(node)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.JoinedStr | ast.Constant) and id(node) not in names
+    ]
+    return [each for each in found if each != docstring and re.search(r"[.:] ?$|: .*\.$", each)]
+
+
+def _inner(node: ast.AST) -> list[ast.AST]:
+    return list(ast.walk(node))[1:] if isinstance(node, ast.JoinedStr) else []
+
+
+def _filled(node: ast.JoinedStr | ast.Constant) -> str:
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, str) else ""
+    said = ""
+    for part in node.values:
+        if isinstance(part, ast.Constant):
+            said += part.value
+            continue
+        value = ast.unparse(part.value)  # type: ignore[attr-defined]
+        if "_square_metres" in value:
+            said += "1,234 m²"
+        elif "_count" in value:
+            said += "3 buildings"
+        elif value == "what":
+            said += "given up"
+        elif " if " in value or value == "more":
+            said += ""
+        else:
+            said += "'230402'" if part.conversion > 0 else "230402"  # type: ignore[attr-defined]
+    return said

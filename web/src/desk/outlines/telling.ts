@@ -122,6 +122,7 @@ const CHINESE: readonly (readonly [RegExp, Words])[] = [
     ([what = ""], named) => `做计划之后又有变化：${changed(what, named)}。请重新计算，再看一遍。`,
   ],
   [/^The plan was applied on (.+) already\.$/, ([when]) => `这个计划已在 ${when} 生效。`],
+  [/^There is no plan \S+ in district \S+\.$/, () => "没有这个计划，请重新计算。"],
   [/^The plan cannot be applied: .*$/s, () => "这个计划还不能生效，请先解决上面的问题。"],
   [/^Say the reason, in 1 to (\d+) characters\.$/, ([most]) => `请写明原因，1 到 ${most} 字。`],
   [
