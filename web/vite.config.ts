@@ -1,4 +1,5 @@
-// Builds one folder for all pages: m/ is the phone page's, assets/ is everybody's.
+// Builds one folder for all pages: index.html is the planners' map, m/ is the phone page's, assets/
+// is everybody's.
 
 import { createHash } from "node:crypto";
 import { copyFileSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
@@ -31,7 +32,7 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     chunkSizeWarningLimit: 1200,
     rolldownOptions: {
-      input: { phone: join(here, "m/index.html") },
+      input: { desk: join(here, "index.html"), phone: join(here, "m/index.html") },
       checks: { pluginTimings: false },
     },
   },

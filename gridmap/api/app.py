@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
 from gridmap import migrations
@@ -154,14 +154,13 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
             Route("/graphql", endpoint),
             WebSocketRoute("/graphql", endpoint),
             *tiles.routes(context, cache),
-            Route("/", lambda _: RedirectResponse("graphql")),
             Route("/healthz", lambda _: JSONResponse({"status": "alive"})),
             Route("/readyz", readyz),
             *report_files.routes(context, places),
             *coverage_files.routes(context, places),
             *graphiql.routes,
             *packs.routes(context),
-            *web.routes,
+            *web.routes(settings.basemap_addresses, settings.basemap_attribution),
             *(sign_in.routes(accounts) if issuer is None else []),
             *photo_routes(
                 Photos(database, Objects(settings.photos_address)),

@@ -784,7 +784,9 @@ def _serve(
     )
     listening.listen(server.config.backlog)  # so that whoever reads the next line can connect
     host, port = listening.getsockname()[:2]
-    pages = "try a query at /graphql" + (", or the phone page at /m" if web.FOLDER.exists() else "")
+    pages = "try a query at /graphql"
+    if web.FOLDER.exists():
+        pages = "the planners' map at /, the phone page at /m, queries at /graphql"
     console.print(f"\nServing on http://{host}:{port} – {pages}. Ctrl-C stops.")
     with suppress(KeyboardInterrupt):
         server.run(sockets=[listening])

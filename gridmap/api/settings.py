@@ -96,6 +96,13 @@ class Settings(BaseSettings):
     tile_cache_bytes: int = Field(64_000_000, alias="GRIDMAP_TILE_CACHE", ge=0)
     """What one process keeps of tiles that it has made."""
 
+    basemap: str | None = Field(None, alias="GRIDMAP_BASEMAP")
+    """What the planners' map shows below its layers: addresses of tiles with {z}, {x} and {y}, of a
+    TileJSON or of a MapLibre style, the lowest first, with blanks between."""
+
+    basemap_attribution: str = Field("", alias="GRIDMAP_BASEMAP_ATTRIBUTION")
+    """Whom the map names for it; where it is empty, whom the TileJSON or style names."""
+
     building_reach_metres: float = Field(30, alias="GRIDMAP_BUILDING_REACH", ge=0, le=1000)
     """How far from a point a building of its grid is still "the building here"."""
 
@@ -108,6 +115,19 @@ class Settings(BaseSettings):
                 f"The environment's GRIDMAP_SECRET has {len(given)} characters, and needs at least "
                 f"{SHORTEST_SECRET}; make one with `openssl rand -hex 32`."
             )
+        return given
+
+    @property
+    def basemap_addresses(self) -> list[str]:
+        return (self.basemap or "").split()
+
+    @field_validator("basemap")
+    @classmethod
+    def _are_of_known_hosts(cls, given: str | None) -> str | None:
+        for each in (given or "").split():
+            # The page's policy names the host; one with {s} in it would be another each time.
+            if not re.fullmatch(r"https?://[\w.-]+(:\d+)?/[^\s;,\"']*", each):
+                raise ValueError(f"{each} is no address of a map, as in https://map.example/a.json")
         return given
 
     @property

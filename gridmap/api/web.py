@@ -1,6 +1,7 @@
 """The clients in the browser, built from web/ by `make web` and served whole from here.
 
-Nothing on their pages comes from another host, and no script or style is written into a page.
+Nothing on their pages comes from another host, but for a base map where one is set, and no script
+or style is written into a page.
 Files in assets/ are named for what is in them, and may be kept for ever. Beside each file lie the
 same bytes compressed, so that nothing is compressed while somebody waits.
 """
@@ -8,14 +9,19 @@ same bytes compressed, so that nothing is compressed while somebody waits.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import (
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+)
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
@@ -25,13 +31,16 @@ FOLDER = Path(__file__).parent / "static" / "web"
 DOCUMENTS = FOLDER / "documents.json"
 """What the pages ask: the text of each document by its SHA-256."""
 
-# MapLibre makes its worker from a blob and draws images from blobs; photos that wait to be sent are
-# shown from blobs too.
-POLICY = (
-    "default-src 'none'; script-src 'self'; worker-src 'self' blob:; style-src 'self'; "
-    "img-src 'self' blob: data:; connect-src 'self'; manifest-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
+def policy(hosts: str = "") -> str:
+    """Of a page: what it may load, and from whom but this server."""
+    # MapLibre makes its worker from a blob and draws images from blobs; photos that wait to be sent
+    # are shown from blobs too.
+    return (
+        "default-src 'none'; script-src 'self'; worker-src 'self' blob:; style-src 'self'; "
+        f"img-src 'self' blob: data:{hosts}; connect-src 'self'{hosts}; manifest-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+
 
 _FOR_EVER = "public, max-age=31536000, immutable"
 _TYPES = {".webmanifest": "application/manifest+json"}
@@ -40,16 +49,21 @@ _CODINGS = {"br": ".br", "gzip": ".gz"}
 
 _MISSING = (
     "The clients are not built here; all else works. Get Node.js 20.19 or later, run `make web`, "
-    "and load this page again.\n"
+    "and load this page again. Queries can be tried at /graphql.\n"
 )
 
 
 class _Built(StaticFiles):
-    """A folder of built files. `cache_control` is that of all of them."""
+    """A folder of built files. `cache_control` is that of all of them; `hosts`: those that its
+    pages may ask beside this server, each with a blank before it.
+    """
 
-    def __init__(self, folder: Path, cache_control: str) -> None:
+    def __init__(self, folder: Path, cache_control: str, hosts: str = "") -> None:
         super().__init__(directory=folder, html=True, check_dir=False)
         self._cache_control = cache_control
+        self._policy = policy(hosts)
+        # Some who serve maps want to know which site shows them.
+        self._referrer = "strict-origin" if hosts else "no-referrer"
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         if not FOLDER.exists():
@@ -90,8 +104,8 @@ class _Built(StaticFiles):
         if type_ := _TYPES.get(path.suffix):
             headers["content-type"] = type_
         if path.suffix == ".html":
-            headers["content-security-policy"] = POLICY
-            headers["referrer-policy"] = "no-referrer"
+            headers["content-security-policy"] = self._policy
+            headers["referrer-policy"] = self._referrer
         return response
 
 
@@ -112,9 +126,26 @@ def _to_folder(request: Request) -> Response:
     return RedirectResponse(f"{name}/{'?' if query else ''}{query}")
 
 
-routes: list[BaseRoute] = [
-    Route("/m", _to_folder),
-    Mount("/m", _Built(FOLDER / "m", "no-cache")),
-    Mount("/assets", _Built(FOLDER / "assets", _FOR_EVER)),
-]
-"""The phone page, and what is named for what is in it."""
+def routes(basemap: Sequence[str] = (), attribution: str = "") -> list[BaseRoute]:
+    """The planners' map, the phone page, and what is named for what is in them.
+
+    `basemap`: addresses of what the planners' map shows below its layers, the lowest first.
+    """
+    parts = map(urlsplit, basemap)
+    hosts = "".join(dict.fromkeys(f" {part.scheme}://{part.netloc}" for part in parts))
+    top = _Built(FOLDER, "no-cache", hosts)
+
+    async def desk(request: Request) -> Response:
+        return await top.get_response("index.html", request.scope)
+
+    def below(_: Request) -> Response:
+        said = {"addresses": list(basemap), "attribution": attribution}
+        return JSONResponse(said, headers={"cache-control": "no-cache"})
+
+    return [
+        Route("/", desk),
+        Route("/basemap.json", below),
+        Route("/m", _to_folder),
+        Mount("/m", _Built(FOLDER / "m", "no-cache")),
+        Mount("/assets", _Built(FOLDER / "assets", _FOR_EVER)),
+    ]

@@ -68,6 +68,7 @@ from gridmap.schema.reports import (
     reports_page,
 )
 from gridmap.schema.scalars import SCALARS
+from gridmap.schema.search import SearchHit, search
 from gridmap.schema.sponsor_plans import Evenness, SponsorshipPlan, suggest_sponsorships
 from gridmap.schema.sponsors import Sponsor, sponsor
 from gridmap.schema.sponsorships import (
@@ -133,6 +134,25 @@ class Query:
     async def region(self, info: Info, code: str, on: datetime.date | None = None) -> Region | None:
         row = await info.context.load(store_regions.regions_by_code, code)
         return region(row, on or info.context.today) if row else None
+
+    @strawberry.field(description="Those that lie in no other that is kept, by code.")
+    async def regions(self, info: Info) -> list[Region]:
+        rows = await info.context.run(store_regions.top_regions)
+        return [region(row, info.context.today) for row in rows]
+
+    @strawberry.field(
+        description="Regions, sponsors, grids and buildings by a part of their name, or by how "
+        "their code begins: what is called just so first. Words may be left out and come in any "
+        "order."
+    )
+    async def search(
+        self,
+        info: Info,
+        text: str,
+        on: datetime.date | None = None,
+        first: Annotated[int, strawberry.argument(description="How many; at most 100.")] = 10,
+    ) -> list[SearchHit]:
+        return await search(info.context, text, on or info.context.today, first)
 
     @strawberry.field(description="The grid as it stands on a day, today by default.")
     async def grid(self, info: Info, code: str, on: datetime.date | None = None) -> Grid | None:

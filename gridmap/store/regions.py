@@ -45,6 +45,12 @@ async def regions_by_code(connection: AsyncConnection, codes: Sequence[str]) -> 
     return [found.get(code) for code in codes]
 
 
+async def top_regions(connection: AsyncConnection) -> list[Region]:
+    """Those that are below no other, by code. Served by regions_parent_code_idx."""
+    rows = select(*_COLUMNS).where(_table.c.parent_code.is_(None)).order_by(_table.c.code)
+    return [Region(*row) for row in await connection.execute(rows)]
+
+
 async def children_of(connection: AsyncConnection, codes: Sequence[str]) -> list[list[Region]]:
     """The regions directly below each, by code. Served by regions_parent_code_idx."""
     parent = parents(code=codes)

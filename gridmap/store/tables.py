@@ -128,6 +128,12 @@ def _one_of(column: str, values: tuple[str, ...]) -> str:
     return f"{column} IN ({', '.join(repr(value) for value in values)})"
 
 
+def _names(table: str) -> Index:
+    """Serves `gridmap.store.search`."""
+    words = func.gridmap_words(Column("name", Text))
+    return Index(f"{table}_name_idx", words, postgresql_using="gin")
+
+
 def _one_at_a_time(
     table: str, *keys: str, what: str, where: str | None = None
 ) -> ExcludeConstraint:
@@ -167,6 +173,7 @@ regions = Table(
     CheckConstraint(_one_of("level", REGION_LEVELS), name="level"),
     Index(None, "parent_code"),
     Index("regions_boundary_idx", "boundary", postgresql_using="gist"),
+    _names("regions"),
 )
 
 grids = Table(
@@ -194,6 +201,7 @@ grids = Table(
         postgresql_include=["valid_from", "valid_to"],
     ),
     Index("grids_boundary_idx", "boundary", postgresql_using="gist"),
+    _names("grids"),
 )
 
 workers = Table(
@@ -244,6 +252,7 @@ buildings = Table(
     Index("buildings_community_idx", "community_code"),
     Index("buildings_location_idx", "location", postgresql_using="gist"),
     Index("buildings_footprint_idx", "footprint", postgresql_using="gist"),
+    _names("buildings"),
 )
 
 building_managements = Table(
@@ -272,6 +281,7 @@ sponsors = Table(
     Column("leader_role", Text),
     CheckConstraint(_one_of("level", SPONSOR_LEVELS), name="level"),
     Index(None, "region_code"),
+    _names("sponsors"),
 )
 
 sponsorships = Table(

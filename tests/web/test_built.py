@@ -22,7 +22,7 @@ from tests.api.serving import served
 def client(built: Path) -> Iterator[httpx.Client]:
     assert built.is_dir()
     with (
-        served(Starlette(routes=web.routes)) as address,
+        served(Starlette(routes=web.routes())) as address,
         httpx.Client(base_url=address, follow_redirects=True) as client,
     ):
         yield client

@@ -1,5 +1,5 @@
 // Asks the server: typed documents by HTTP, what happens by WebSocket. Addresses are relative to
-// the page's folder, so that all of it works behind any prefix.
+// where the scripts are, in assets/, so that all of it works behind any prefix.
 
 import { type CombinedError, createClient, fetchExchange } from "@urql/core";
 import type { Client as Socket } from "graphql-ws";
@@ -9,7 +9,7 @@ import {
   type TypedDocumentString,
 } from "./gql/graphql";
 
-export const base = new URL("../", document.baseURI);
+export const base = new URL(/* @vite-ignore */ "../", import.meta.url);
 
 const client = createClient({
   url: new URL("graphql", base).href,
@@ -65,14 +65,27 @@ async function presented(bearer: Bearer): Promise<Record<string, string>> {
   return token ? { authorization: `Bearer ${token}` } : {};
 }
 
-/**
- * Calls back whenever something happens to a report, or to one of a grid, until the function that
- * it gives is called. A connection that is lost, or ends with its token, is made again when there
- * is a network, and then tells what came between.
- */
+/** As `follow`, what happens to a report, or to those of a grid. */
 export function followReports(
   of: { id: string } | { grid: string },
   hear: (report: ReportChangedSubscription["reportChanged"]["report"]) => void,
+  bearer: Bearer = null,
+): () => void {
+  return follow(ReportChangedDocument, { ...of }, ({ reportChanged }) => hear(reportChanged.report), bearer);
+}
+
+/**
+ * Calls back whenever something happens to reports, until the function that it gives is called. A
+ * connection that is lost, or ends with its token, is made again when there is a network, and then
+ * tells what came between.
+ */
+export function follow<
+  Data extends { reportChanged: { cursor: string } },
+  Variables extends Record<string, unknown>,
+>(
+  document: TypedDocumentString<Data, Variables>,
+  of: Variables,
+  hear: (said: Data) => void,
   bearer: Bearer = null,
 ): () => void {
   let stopped = false;
@@ -91,13 +104,13 @@ export function followReports(
     // Sent as it is then, each time that the connection is made again.
     const variables: Record<string, unknown> = { ...of };
     const listen = (): void => {
-      socket?.subscribe<ReportChangedSubscription>(
-        { query: ReportChangedDocument.toString(), variables },
+      socket?.subscribe<Data>(
+        { query: document.toString(), variables },
         {
           next: ({ data }) => {
             if (!data) return;
             variables.after = data.reportChanged.cursor;
-            hear(data.reportChanged.report);
+            hear(data);
           },
           // The library takes the end of a token for the end of all; where there is a next, it is not.
           error: (reason) => {

@@ -2,4 +2,4 @@
 
 import "maplibre-gl/dist/maplibre-gl.css";
 
-export { Map, Marker, NavigationControl } from "maplibre-gl";
+export { AttributionControl, Map, Marker, NavigationControl, ScaleControl } from "maplibre-gl";

@@ -1,15 +1,12 @@
 // Chinese or English, as chosen last; Chinese at first.
 
 import { createI18n } from "vue-i18n";
+import { chosenLanguage, keepLanguage } from "../lib/languages";
 import { messages } from "./messages";
-
-export type Language = keyof typeof messages;
-
-const NAME = "gridmap-language";
 
 export const i18n = createI18n({
   legacy: false,
-  locale: chosen(),
+  locale: chosenLanguage(),
   fallbackLocale: "zh",
   messages,
 });
@@ -18,11 +15,7 @@ const { locale, t } = i18n.global;
 
 export function switchLanguage(): void {
   locale.value = locale.value === "zh" ? "en" : "zh";
-  try {
-    localStorage.setItem(NAME, locale.value);
-  } catch {
-    // A browser that keeps nothing shows Chinese the next time.
-  }
+  keepLanguage(locale.value);
   describePage();
 }
 
@@ -52,12 +45,4 @@ export function moment(iso: string): string {
 
 export function percent(share: number): string {
   return `${Math.round(share * 100)}%`;
-}
-
-function chosen(): Language {
-  try {
-    return localStorage.getItem(NAME) === "en" ? "en" : "zh";
-  } catch {
-    return "zh";
-  }
 }

@@ -7,16 +7,16 @@ import "vant/es/tag/index.css";
 import "./phone.css";
 import { createApp } from "vue";
 import { fetchMap } from "../lib/map";
+import { takeTokenFromAddress } from "../lib/session";
 import App from "./App.vue";
 import { describePage, i18n } from "./language";
 import { startOutbox } from "./outbox";
-import { takeTokenFromAddress } from "./session";
 import { startVisits } from "./visits";
 
 // While the page is drawn the network would have nothing to do.
 if (!location.hash || location.hash === "#where") void fetchMap().catch(() => {});
 describePage();
-takeTokenFromAddress();
+takeTokenFromAddress("#work");
 createApp(App).use(i18n).mount("#app");
 void startOutbox();
 void startVisits();

@@ -6,7 +6,7 @@ import { Refused, ask } from "../lib/api";
 import { LogVisitDocument, type VisitKind } from "../lib/gql/graphql";
 import { newId } from "../lib/ids";
 import { type WaitingVisit, kept } from "../lib/kept";
-import { myToken, openSession, viewer } from "./session";
+import { myToken, openSession, viewer } from "../lib/session";
 
 export const KINDS: VisitKind[] = ["VISIT", "OPINIONS", "POLICY", "ERRAND"];
 

@@ -13,6 +13,19 @@ export type AcceptReportInput = {
   photos?: Array<string>;
 };
 
+export type ApplyBoundaryChangeInput = {
+  /** The plan's, as it was shown. */
+  plan: string | number;
+  /** Up to 2000 characters; kept with your name for ever. */
+  reason: string;
+};
+
+/** CHANGED: another outline or name. NEW. ENDS: is no more. */
+export type BoundaryFate =
+  | 'CHANGED'
+  | 'NEW'
+  | 'ENDS';
+
 /** WGS 84 degrees. */
 export type BoundsInput = {
   west: number;
@@ -32,6 +45,17 @@ export type ChooseReportGridInput = {
   grid: string;
 };
 
+/** Shares. AREA_IN_ONE_GRID: of the region's area, in one grid and no other. BUILDINGS_IN_GRIDS, BUILDINGS_WITH_SPONSOR (of their own), BUILDINGS_MANAGED, BUILDINGS_VISITED (within 30 days), BUILDINGS_WITH_MEMBER_CARD: of the buildings. GRIDS_WITH_WORKER: of the grids. GRIDS_WITHIN_NORM: of the grids with a worker, those with at most 300 households for each. */
+export type CoveragePart =
+  | 'AREA_IN_ONE_GRID'
+  | 'BUILDINGS_IN_GRIDS'
+  | 'BUILDINGS_WITH_SPONSOR'
+  | 'BUILDINGS_MANAGED'
+  | 'BUILDINGS_VISITED'
+  | 'BUILDINGS_WITH_MEMBER_CARD'
+  | 'GRIDS_WITH_WORKER'
+  | 'GRIDS_WITHIN_NORM';
+
 /** WGS84: browsers, HarmonyOS, GPS. CGCS2000: surveys. GCJ02: AMap, Tencent, WeChat by its type. BD09: Baidu. */
 export type Datum =
   | 'WGS84'
@@ -46,6 +70,28 @@ export type DoneReportInput = {
   note?: string;
   /** Ids of uploaded photos; at most 6. */
   photos?: Array<string>;
+};
+
+/** A: from 90 on, B: from 80 on, C: from 70 on, D: from 60 on, E: from 0 on. */
+export type GradeLetter =
+  | 'A'
+  | 'B'
+  | 'C'
+  | 'D'
+  | 'E';
+
+/** What one grid is to be. */
+export type GridOutlineInput = {
+  /** Of a grid that there is, or a free one for a new grid. Left out, a new grid has its community's code and the next 3 digits that no grid of it has ever had. */
+  code?: string | null | undefined;
+  /** Polygon or MultiPolygon, in the plan's datum. */
+  outline?: import('geojson').Geometry | null | undefined;
+  /** Instead of an outline: the codes of grids whose ground it has, all together. */
+  together?: Array<string> | null | undefined;
+  /** A new grid needs one; another keeps its own by default. */
+  name?: string | null | undefined;
+  /** Of a new grid. By default that of its code, or of the grid from which it has most of its ground. */
+  community?: string | null | undefined;
 };
 
 /** INSIDE: one grid, and the whole accuracy circle lies in it. UNCERTAIN: a grid, but the circle reaches beyond it. OUTSIDE: no grid. */
@@ -91,6 +137,41 @@ export type MergeReportInput = {
   into: string | number;
 };
 
+/** OWN: of what the viewer's codes name, or what they sent in. ALL: of everything. */
+export type PermissionExtent =
+  | 'OWN'
+  | 'ALL';
+
+/** What not everybody may do; `words` of a Permission says it in words. */
+export type PermissionName =
+  | 'SEE_PLACES'
+  | 'SEE_REPORTS'
+  | 'SUBMIT_REPORTS'
+  | 'FOLLOW_REPORTS'
+  | 'CHECK_REPORTS'
+  | 'HANDLE_REPORTS'
+  | 'DIRECT_REPORTS'
+  | 'SEE_PERSONS'
+  | 'ASSIGN_SPONSORS'
+  | 'LOOK_AFTER_BUILDINGS'
+  | 'CHANGE_BOUNDARIES';
+
+/** Which grids are to have which outlines, and from which day on. */
+export type PlanBoundaryChangeInput = {
+  /** The first day; today or later. */
+  from: string;
+  /** Those that change and those that are new; at most 1000 with ends. */
+  grids?: Array<GridOutlineInput>;
+  /** The codes of grids that are no more, as they are merged. */
+  ends?: Array<string>;
+  /** Of all outlines; always said, never guessed. */
+  datum?: Datum;
+  /** Metres, up to 10. What is nearer to a border is brought onto it. */
+  tolerance?: number;
+  /** Whether the grids may together give up ground, or take in some that no grid has. Otherwise such a plan cannot be applied. */
+  groundMayChange?: boolean;
+};
+
 export type PointInput = {
   longitude: number;
   latitude: number;
@@ -110,6 +191,13 @@ export type RateReportInput = {
   /** 1 to 5. */
   rating: number;
 };
+
+export type RegionLevel =
+  | 'PROVINCE'
+  | 'CITY'
+  | 'DISTRICT'
+  | 'STREET'
+  | 'COMMUNITY';
 
 export type RegisterReportInput = {
   id: string | number;
@@ -170,6 +258,14 @@ export type ReportFilter = {
   /** Stands in the description, whatever its case. */
   text?: string | null | undefined;
 };
+
+/** How far up it went: 小事不出楼栋、大事不出社区. */
+export type ReportLevel =
+  | 'BUILDING'
+  | 'GRID'
+  | 'COMMUNITY'
+  | 'STREET'
+  | 'DISTRICT';
 
 /** How the report came. */
 export type ReportSource =
@@ -289,6 +385,316 @@ export type VisitKind =
   /** 代办服务: to do something for somebody. */
   | 'ERRAND';
 
+export type TopRegionsQueryVariables = Exact<{ [key: string]: never; }>;
+
+
+export type TopRegionsQuery = { regions: Array<{ code: string, name: string, level: RegionLevel, children: Array<{ code: string, name: string, level: RegionLevel, children: Array<{ code: string }> }> }> };
+
+export type RegionChildrenQueryVariables = Exact<{
+  code: string;
+}>;
+
+
+export type RegionChildrenQuery = { region: { code: string, name: string, level: RegionLevel, children: Array<{ code: string, name: string, level: RegionLevel }> } | null };
+
+export type RegionPathQueryVariables = Exact<{
+  code: string;
+}>;
+
+
+export type RegionPathQuery = { region: { boundary: import('geojson').Geometry | null, code: string, name: string, level: RegionLevel, parent: { code: string, name: string, level: RegionLevel, parent: { code: string, name: string, level: RegionLevel, parent: { code: string, name: string, level: RegionLevel, parent: { code: string, name: string, level: RegionLevel } | null } | null } | null } | null } | null };
+
+export type RegionNameFragment = { code: string, name: string, level: RegionLevel };
+
+export type SearchQueryVariables = Exact<{
+  text: string;
+  on?: string | null | undefined;
+}>;
+
+
+export type SearchQuery = { search: Array<
+    | { __typename: 'Region', code: string, name: string, parent: { name: string } | null }
+    | { __typename: 'Sponsor', code: string, name: string, region: { name: string } }
+    | { __typename: 'Grid', code: string, name: string, community: { name: string }, district: { name: string } }
+    | { __typename: 'Building', code: string, name: string, grid: { name: string } | null, sponsor: { name: string } | null }
+  > };
+
+export type LocatePointQueryVariables = Exact<{
+  point: PointInput;
+  on?: string | null | undefined;
+}>;
+
+
+export type LocatePointQuery = { locate: { outcome: LocationOutcome, distanceToBoundary: number | null, point: { longitude: number, latitude: number }, grid: { code: string, name: string, boundary: import('geojson').Geometry, area: number, validFrom: string, community: { code: string, name: string }, street: { code: string, name: string }, district: { code: string, name: string }, workers: Array<{ code: string, name: string }>, sponsor: { code: string, name: string } | null, sponsors: Array<{ buildings: number, households: number, sponsor: { code: string, name: string, level: SponsorLevel } }> } | null, candidates: Array<{ share: number, distance: number, grid: { code: string, name: string, boundary: import('geojson').Geometry } }>, building: { code: string, name: string, location: import('geojson').Geometry, sponsor: { code: string, name: string } | null } | null, sponsor: { code: string, name: string, level: SponsorLevel, leaderRole: string | null } | null } };
+
+export type GridPlaceFragment = { code: string, name: string, boundary: import('geojson').Geometry, area: number, validFrom: string, community: { code: string, name: string }, street: { code: string, name: string }, district: { code: string, name: string }, workers: Array<{ code: string, name: string }>, sponsor: { code: string, name: string } | null, sponsors: Array<{ buildings: number, households: number, sponsor: { code: string, name: string, level: SponsorLevel } }> };
+
+export type BuildingRowFragment = { code: string, name: string, households: number, managementMode: ManagementMode, location: import('geojson').Geometry, sponsor: { code: string, name: string } | null };
+
+export type GridPlaceByCodeQueryVariables = Exact<{
+  code: string;
+  on?: string | null | undefined;
+}>;
+
+
+export type GridPlaceByCodeQuery = { grid: { code: string, name: string, boundary: import('geojson').Geometry, area: number, validFrom: string, neighbours: Array<{ code: string, name: string }>, buildings: { totalCount: number, nodes: Array<{ code: string, name: string, households: number, managementMode: ManagementMode, location: import('geojson').Geometry, sponsor: { code: string, name: string } | null }> }, community: { code: string, name: string }, street: { code: string, name: string }, district: { code: string, name: string }, workers: Array<{ code: string, name: string }>, sponsor: { code: string, name: string } | null, sponsors: Array<{ buildings: number, households: number, sponsor: { code: string, name: string, level: SponsorLevel } }> } | null };
+
+export type GridReportsQueryVariables = Exact<{
+  grid: string;
+}>;
+
+
+export type GridReportsQuery = { reportFigures: Array<{ received: number, open: number, overdue: number, closedRate: number | null }> };
+
+export type BuildingPlaceQueryVariables = Exact<{
+  code: string;
+  on?: string | null | undefined;
+}>;
+
+
+export type BuildingPlaceQuery = { building: { compound: string | null, code: string, name: string, households: number, managementMode: ManagementMode, location: import('geojson').Geometry, grid: { code: string, name: string, community: { code: string, name: string }, workers: Array<{ name: string }> } | null, sponsorships: Array<{ id: string, validFrom: string, validTo: string | null, sponsor: { code: string, name: string } }>, lastVisit: { kind: VisitKind, at: string } | null, memberCards: Array<{ id: string }>, sponsor: { code: string, name: string } | null } | null };
+
+export type SponsorPlaceQueryVariables = Exact<{
+  code: string;
+  on?: string | null | undefined;
+}>;
+
+
+export type SponsorPlaceQuery = { sponsor: { code: string, name: string, level: SponsorLevel, leaderRole: string | null, buildingCount: number, householdCount: number, gridCount: number, region: { code: string, name: string }, hull: { outline: import('geojson').Geometry, area: number } | null, buildings: { nodes: Array<{ code: string, name: string, households: number, managementMode: ManagementMode, location: import('geojson').Geometry, sponsor: { code: string, name: string } | null }> } } | null };
+
+export type SponsorReportsQueryVariables = Exact<{
+  code: string;
+}>;
+
+
+export type SponsorReportsQuery = { sponsor: { openReportCount: number, overdueReportCount: number } | null };
+
+export type ReportPlaceQueryVariables = Exact<{
+  filter: ReportFilter;
+}>;
+
+
+export type ReportPlaceQuery = { reports: { nodes: Array<{ number: string, state: ReportState, urgency: Urgency, description: string, receivedAt: string, deadline: string | null, isOverdue: boolean, location: import('geojson').Geometry, category: { name: string, parent: { name: string } | null }, grid: { code: string, name: string } | null, building: { code: string, name: string } | null, sponsor: { code: string, name: string } | null, photos: Array<{ id: string, thumbnailUrl: string }> }> } };
+
+export type NamesQueryVariables = Exact<{
+  bounds: BoundsInput;
+  on?: string | null | undefined;
+  after?: string | null | undefined;
+}>;
+
+
+export type NamesQuery = { grids: { nodes: Array<{ code: string, name: string, boundary: import('geojson').Geometry, community: { code: string, name: string } }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } };
+
+export type RegionSponsorsQueryVariables = Exact<{
+  region?: string | null | undefined;
+  on?: string | null | undefined;
+  after?: string | null | undefined;
+}>;
+
+
+export type RegionSponsorsQuery = { sponsors: { nodes: Array<{ code: string, name: string, level: SponsorLevel, leaderRole: string | null, buildingCount: number, householdCount: number, gridCount: number, region: { code: string, name: string } }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } };
+
+export type GapsQueryVariables = Exact<{
+  region: string;
+  on?: string | null | undefined;
+  after?: string | null | undefined;
+}>;
+
+
+export type GapsQuery = { coverage: { list: { nodes: Array<{ outline: import('geojson').Geometry, area: number, buildings: number }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } } };
+
+export type OverlapsQueryVariables = Exact<{
+  region: string;
+  on?: string | null | undefined;
+  after?: string | null | undefined;
+}>;
+
+
+export type OverlapsQuery = { coverage: { list: { nodes: Array<{ outline: import('geojson').Geometry, area: number, buildings: number, grids: Array<{ code: string, name: string }> }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } } };
+
+export type GridsWithoutWorkerQueryVariables = Exact<{
+  region: string;
+  on?: string | null | undefined;
+  after?: string | null | undefined;
+}>;
+
+
+export type GridsWithoutWorkerQuery = { coverage: { list: { nodes: Array<{ code: string, name: string, boundary: import('geojson').Geometry }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } } };
+
+export type GridsWithoutSponsorQueryVariables = Exact<{
+  region: string;
+  on?: string | null | undefined;
+  after?: string | null | undefined;
+}>;
+
+
+export type GridsWithoutSponsorQuery = { coverage: { list: { nodes: Array<{ code: string, name: string, boundary: import('geojson').Geometry }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } } };
+
+export type ClustersQueryVariables = Exact<{
+  bounds: BoundsInput;
+  zoom: number;
+  filter?: ReportFilter | null | undefined;
+}>;
+
+
+export type ClustersQuery = { reportClusters: Array<{ count: number, key: string, location: import('geojson').Geometry, bounds: Array<number> }> };
+
+export type HotspotsQueryVariables = Exact<{
+  region: string;
+  filter?: ReportFilter | null | undefined;
+}>;
+
+
+export type HotspotsQuery = { hotspots: Array<{ count: number, outline: import('geojson').Geometry, centre: import('geojson').Geometry, reportsPerHundredHouseholds: number | null, grids: Array<{ code: string, name: string }> }> };
+
+export type ReportCategoriesQueryVariables = Exact<{ [key: string]: never; }>;
+
+
+export type ReportCategoriesQuery = { reportCategories: Array<{ code: string, name: string, children: Array<{ code: string, name: string }> }> };
+
+export type CoverageFiguresQueryVariables = Exact<{
+  region: string;
+  on?: string | null | undefined;
+}>;
+
+
+export type CoverageFiguresQuery = { coverage: { on: string, gridCount: number, buildingCount: number, areaCovered: number, region: { code: string, name: string, level: RegionLevel }, grade: { score: number | null, letter: GradeLetter | null, parts: Array<{ name: CoveragePart, value: number, weight: number, points: number }> }, gaps: { totalCount: number }, overlaps: { totalCount: number }, buildingsOutsideGrids: { totalCount: number }, buildingsWithoutSponsor: { totalCount: number }, buildingsWithoutManagement: { totalCount: number }, buildingsNotVisited: { totalCount: number }, buildingsWithoutMemberCard: { totalCount: number }, gridsWithoutWorker: { totalCount: number }, gridsWithoutSponsor: { totalCount: number }, gridsOverNorm: { totalCount: number }, sponsorLevels: Array<{ level: SponsorLevel, sponsors: number, buildings: number, households: number }>, regions: { nodes: Array<{ region: { code: string, name: string }, grade: { score: number | null, letter: GradeLetter | null } }> } } };
+
+export type ReportFiguresOfQueryVariables = Exact<{
+  filter: ReportFilter;
+}>;
+
+
+export type ReportFiguresOfQuery = { all: Array<{ received: number, due: number, closed: number, closedRate: number | null, inTimeRate: number | null, open: number, overdue: number, repliedRate: number | null, meanFirstReplyMinutes: number | null, medianFirstReplyMinutes: number | null, meanRating: number | null, rated: number, closedByLevel: Array<{ level: ReportLevel, closed: number, share: number | null }> }>, categories: Array<{ received: number, open: number, overdue: number, category: { code: string, name: string } | null }> };
+
+export type ReportTrendsOfQueryVariables = Exact<{
+  region: string;
+  filter?: ReportFilter | null | undefined;
+}>;
+
+
+export type ReportTrendsOfQuery = { reportTrends: Array<{ reports: number, before: Array<number>, expected: number | null, probability: number | null, unusual: boolean, grid: { code: string, name: string } }> };
+
+export type ReportsByGridQueryVariables = Exact<{
+  filter: ReportFilter;
+}>;
+
+
+export type ReportsByGridQuery = { reportFigures: Array<{ received: number, grid: { code: string } | null }> };
+
+export type GridListQueryVariables = Exact<{
+  region?: string | null | undefined;
+  bounds?: BoundsInput | null | undefined;
+  on?: string | null | undefined;
+  datum: Datum;
+  after?: string | null | undefined;
+}>;
+
+
+export type GridListQuery = { grids: { nodes: Array<{ code: string, name: string, boundary: import('geojson').Geometry, area: number, community: { code: string, name: string }, street: { name: string }, district: { name: string }, workers: Array<{ name: string }>, sponsor: { code: string, name: string } | null }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } };
+
+export type BuildingListQueryVariables = Exact<{
+  region?: string | null | undefined;
+  bounds?: BoundsInput | null | undefined;
+  on?: string | null | undefined;
+  datum: Datum;
+  after?: string | null | undefined;
+}>;
+
+
+export type BuildingListQuery = { buildings: { nodes: Array<{ code: string, name: string, compound: string | null, households: number, managementMode: ManagementMode, location: import('geojson').Geometry, grid: { code: string, name: string } | null, sponsor: { code: string, name: string } | null }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } };
+
+export type RegionReportsSubscriptionVariables = Exact<{
+  region?: string | null | undefined;
+  after?: string | null | undefined;
+}>;
+
+
+export type RegionReportsSubscription = { reportChanged: { cursor: string, report: { id: string, number: string, version: number, state: ReportState, location: import('geojson').Geometry, category: { name: string }, grid: { code: string, name: string } | null }, event: { action: ReportAction } } };
+
+export type GridsAroundQueryVariables = Exact<{
+  bounds: BoundsInput;
+  on?: string | null | undefined;
+  after?: string | null | undefined;
+}>;
+
+
+export type GridsAroundQuery = { grids: { nodes: Array<{ code: string, name: string, boundary: import('geojson').Geometry, community: { code: string, name: string }, district: { code: string, name: string } }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } };
+
+export type GridToEditQueryVariables = Exact<{
+  code: string;
+  on?: string | null | undefined;
+}>;
+
+
+export type GridToEditQuery = { grid: { code: string, name: string, boundary: import('geojson').Geometry, community: { code: string, name: string }, district: { code: string, name: string } } | null };
+
+export type GridAtQueryVariables = Exact<{
+  point: PointInput;
+  on?: string | null | undefined;
+}>;
+
+
+export type GridAtQuery = { locate: { grid: { code: string } | null } };
+
+export type OutlinedFragment = { code: string, name: string, boundary: import('geojson').Geometry, community: { code: string, name: string }, district: { code: string, name: string } };
+
+export type ToWgs84QueryVariables = Exact<{
+  points: Array<PointInput> | PointInput;
+}>;
+
+
+export type ToWgs84Query = { locateMany: Array<{ point: { longitude: number, latitude: number, datum: Datum } }> };
+
+export type PlanBoundaryChangeMutationVariables = Exact<{
+  input: PlanBoundaryChangeInput;
+}>;
+
+
+export type PlanBoundaryChangeMutation = { planBoundaryChange: { id: string, from: string, madeAt: string, author: string, groundMayChange: boolean, warnings: Array<string>, obstacles: Array<string>, district: { code: string, name: string }, change: { appliedAt: string, author: string, reason: string } | null, grids: Array<{ code: string, name: string, fate: BoundaryFate, areaBefore: number, areaAfter: number, outlineBefore: import('geojson').Geometry | null, outlineAfter: import('geojson').Geometry | null, community: { name: string }, workBefore: { buildings: number, households: number, workers: number }, workAfter: { buildings: number, households: number, workers: number } }>, snapped: { totalCount: number }, gaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, taken: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, overlaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry, isNew: boolean }> }, moves: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, area: number, buildings: number, households: number, openReports: number, sponsorships: number }> }, buildings: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, households: number, building: { code: string, name: string, location: import('geojson').Geometry, sponsor: { name: string } | null } | null }> }, reports: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, report: { number: string } | null }> }, sponsorships: { totalCount: number }, endingSponsorships: { totalCount: number, nodes: Array<{ gridBefore: string | null, sponsorship: { sponsor: { name: string } } | null }> }, endingAssignments: { totalCount: number, nodes: Array<{ grid: string, worker: { name: string } | null }> } } };
+
+export type BoundaryPlanQueryVariables = Exact<{
+  id: string | number;
+}>;
+
+
+export type BoundaryPlanQuery = { boundaryPlan: { id: string, from: string, madeAt: string, author: string, groundMayChange: boolean, warnings: Array<string>, obstacles: Array<string>, district: { code: string, name: string }, change: { appliedAt: string, author: string, reason: string } | null, grids: Array<{ code: string, name: string, fate: BoundaryFate, areaBefore: number, areaAfter: number, outlineBefore: import('geojson').Geometry | null, outlineAfter: import('geojson').Geometry | null, community: { name: string }, workBefore: { buildings: number, households: number, workers: number }, workAfter: { buildings: number, households: number, workers: number } }>, snapped: { totalCount: number }, gaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, taken: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, overlaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry, isNew: boolean }> }, moves: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, area: number, buildings: number, households: number, openReports: number, sponsorships: number }> }, buildings: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, households: number, building: { code: string, name: string, location: import('geojson').Geometry, sponsor: { name: string } | null } | null }> }, reports: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, report: { number: string } | null }> }, sponsorships: { totalCount: number }, endingSponsorships: { totalCount: number, nodes: Array<{ gridBefore: string | null, sponsorship: { sponsor: { name: string } } | null }> }, endingAssignments: { totalCount: number, nodes: Array<{ grid: string, worker: { name: string } | null }> } } | null };
+
+export type PlanFragment = { id: string, from: string, madeAt: string, author: string, groundMayChange: boolean, warnings: Array<string>, obstacles: Array<string>, district: { code: string, name: string }, change: { appliedAt: string, author: string, reason: string } | null, grids: Array<{ code: string, name: string, fate: BoundaryFate, areaBefore: number, areaAfter: number, outlineBefore: import('geojson').Geometry | null, outlineAfter: import('geojson').Geometry | null, community: { name: string }, workBefore: { buildings: number, households: number, workers: number }, workAfter: { buildings: number, households: number, workers: number } }>, snapped: { totalCount: number }, gaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, taken: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, overlaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry, isNew: boolean }> }, moves: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, area: number, buildings: number, households: number, openReports: number, sponsorships: number }> }, buildings: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, households: number, building: { code: string, name: string, location: import('geojson').Geometry, sponsor: { name: string } | null } | null }> }, reports: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, report: { number: string } | null }> }, sponsorships: { totalCount: number }, endingSponsorships: { totalCount: number, nodes: Array<{ gridBefore: string | null, sponsorship: { sponsor: { name: string } } | null }> }, endingAssignments: { totalCount: number, nodes: Array<{ grid: string, worker: { name: string } | null }> } };
+
+export type PieceFragment = { area: number, grids: Array<string>, outline: import('geojson').Geometry };
+
+export type ApplyBoundaryChangeMutationVariables = Exact<{
+  input: ApplyBoundaryChangeInput;
+}>;
+
+
+export type ApplyBoundaryChangeMutation = { applyBoundaryChange: { plan: { id: string, from: string, madeAt: string, author: string, groundMayChange: boolean, warnings: Array<string>, obstacles: Array<string>, district: { code: string, name: string }, change: { appliedAt: string, author: string, reason: string } | null, grids: Array<{ code: string, name: string, fate: BoundaryFate, areaBefore: number, areaAfter: number, outlineBefore: import('geojson').Geometry | null, outlineAfter: import('geojson').Geometry | null, community: { name: string }, workBefore: { buildings: number, households: number, workers: number }, workAfter: { buildings: number, households: number, workers: number } }>, snapped: { totalCount: number }, gaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, taken: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, overlaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry, isNew: boolean }> }, moves: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, area: number, buildings: number, households: number, openReports: number, sponsorships: number }> }, buildings: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, households: number, building: { code: string, name: string, location: import('geojson').Geometry, sponsor: { name: string } | null } | null }> }, reports: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, report: { number: string } | null }> }, sponsorships: { totalCount: number }, endingSponsorships: { totalCount: number, nodes: Array<{ gridBefore: string | null, sponsorship: { sponsor: { name: string } } | null }> }, endingAssignments: { totalCount: number, nodes: Array<{ grid: string, worker: { name: string } | null }> } }, grids: Array<{ code: string, name: string }> } };
+
+export type DifferenceQueryVariables = Exact<{
+  region: string;
+  from: string;
+  to: string;
+}>;
+
+
+export type DifferenceQuery = { boundaryDifference: { area: number, areas: { totalCount: number, nodes: Array<{ area: number, outline: import('geojson').Geometry, gridBefore: { code: string, name: string } | null, gridAfter: { code: string, name: string } | null }> }, grids: { totalCount: number, nodes: Array<{ before: { code: string, name: string, area: number, boundary: import('geojson').Geometry } | null, after: { code: string, name: string, area: number, boundary: import('geojson').Geometry } | null }> } } };
+
+export type CoveredQueryVariables = Exact<{
+  region: string;
+  on: string;
+}>;
+
+
+export type CoveredQuery = { coverage: { on: string, gridCount: number, buildingCount: number, areaCovered: number, region: { code: string, name: string }, grade: { score: number | null, letter: GradeLetter | null }, gaps: { totalCount: number }, overlaps: { totalCount: number }, buildingsOutsideGrids: { totalCount: number }, buildingsWithoutSponsor: { totalCount: number }, gridsWithoutWorker: { totalCount: number }, gridsWithoutSponsor: { totalCount: number }, gridsOverNorm: { totalCount: number } } };
+
+export type HistoryQueryVariables = Exact<{
+  code: string;
+}>;
+
+
+export type HistoryQuery = { gridHistory: { totalCount: number, nodes: Array<{ name: string, validFrom: string, validTo: string | null, author: string | null, authorRole: string | null, appliedAt: string | null, reason: string | null, endAuthor: string | null, endReason: string | null, area: number, outline: import('geojson').Geometry, splitFrom: Array<{ code: string, name: string }>, mergedInto: Array<{ code: string, name: string }> }> } };
+
 export type LocateQueryVariables = Exact<{
   point: PointInput;
 }>;
@@ -352,7 +758,7 @@ export type ReportChangedSubscription = { reportChanged: { cursor: string, repor
 export type ViewerQueryVariables = Exact<{ [key: string]: never; }>;
 
 
-export type ViewerQuery = { viewer: { role: Role, subject: string | null, codes: Array<string> } };
+export type ViewerQuery = { viewer: { role: Role, subject: string | null, codes: Array<string>, permissions: Array<{ name: PermissionName, extent: PermissionExtent }> } };
 
 export type WorkReportsQueryVariables = Exact<{
   filter: ReportFilter;
@@ -436,6 +842,217 @@ export class TypedDocumentString<TResult, TVariables>
     return this.value;
   }
 }
+export const RegionNameFragmentDoc = new TypedDocumentString(`
+    fragment RegionName on Region {
+  code
+  name
+  level
+}
+    `, {"fragmentName":"RegionName"}) as unknown as TypedDocumentString<RegionNameFragment, unknown>;
+export const GridPlaceFragmentDoc = new TypedDocumentString(`
+    fragment GridPlace on Grid {
+  code
+  name
+  boundary
+  area
+  validFrom
+  community {
+    code
+    name
+  }
+  street {
+    code
+    name
+  }
+  district {
+    code
+    name
+  }
+  workers {
+    code
+    name
+  }
+  sponsor {
+    code
+    name
+  }
+  sponsors {
+    buildings
+    households
+    sponsor {
+      code
+      name
+      level
+    }
+  }
+}
+    `, {"fragmentName":"GridPlace"}) as unknown as TypedDocumentString<GridPlaceFragment, unknown>;
+export const BuildingRowFragmentDoc = new TypedDocumentString(`
+    fragment BuildingRow on Building {
+  code
+  name
+  households
+  managementMode
+  location
+  sponsor {
+    code
+    name
+  }
+}
+    `, {"fragmentName":"BuildingRow"}) as unknown as TypedDocumentString<BuildingRowFragment, unknown>;
+export const OutlinedFragmentDoc = new TypedDocumentString(`
+    fragment Outlined on Grid {
+  code
+  name
+  boundary
+  community {
+    code
+    name
+  }
+  district {
+    code
+    name
+  }
+}
+    `, {"fragmentName":"Outlined"}) as unknown as TypedDocumentString<OutlinedFragment, unknown>;
+export const PieceFragmentDoc = new TypedDocumentString(`
+    fragment Piece on PlannedPiece {
+  area
+  grids
+  outline
+}
+    `, {"fragmentName":"Piece"}) as unknown as TypedDocumentString<PieceFragment, unknown>;
+export const PlanFragmentDoc = new TypedDocumentString(`
+    fragment Plan on BoundaryPlan {
+  id
+  from
+  madeAt
+  author
+  groundMayChange
+  warnings
+  obstacles
+  district {
+    code
+    name
+  }
+  change {
+    appliedAt
+    author
+    reason
+  }
+  grids {
+    code
+    name
+    fate
+    areaBefore
+    areaAfter
+    community {
+      name
+    }
+    workBefore {
+      buildings
+      households
+      workers
+    }
+    workAfter {
+      buildings
+      households
+      workers
+    }
+    outlineBefore
+    outlineAfter
+  }
+  snapped(first: 1) {
+    totalCount
+  }
+  gaps {
+    totalCount
+    nodes {
+      ...Piece
+    }
+  }
+  taken {
+    totalCount
+    nodes {
+      ...Piece
+    }
+  }
+  overlaps {
+    totalCount
+    nodes {
+      area
+      grids
+      outline
+      isNew
+    }
+  }
+  moves {
+    totalCount
+    nodes {
+      gridBefore
+      gridAfter
+      area
+      buildings
+      households
+      openReports
+      sponsorships
+    }
+  }
+  buildings(first: 20) {
+    totalCount
+    nodes {
+      gridBefore
+      gridAfter
+      households
+      building {
+        code
+        name
+        location
+        sponsor {
+          name
+        }
+      }
+    }
+  }
+  reports(first: 20) {
+    totalCount
+    nodes {
+      gridBefore
+      gridAfter
+      report {
+        number
+      }
+    }
+  }
+  sponsorships(first: 1) {
+    totalCount
+  }
+  endingSponsorships(first: 20) {
+    totalCount
+    nodes {
+      gridBefore
+      sponsorship {
+        sponsor {
+          name
+        }
+      }
+    }
+  }
+  endingAssignments(first: 20) {
+    totalCount
+    nodes {
+      grid
+      worker {
+        name
+      }
+    }
+  }
+}
+    fragment Piece on PlannedPiece {
+  area
+  grids
+  outline
+}`, {"fragmentName":"Plan"}) as unknown as TypedDocumentString<PlanFragment, unknown>;
 export const GridCardFragmentDoc = new TypedDocumentString(`
     fragment GridCard on Grid {
   code
@@ -503,6 +1120,1327 @@ export const ReportCardFragmentDoc = new TypedDocumentString(`
   }
 }
     `, {"fragmentName":"ReportCard"}) as unknown as TypedDocumentString<ReportCardFragment, unknown>;
+export const TopRegionsDocument = new TypedDocumentString(`
+    query TopRegions {
+  regions {
+    code
+    name
+    level
+    children {
+      code
+      name
+      level
+      children {
+        code
+      }
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<TopRegionsQuery, TopRegionsQueryVariables>;
+export const RegionChildrenDocument = new TypedDocumentString(`
+    query RegionChildren($code: String!) {
+  region(code: $code) {
+    code
+    name
+    level
+    children {
+      code
+      name
+      level
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<RegionChildrenQuery, RegionChildrenQueryVariables>;
+export const RegionPathDocument = new TypedDocumentString(`
+    query RegionPath($code: String!) {
+  region(code: $code) {
+    ...RegionName
+    boundary(toleranceMetres: 20)
+    parent {
+      ...RegionName
+      parent {
+        ...RegionName
+        parent {
+          ...RegionName
+          parent {
+            ...RegionName
+          }
+        }
+      }
+    }
+  }
+}
+    fragment RegionName on Region {
+  code
+  name
+  level
+}`) as unknown as TypedDocumentString<RegionPathQuery, RegionPathQueryVariables>;
+export const SearchDocument = new TypedDocumentString(`
+    query Search($text: String!, $on: Date) {
+  search(text: $text, on: $on, first: 12) {
+    __typename
+    ... on Region {
+      code
+      name
+      parent {
+        name
+      }
+    }
+    ... on Grid {
+      code
+      name
+      community {
+        name
+      }
+      district {
+        name
+      }
+    }
+    ... on Building {
+      code
+      name
+      grid {
+        name
+      }
+      sponsor {
+        name
+      }
+    }
+    ... on Sponsor {
+      code
+      name
+      region {
+        name
+      }
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<SearchQuery, SearchQueryVariables>;
+export const LocatePointDocument = new TypedDocumentString(`
+    query LocatePoint($point: PointInput!, $on: Date) {
+  locate(point: $point, on: $on) {
+    outcome
+    distanceToBoundary
+    point {
+      longitude
+      latitude
+    }
+    grid {
+      ...GridPlace
+    }
+    candidates {
+      share
+      distance
+      grid {
+        code
+        name
+        boundary
+      }
+    }
+    building {
+      code
+      name
+      location
+      sponsor {
+        code
+        name
+      }
+    }
+    sponsor {
+      code
+      name
+      level
+      leaderRole
+    }
+  }
+}
+    fragment GridPlace on Grid {
+  code
+  name
+  boundary
+  area
+  validFrom
+  community {
+    code
+    name
+  }
+  street {
+    code
+    name
+  }
+  district {
+    code
+    name
+  }
+  workers {
+    code
+    name
+  }
+  sponsor {
+    code
+    name
+  }
+  sponsors {
+    buildings
+    households
+    sponsor {
+      code
+      name
+      level
+    }
+  }
+}`) as unknown as TypedDocumentString<LocatePointQuery, LocatePointQueryVariables>;
+export const GridPlaceByCodeDocument = new TypedDocumentString(`
+    query GridPlaceByCode($code: String!, $on: Date) {
+  grid(code: $code, on: $on) {
+    ...GridPlace
+    neighbours {
+      code
+      name
+    }
+    buildings(first: 100) {
+      totalCount
+      nodes {
+        ...BuildingRow
+      }
+    }
+  }
+}
+    fragment GridPlace on Grid {
+  code
+  name
+  boundary
+  area
+  validFrom
+  community {
+    code
+    name
+  }
+  street {
+    code
+    name
+  }
+  district {
+    code
+    name
+  }
+  workers {
+    code
+    name
+  }
+  sponsor {
+    code
+    name
+  }
+  sponsors {
+    buildings
+    households
+    sponsor {
+      code
+      name
+      level
+    }
+  }
+}
+fragment BuildingRow on Building {
+  code
+  name
+  households
+  managementMode
+  location
+  sponsor {
+    code
+    name
+  }
+}`) as unknown as TypedDocumentString<GridPlaceByCodeQuery, GridPlaceByCodeQueryVariables>;
+export const GridReportsDocument = new TypedDocumentString(`
+    query GridReports($grid: String!) {
+  reportFigures(filter: {grid: $grid}) {
+    received
+    open
+    overdue
+    closedRate
+  }
+}
+    `) as unknown as TypedDocumentString<GridReportsQuery, GridReportsQueryVariables>;
+export const BuildingPlaceDocument = new TypedDocumentString(`
+    query BuildingPlace($code: String!, $on: Date) {
+  building(code: $code, on: $on) {
+    ...BuildingRow
+    compound
+    grid {
+      code
+      name
+      community {
+        code
+        name
+      }
+      workers {
+        name
+      }
+    }
+    sponsorships {
+      id
+      validFrom
+      validTo
+      sponsor {
+        code
+        name
+      }
+    }
+    lastVisit {
+      kind
+      at
+    }
+    memberCards {
+      id
+    }
+  }
+}
+    fragment BuildingRow on Building {
+  code
+  name
+  households
+  managementMode
+  location
+  sponsor {
+    code
+    name
+  }
+}`) as unknown as TypedDocumentString<BuildingPlaceQuery, BuildingPlaceQueryVariables>;
+export const SponsorPlaceDocument = new TypedDocumentString(`
+    query SponsorPlace($code: String!, $on: Date) {
+  sponsor(code: $code, on: $on) {
+    code
+    name
+    level
+    leaderRole
+    region {
+      code
+      name
+    }
+    buildingCount
+    householdCount
+    gridCount
+    hull {
+      outline
+      area
+    }
+    buildings(first: 100) {
+      nodes {
+        ...BuildingRow
+      }
+    }
+  }
+}
+    fragment BuildingRow on Building {
+  code
+  name
+  households
+  managementMode
+  location
+  sponsor {
+    code
+    name
+  }
+}`) as unknown as TypedDocumentString<SponsorPlaceQuery, SponsorPlaceQueryVariables>;
+export const SponsorReportsDocument = new TypedDocumentString(`
+    query SponsorReports($code: String!) {
+  sponsor(code: $code) {
+    openReportCount
+    overdueReportCount
+  }
+}
+    `) as unknown as TypedDocumentString<SponsorReportsQuery, SponsorReportsQueryVariables>;
+export const ReportPlaceDocument = new TypedDocumentString(`
+    query ReportPlace($filter: ReportFilter!) {
+  reports(filter: $filter, first: 1) {
+    nodes {
+      number
+      state
+      urgency
+      description
+      receivedAt
+      deadline
+      isOverdue
+      location
+      category {
+        name
+        parent {
+          name
+        }
+      }
+      grid {
+        code
+        name
+      }
+      building {
+        code
+        name
+      }
+      sponsor {
+        code
+        name
+      }
+      photos {
+        id
+        thumbnailUrl
+      }
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<ReportPlaceQuery, ReportPlaceQueryVariables>;
+export const NamesDocument = new TypedDocumentString(`
+    query Names($bounds: BoundsInput!, $on: Date, $after: Cursor) {
+  grids(bounds: $bounds, on: $on, after: $after) {
+    nodes {
+      code
+      name
+      boundary(toleranceMetres: 30)
+      community {
+        code
+        name
+      }
+    }
+    pageInfo {
+      hasNextPage
+      endCursor
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<NamesQuery, NamesQueryVariables>;
+export const RegionSponsorsDocument = new TypedDocumentString(`
+    query RegionSponsors($region: String, $on: Date, $after: Cursor) {
+  sponsors(region: $region, on: $on, after: $after) {
+    nodes {
+      code
+      name
+      level
+      leaderRole
+      buildingCount
+      householdCount
+      gridCount
+      region {
+        code
+        name
+      }
+    }
+    pageInfo {
+      hasNextPage
+      endCursor
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<RegionSponsorsQuery, RegionSponsorsQueryVariables>;
+export const GapsDocument = new TypedDocumentString(`
+    query Gaps($region: String!, $on: Date, $after: Cursor) {
+  coverage(region: $region, on: $on) {
+    list: gaps(after: $after) {
+      nodes {
+        outline
+        area
+        buildings
+      }
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<GapsQuery, GapsQueryVariables>;
+export const OverlapsDocument = new TypedDocumentString(`
+    query Overlaps($region: String!, $on: Date, $after: Cursor) {
+  coverage(region: $region, on: $on) {
+    list: overlaps(after: $after) {
+      nodes {
+        outline
+        area
+        buildings
+        grids {
+          code
+          name
+        }
+      }
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<OverlapsQuery, OverlapsQueryVariables>;
+export const GridsWithoutWorkerDocument = new TypedDocumentString(`
+    query GridsWithoutWorker($region: String!, $on: Date, $after: Cursor) {
+  coverage(region: $region, on: $on) {
+    list: gridsWithoutWorker(after: $after) {
+      nodes {
+        code
+        name
+        boundary
+      }
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<GridsWithoutWorkerQuery, GridsWithoutWorkerQueryVariables>;
+export const GridsWithoutSponsorDocument = new TypedDocumentString(`
+    query GridsWithoutSponsor($region: String!, $on: Date, $after: Cursor) {
+  coverage(region: $region, on: $on) {
+    list: gridsWithoutSponsor(after: $after) {
+      nodes {
+        code
+        name
+        boundary
+      }
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<GridsWithoutSponsorQuery, GridsWithoutSponsorQueryVariables>;
+export const ClustersDocument = new TypedDocumentString(`
+    query Clusters($bounds: BoundsInput!, $zoom: Int!, $filter: ReportFilter) {
+  reportClusters(bounds: $bounds, zoom: $zoom, filter: $filter) {
+    count
+    key
+    location
+    bounds
+  }
+}
+    `) as unknown as TypedDocumentString<ClustersQuery, ClustersQueryVariables>;
+export const HotspotsDocument = new TypedDocumentString(`
+    query Hotspots($region: String!, $filter: ReportFilter) {
+  hotspots(region: $region, filter: $filter) {
+    count
+    outline
+    centre
+    reportsPerHundredHouseholds
+    grids {
+      code
+      name
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<HotspotsQuery, HotspotsQueryVariables>;
+export const ReportCategoriesDocument = new TypedDocumentString(`
+    query ReportCategories {
+  reportCategories {
+    code
+    name
+    children {
+      code
+      name
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<ReportCategoriesQuery, ReportCategoriesQueryVariables>;
+export const CoverageFiguresDocument = new TypedDocumentString(`
+    query CoverageFigures($region: String!, $on: Date) {
+  coverage(region: $region, on: $on) {
+    region {
+      code
+      name
+      level
+    }
+    on
+    gridCount
+    buildingCount
+    areaCovered
+    grade {
+      score
+      letter
+      parts {
+        name
+        value
+        weight
+        points
+      }
+    }
+    gaps {
+      totalCount
+    }
+    overlaps {
+      totalCount
+    }
+    buildingsOutsideGrids {
+      totalCount
+    }
+    buildingsWithoutSponsor {
+      totalCount
+    }
+    buildingsWithoutManagement {
+      totalCount
+    }
+    buildingsNotVisited(days: 30) {
+      totalCount
+    }
+    buildingsWithoutMemberCard {
+      totalCount
+    }
+    gridsWithoutWorker {
+      totalCount
+    }
+    gridsWithoutSponsor {
+      totalCount
+    }
+    gridsOverNorm {
+      totalCount
+    }
+    sponsorLevels {
+      level
+      sponsors
+      buildings
+      households
+    }
+    regions(first: 100) {
+      nodes {
+        region {
+          code
+          name
+        }
+        grade {
+          score
+          letter
+        }
+      }
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<CoverageFiguresQuery, CoverageFiguresQueryVariables>;
+export const ReportFiguresOfDocument = new TypedDocumentString(`
+    query ReportFiguresOf($filter: ReportFilter!) {
+  all: reportFigures(filter: $filter) {
+    received
+    due
+    closed
+    closedRate
+    inTimeRate
+    open
+    overdue
+    repliedRate
+    meanFirstReplyMinutes
+    medianFirstReplyMinutes
+    meanRating
+    rated
+    closedByLevel {
+      level
+      closed
+      share
+    }
+  }
+  categories: reportFigures(
+    filter: $filter
+    by: [MAIN_CATEGORY]
+    order: MOST_RECEIVED
+  ) {
+    category {
+      code
+      name
+    }
+    received
+    open
+    overdue
+  }
+}
+    `) as unknown as TypedDocumentString<ReportFiguresOfQuery, ReportFiguresOfQueryVariables>;
+export const ReportTrendsOfDocument = new TypedDocumentString(`
+    query ReportTrendsOf($region: String!, $filter: ReportFilter) {
+  reportTrends(region: $region, filter: $filter, first: 8) {
+    grid {
+      code
+      name
+    }
+    reports
+    before
+    expected
+    probability
+    unusual
+  }
+}
+    `) as unknown as TypedDocumentString<ReportTrendsOfQuery, ReportTrendsOfQueryVariables>;
+export const ReportsByGridDocument = new TypedDocumentString(`
+    query ReportsByGrid($filter: ReportFilter!) {
+  reportFigures(filter: $filter, by: [GRID]) {
+    received
+    grid {
+      code
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<ReportsByGridQuery, ReportsByGridQueryVariables>;
+export const GridListDocument = new TypedDocumentString(`
+    query GridList($region: String, $bounds: BoundsInput, $on: Date, $datum: Datum!, $after: Cursor) {
+  grids(region: $region, bounds: $bounds, on: $on, after: $after) {
+    nodes {
+      code
+      name
+      boundary(datum: $datum)
+      area
+      community {
+        code
+        name
+      }
+      street {
+        name
+      }
+      district {
+        name
+      }
+      workers {
+        name
+      }
+      sponsor {
+        code
+        name
+      }
+    }
+    pageInfo {
+      hasNextPage
+      endCursor
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<GridListQuery, GridListQueryVariables>;
+export const BuildingListDocument = new TypedDocumentString(`
+    query BuildingList($region: String, $bounds: BoundsInput, $on: Date, $datum: Datum!, $after: Cursor) {
+  buildings(region: $region, bounds: $bounds, on: $on, after: $after) {
+    nodes {
+      code
+      name
+      compound
+      households
+      managementMode
+      location(datum: $datum)
+      grid {
+        code
+        name
+      }
+      sponsor {
+        code
+        name
+      }
+    }
+    pageInfo {
+      hasNextPage
+      endCursor
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<BuildingListQuery, BuildingListQueryVariables>;
+export const RegionReportsDocument = new TypedDocumentString(`
+    subscription RegionReports($region: String, $after: Cursor) {
+  reportChanged(region: $region, after: $after) {
+    report {
+      id
+      number
+      version
+      state
+      location
+      category {
+        name
+      }
+      grid {
+        code
+        name
+      }
+    }
+    event {
+      action
+    }
+    cursor
+  }
+}
+    `) as unknown as TypedDocumentString<RegionReportsSubscription, RegionReportsSubscriptionVariables>;
+export const GridsAroundDocument = new TypedDocumentString(`
+    query GridsAround($bounds: BoundsInput!, $on: Date, $after: Cursor) {
+  grids(bounds: $bounds, on: $on, after: $after) {
+    nodes {
+      ...Outlined
+    }
+    pageInfo {
+      hasNextPage
+      endCursor
+    }
+  }
+}
+    fragment Outlined on Grid {
+  code
+  name
+  boundary
+  community {
+    code
+    name
+  }
+  district {
+    code
+    name
+  }
+}`) as unknown as TypedDocumentString<GridsAroundQuery, GridsAroundQueryVariables>;
+export const GridToEditDocument = new TypedDocumentString(`
+    query GridToEdit($code: String!, $on: Date) {
+  grid(code: $code, on: $on) {
+    ...Outlined
+  }
+}
+    fragment Outlined on Grid {
+  code
+  name
+  boundary
+  community {
+    code
+    name
+  }
+  district {
+    code
+    name
+  }
+}`) as unknown as TypedDocumentString<GridToEditQuery, GridToEditQueryVariables>;
+export const GridAtDocument = new TypedDocumentString(`
+    query GridAt($point: PointInput!, $on: Date) {
+  locate(point: $point, on: $on) {
+    grid {
+      code
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<GridAtQuery, GridAtQueryVariables>;
+export const ToWgs84Document = new TypedDocumentString(`
+    query ToWgs84($points: [PointInput!]!) {
+  locateMany(points: $points) {
+    point {
+      longitude
+      latitude
+      datum
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<ToWgs84Query, ToWgs84QueryVariables>;
+export const PlanBoundaryChangeDocument = new TypedDocumentString(`
+    mutation PlanBoundaryChange($input: PlanBoundaryChangeInput!) {
+  planBoundaryChange(input: $input) {
+    ...Plan
+  }
+}
+    fragment Plan on BoundaryPlan {
+  id
+  from
+  madeAt
+  author
+  groundMayChange
+  warnings
+  obstacles
+  district {
+    code
+    name
+  }
+  change {
+    appliedAt
+    author
+    reason
+  }
+  grids {
+    code
+    name
+    fate
+    areaBefore
+    areaAfter
+    community {
+      name
+    }
+    workBefore {
+      buildings
+      households
+      workers
+    }
+    workAfter {
+      buildings
+      households
+      workers
+    }
+    outlineBefore
+    outlineAfter
+  }
+  snapped(first: 1) {
+    totalCount
+  }
+  gaps {
+    totalCount
+    nodes {
+      ...Piece
+    }
+  }
+  taken {
+    totalCount
+    nodes {
+      ...Piece
+    }
+  }
+  overlaps {
+    totalCount
+    nodes {
+      area
+      grids
+      outline
+      isNew
+    }
+  }
+  moves {
+    totalCount
+    nodes {
+      gridBefore
+      gridAfter
+      area
+      buildings
+      households
+      openReports
+      sponsorships
+    }
+  }
+  buildings(first: 20) {
+    totalCount
+    nodes {
+      gridBefore
+      gridAfter
+      households
+      building {
+        code
+        name
+        location
+        sponsor {
+          name
+        }
+      }
+    }
+  }
+  reports(first: 20) {
+    totalCount
+    nodes {
+      gridBefore
+      gridAfter
+      report {
+        number
+      }
+    }
+  }
+  sponsorships(first: 1) {
+    totalCount
+  }
+  endingSponsorships(first: 20) {
+    totalCount
+    nodes {
+      gridBefore
+      sponsorship {
+        sponsor {
+          name
+        }
+      }
+    }
+  }
+  endingAssignments(first: 20) {
+    totalCount
+    nodes {
+      grid
+      worker {
+        name
+      }
+    }
+  }
+}
+fragment Piece on PlannedPiece {
+  area
+  grids
+  outline
+}`) as unknown as TypedDocumentString<PlanBoundaryChangeMutation, PlanBoundaryChangeMutationVariables>;
+export const BoundaryPlanDocument = new TypedDocumentString(`
+    query BoundaryPlan($id: ID!) {
+  boundaryPlan(id: $id) {
+    ...Plan
+  }
+}
+    fragment Plan on BoundaryPlan {
+  id
+  from
+  madeAt
+  author
+  groundMayChange
+  warnings
+  obstacles
+  district {
+    code
+    name
+  }
+  change {
+    appliedAt
+    author
+    reason
+  }
+  grids {
+    code
+    name
+    fate
+    areaBefore
+    areaAfter
+    community {
+      name
+    }
+    workBefore {
+      buildings
+      households
+      workers
+    }
+    workAfter {
+      buildings
+      households
+      workers
+    }
+    outlineBefore
+    outlineAfter
+  }
+  snapped(first: 1) {
+    totalCount
+  }
+  gaps {
+    totalCount
+    nodes {
+      ...Piece
+    }
+  }
+  taken {
+    totalCount
+    nodes {
+      ...Piece
+    }
+  }
+  overlaps {
+    totalCount
+    nodes {
+      area
+      grids
+      outline
+      isNew
+    }
+  }
+  moves {
+    totalCount
+    nodes {
+      gridBefore
+      gridAfter
+      area
+      buildings
+      households
+      openReports
+      sponsorships
+    }
+  }
+  buildings(first: 20) {
+    totalCount
+    nodes {
+      gridBefore
+      gridAfter
+      households
+      building {
+        code
+        name
+        location
+        sponsor {
+          name
+        }
+      }
+    }
+  }
+  reports(first: 20) {
+    totalCount
+    nodes {
+      gridBefore
+      gridAfter
+      report {
+        number
+      }
+    }
+  }
+  sponsorships(first: 1) {
+    totalCount
+  }
+  endingSponsorships(first: 20) {
+    totalCount
+    nodes {
+      gridBefore
+      sponsorship {
+        sponsor {
+          name
+        }
+      }
+    }
+  }
+  endingAssignments(first: 20) {
+    totalCount
+    nodes {
+      grid
+      worker {
+        name
+      }
+    }
+  }
+}
+fragment Piece on PlannedPiece {
+  area
+  grids
+  outline
+}`) as unknown as TypedDocumentString<BoundaryPlanQuery, BoundaryPlanQueryVariables>;
+export const ApplyBoundaryChangeDocument = new TypedDocumentString(`
+    mutation ApplyBoundaryChange($input: ApplyBoundaryChangeInput!) {
+  applyBoundaryChange(input: $input) {
+    plan {
+      ...Plan
+    }
+    grids {
+      code
+      name
+    }
+  }
+}
+    fragment Plan on BoundaryPlan {
+  id
+  from
+  madeAt
+  author
+  groundMayChange
+  warnings
+  obstacles
+  district {
+    code
+    name
+  }
+  change {
+    appliedAt
+    author
+    reason
+  }
+  grids {
+    code
+    name
+    fate
+    areaBefore
+    areaAfter
+    community {
+      name
+    }
+    workBefore {
+      buildings
+      households
+      workers
+    }
+    workAfter {
+      buildings
+      households
+      workers
+    }
+    outlineBefore
+    outlineAfter
+  }
+  snapped(first: 1) {
+    totalCount
+  }
+  gaps {
+    totalCount
+    nodes {
+      ...Piece
+    }
+  }
+  taken {
+    totalCount
+    nodes {
+      ...Piece
+    }
+  }
+  overlaps {
+    totalCount
+    nodes {
+      area
+      grids
+      outline
+      isNew
+    }
+  }
+  moves {
+    totalCount
+    nodes {
+      gridBefore
+      gridAfter
+      area
+      buildings
+      households
+      openReports
+      sponsorships
+    }
+  }
+  buildings(first: 20) {
+    totalCount
+    nodes {
+      gridBefore
+      gridAfter
+      households
+      building {
+        code
+        name
+        location
+        sponsor {
+          name
+        }
+      }
+    }
+  }
+  reports(first: 20) {
+    totalCount
+    nodes {
+      gridBefore
+      gridAfter
+      report {
+        number
+      }
+    }
+  }
+  sponsorships(first: 1) {
+    totalCount
+  }
+  endingSponsorships(first: 20) {
+    totalCount
+    nodes {
+      gridBefore
+      sponsorship {
+        sponsor {
+          name
+        }
+      }
+    }
+  }
+  endingAssignments(first: 20) {
+    totalCount
+    nodes {
+      grid
+      worker {
+        name
+      }
+    }
+  }
+}
+fragment Piece on PlannedPiece {
+  area
+  grids
+  outline
+}`) as unknown as TypedDocumentString<ApplyBoundaryChangeMutation, ApplyBoundaryChangeMutationVariables>;
+export const DifferenceDocument = new TypedDocumentString(`
+    query Difference($region: String!, $from: Date!, $to: Date!) {
+  boundaryDifference(region: $region, from: $from, to: $to) {
+    area
+    areas {
+      totalCount
+      nodes {
+        area
+        outline
+        gridBefore {
+          code
+          name
+        }
+        gridAfter {
+          code
+          name
+        }
+      }
+    }
+    grids {
+      totalCount
+      nodes {
+        before {
+          code
+          name
+          area
+          boundary
+        }
+        after {
+          code
+          name
+          area
+          boundary
+        }
+      }
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<DifferenceQuery, DifferenceQueryVariables>;
+export const CoveredDocument = new TypedDocumentString(`
+    query Covered($region: String!, $on: Date!) {
+  coverage(region: $region, on: $on) {
+    region {
+      code
+      name
+    }
+    on
+    gridCount
+    buildingCount
+    areaCovered
+    grade {
+      score
+      letter
+    }
+    gaps {
+      totalCount
+    }
+    overlaps {
+      totalCount
+    }
+    buildingsOutsideGrids {
+      totalCount
+    }
+    buildingsWithoutSponsor {
+      totalCount
+    }
+    gridsWithoutWorker {
+      totalCount
+    }
+    gridsWithoutSponsor {
+      totalCount
+    }
+    gridsOverNorm {
+      totalCount
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<CoveredQuery, CoveredQueryVariables>;
+export const HistoryDocument = new TypedDocumentString(`
+    query History($code: String!) {
+  gridHistory(code: $code) {
+    totalCount
+    nodes {
+      name
+      validFrom
+      validTo
+      author
+      authorRole
+      appliedAt
+      reason
+      endAuthor
+      endReason
+      area
+      outline
+      splitFrom {
+        code
+        name
+      }
+      mergedInto {
+        code
+        name
+      }
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<HistoryQuery, HistoryQueryVariables>;
 export const LocateDocument = new TypedDocumentString(`
     query Locate($point: PointInput!) {
   locate(point: $point) {
@@ -728,6 +2666,10 @@ export const ViewerDocument = new TypedDocumentString(`
     role
     subject
     codes
+    permissions {
+      name
+      extent
+    }
   }
 }
     `, {"hash":"sha256:9f12a2a72d3dc9b88d304825a23a2039cdeb8995ef5a7a49ea01726d8e21e1ca"}) as unknown as TypedDocumentString<ViewerQuery, ViewerQueryVariables>;

@@ -1,13 +1,13 @@
 // Who works here: signed in with the server, or by a token that was pasted or came by a link.
 //
-// A token that was given is kept on this phone until it is put away. Of a session only is kept that
+// A token that was given is kept in this browser until it is put away. Of a session only is kept that
 // there is one; its access token is in memory alone.
 
 import { ref, shallowRef } from "vue";
-import { Refused, ask } from "../lib/api";
-import { ViewerDocument, type ViewerQuery } from "../lib/gql/graphql";
-import { kept } from "../lib/kept";
-import { accessToken, endSession, goToSignIn } from "../lib/sign_in";
+import { Refused, ask } from "./api";
+import { ViewerDocument, type ViewerQuery } from "./gql/graphql";
+import { kept } from "./kept";
+import { accessToken, endSession, goToSignIn } from "./sign_in";
 
 type Viewer = ViewerQuery["viewer"];
 
@@ -21,12 +21,13 @@ let given: string | null = null;
 let isLeaving = false;
 let linked: string | null = null;
 
-/** Takes the token of a link (#token=…) and takes it out of the address and its history. */
-export function takeTokenFromAddress(): void {
+/** Takes the token of a link (#token=…) and takes it out of the address and its history, in which
+ * `hash` is then. */
+export function takeTokenFromAddress(hash: string): void {
   const found = /[#&]token=([\w.-]+)/.exec(location.hash);
   if (!found?.[1]) return;
   linked = found[1];
-  history.replaceState(null, "", `${location.pathname}${location.search}#work`);
+  history.replaceState(null, "", `${location.pathname}${location.search}${hash}`);
 }
 
 /** The token that holds now, for what is asked as the person. Throws Refused. */

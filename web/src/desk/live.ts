@@ -1,0 +1,78 @@
+// What is new: who may see reports hears of each as it happens; for others it is asked now and then
+// whether the map of reports is another one.
+
+import { onScopeDispose, shallowRef, watch } from "vue";
+import type { Geometry } from "geojson";
+import { base, follow } from "../lib/api";
+import { RegionReportsDocument, type RegionReportsSubscription } from "../lib/gql/graphql";
+import { myToken } from "../lib/session";
+import { news } from "./overlays";
+import { maySee } from "./session";
+import { view } from "./view";
+
+export interface Notice {
+  number: string;
+  category: string;
+  grid: string | null;
+  location: Geometry;
+}
+
+/** The last report that came in; null where there is nothing to say. */
+export const notice = shallowRef<Notice | null>(null);
+
+const SHOWN_MS = 12_000;
+// Many reports at once are one change of the map.
+const GATHERED_MS = 500;
+const ASKED_MS = 20_000;
+
+/** Listens from now on. Call it once, where a component is set up. */
+export function startLive(): void {
+  let gathering = 0;
+  let hiding = 0;
+
+  function refresh(): void {
+    if (gathering) return;
+    gathering = window.setTimeout(() => {
+      gathering = 0;
+      news.value += 1;
+    }, GATHERED_MS);
+  }
+
+  function hear({ report, event }: RegionReportsSubscription["reportChanged"]): void {
+    refresh();
+    if (event.action !== "SUBMIT") return;
+    const { number, category, grid, location } = report;
+    notice.value = { number, category: category.name, grid: grid?.name ?? null, location };
+    clearTimeout(hiding);
+    hiding = window.setTimeout(() => (notice.value = null), SHOWN_MS);
+  }
+
+  let stop: (() => void) | null = null;
+  watch(
+    () => (maySee("SEE_REPORTS") ? view.region : null),
+    (region) => {
+      stop?.();
+      stop = null;
+      if (region === null) stop = askNowAndThen(refresh);
+      else if (region) stop = follow(RegionReportsDocument, { region }, (said) => hear(said.reportChanged), myToken);
+    },
+    { immediate: true },
+  );
+  onScopeDispose(() => stop?.());
+}
+
+// By the tag of the tile that holds all reports there are.
+function askNowAndThen(changed: () => void): () => void {
+  let known: string | null = null;
+  const address = new URL("tiles/report_clusters/0/0/0.mvt", base);
+  const ask = async (): Promise<void> => {
+    if (document.hidden || !navigator.onLine) return;
+    const answer = await fetch(address).catch(() => null);
+    const tag = answer?.ok ? answer.headers.get("etag") : null;
+    if (known && tag && tag !== known) changed();
+    known = tag ?? known;
+  };
+  void ask();
+  const timer = setInterval(() => void ask(), ASKED_MS);
+  return () => clearInterval(timer);
+}

@@ -1,0 +1,210 @@
+// What is asked by GraphQL and drawn on the map: what nobody covers, where reports are, names, and
+// what is picked. Each is asked for while it is shown; one that cannot be had leaves the others.
+
+import type { Feature, FeatureCollection, Geometry } from "geojson";
+import type { GeoJSONSource, Map as MapLibre } from "maplibre-gl";
+import { reactive, shallowRef, watch } from "vue";
+import type { Refused } from "../lib/api";
+import {
+  ClustersDocument,
+  GapsDocument,
+  GridsWithoutSponsorDocument,
+  GridsWithoutWorkerDocument,
+  HotspotsDocument,
+  type HotspotsQuery,
+  NamesDocument,
+  OverlapsDocument,
+  ReportsByGridDocument,
+} from "../lib/gql/graphql";
+import { type Bounds, boundsOf } from "../lib/map";
+import { map, onMap } from "./DeskMap";
+import { allPages, askAsMe, useAnswer } from "./answers";
+import { filter, regionFilter } from "./filter";
+import { DRAWN, type Drawn } from "./style";
+import { type LayerName, hasLayer, view } from "./view";
+
+/** Why a layer could not be had. */
+export const troubles = reactive<Partial<Record<LayerName | "colour", Refused>>>({});
+/** How many there are of what is counted in the legend. */
+export const counts = reactive<Partial<Record<LayerName | "worker" | "sponsor", number>>>({});
+/** The least and the most reports of a grid in each step of colour. */
+export const steps = shallowRef<[number, number][]>([]);
+export const hotspots = shallowRef<HotspotsQuery["hotspots"]>([]);
+/** Counts up when reports are to be asked for anew. */
+export const news = shallowRef(0);
+/** What the map shows: west, south, east, north and zoom; null until it is there. */
+export const seen = shallowRef<{ bounds: Bounds; zoom: number } | null>(null);
+
+const drawn = new Map<Drawn, FeatureCollection>();
+
+/** Draws these features, in this style and the next. */
+export function draw(name: Drawn, features: Feature[]): void {
+  drawn.set(name, { type: "FeatureCollection", features });
+  if (map.value) show(map.value, name);
+}
+
+function show(onto: MapLibre, name: Drawn): void {
+  const data = drawn.get(name);
+  if (data) (onto.getSource(name) as GeoJSONSource | undefined)?.setData(data);
+}
+
+export function feature(geometry: Geometry, properties: Record<string, unknown> = {}): Feature {
+  return { type: "Feature", geometry, properties };
+}
+
+/** Asks and draws from now on. Call it once, where a component is set up. */
+export function startOverlays(): void {
+  onMap((made) => {
+    for (const name of DRAWN) show(made, name);
+    colour(made);
+  });
+
+  const inRegion = (layer: LayerName) => () =>
+    hasLayer(layer) && view.region ? { region: view.region, on: view.on || null } : null;
+
+  overlay("gaps", inRegion("gaps"), async (asked) => {
+    const nodes = await allPages(GapsDocument, asked, (data) => data.coverage.list);
+    counts.gaps = nodes.length;
+    return nodes.map(({ outline, ...words }) => feature(outline, words));
+  });
+  overlay("overlaps", inRegion("overlaps"), async (asked) => {
+    const nodes = await allPages(OverlapsDocument, asked, (data) => data.coverage.list);
+    counts.overlaps = nodes.length;
+    return nodes.map(({ outline, area }) => feature(outline, { area }));
+  });
+  overlay("lacks", inRegion("lacks"), async (asked) => {
+    const [worker, sponsor] = await Promise.all([
+      allPages(GridsWithoutWorkerDocument, asked, (data) => data.coverage.list),
+      allPages(GridsWithoutSponsorDocument, asked, (data) => data.coverage.list),
+    ]);
+    counts.worker = worker.length;
+    counts.sponsor = sponsor.length;
+    return [
+      ...worker.map(({ boundary, code }) => feature(boundary, { code, lack: "worker" })),
+      ...sponsor.map(({ boundary, code }) => feature(boundary, { code, lack: "sponsor" })),
+    ];
+  });
+  overlay(
+    "hotspots",
+    () =>
+      hasLayer("hotspots") && view.region
+        ? { region: view.region, filter: filter.value, news: news.value }
+        : null,
+    async ({ region, filter: of }) => {
+      hotspots.value = (await askAsMe(HotspotsDocument, { region, filter: of })).hotspots;
+      return hotspots.value.map(({ outline, count }) => feature(outline, { count }));
+    },
+  );
+  overlay(
+    "clusters",
+    () =>
+      hasLayer("clusters") && seen.value
+        ? { ...asked(seen.value), filter: filter.value, news: news.value }
+        : null,
+    async ({ bounds, zoom, filter: of }) => {
+      const { reportClusters } = await askAsMe(ClustersDocument, { bounds, zoom, filter: of });
+      counts.clusters = reportClusters.reduce((sum, { count }) => sum + count, 0);
+      return reportClusters.map(({ location, count, key }) => feature(location, { count, key }));
+    },
+  );
+  overlay(
+    "names",
+    () => {
+      if (!seen.value || seen.value.zoom < 12.5) return null;
+      return { bounds: asked(seen.value).bounds, on: view.on || null };
+    },
+    async (wanted) => namesOf(await allPages(NamesDocument, wanted, (data) => data.grids)),
+  );
+
+  const byGrid = useAnswer(
+    () =>
+      view.colour === "reports" && view.region ? { filter: regionFilter.value, news: news.value } : null,
+    async ({ filter: of }) => (await askAsMe(ReportsByGridDocument, { filter: of })).reportFigures,
+  );
+  watch([byGrid.data, byGrid.refused], ([figures, refused]) => {
+    if (refused) troubles.colour = refused;
+    else delete troubles.colour;
+    shares = new Map(
+      (figures ?? []).flatMap(({ grid, received }) => (grid ? [[grid.code, received] as const] : [])),
+    );
+    if (map.value) colour(map.value);
+  });
+}
+
+function overlay<Question>(
+  name: Drawn & (LayerName | "names"),
+  question: () => Question | null,
+  read: (question: Question) => Promise<Feature[]>,
+): void {
+  const { data, refused } = useAnswer(question, read);
+  watch([data, refused], ([features, why]) => {
+    if (name !== "names") {
+      if (why) troubles[name] = why;
+      else delete troubles[name];
+      if (!features) delete counts[name];
+    }
+    draw(name, features ?? []);
+  });
+}
+
+// Bounds are asked for a little wider and rounded, so that a small movement asks nothing new.
+function asked({ bounds: [west, south, east, north], zoom }: NonNullable<typeof seen.value>) {
+  const step = 360 / 2 ** (Math.round(zoom) + 2);
+  return {
+    bounds: {
+      west: Math.max(-180, Math.floor(west / step - 0.5) * step),
+      south: Math.max(-90, Math.floor(south / step - 0.5) * step),
+      east: Math.min(180, Math.ceil(east / step + 0.5) * step),
+      north: Math.min(90, Math.ceil(north / step + 0.5) * step),
+    },
+    zoom: Math.min(24, Math.max(0, Math.round(zoom))),
+  };
+}
+
+interface NamedGrid {
+  code: string;
+  name: string;
+  boundary: Geometry;
+  community: { code: string; name: string };
+}
+
+// Grids are named in the middle of their box, communities in the middle of their grids'.
+function namesOf(grids: NamedGrid[]): Feature[] {
+  const communities = new Map<string, { name: string; boundaries: Geometry[] }>();
+  const features = grids.map(({ name, boundary, community }) => {
+    const of = communities.get(community.code) ?? { name: community.name, boundaries: [] };
+    of.boundaries.push(boundary);
+    communities.set(community.code, of);
+    // The community is named once for all of its grids.
+    const short = name.startsWith(community.name) ? name.slice(community.name.length) : name;
+    return feature(middle([boundary]), { kind: "grid", name: short || name });
+  });
+  for (const { name, boundaries } of communities.values()) {
+    features.push(feature(middle(boundaries), { kind: "community", name }));
+  }
+  return features;
+}
+
+function middle(geometries: Geometry[]): Geometry {
+  const [west, south, east, north] = boundsOf(geometries) ?? [0, 0, 0, 0];
+  return { type: "Point", coordinates: [(west + east) / 2, (south + north) / 2] };
+}
+
+let shares = new Map<string, number>();
+
+// Half of the grids are in the first step, and fewer in each that follows, as far as their numbers
+// differ: few grids have many reports.
+const SHARES = [0, 0.5, 0.75, 0.9, 0.97] as const;
+
+function colour(onto: MapLibre): void {
+  const source = { source: "grids", sourceLayer: "grids" };
+  if (onto.getSource("grids")) onto.removeFeatureState(source);
+  const sorted = [...shares.values()].sort((one, other) => one - other);
+  const limits = [...new Set(SHARES.map((share) => sorted[Math.floor(share * sorted.length)] ?? 0))];
+  const most = sorted.at(-1) ?? 0;
+  steps.value = most ? limits.map((least, i) => [least, (limits[i + 1] ?? most + 1) - 1]) : [];
+  for (const [code, received] of shares) {
+    const step = limits.findLastIndex((least) => received >= least);
+    onto.setFeatureState({ ...source, id: code }, { step });
+  }
+}
