@@ -12,6 +12,7 @@ from sqlalchemy import event
 from gridmap.schema.context import Context
 from gridmap.schema.root import schema
 from gridmap.store.database import Database
+from gridmap.store.viewers import Role, Viewer
 
 
 @dataclass
@@ -23,12 +24,18 @@ class Answer:
     statements: list[str] = field(default_factory=list)
 
 
-def ask(database_url: str, query: str, **variables: object) -> Answer:
+AUDITOR = Viewer(Role.AUDITOR, "auditor")
+"""Who sees all that there is."""
+
+
+def ask(database_url: str, query: str, viewer: Viewer = AUDITOR, /, **variables: object) -> Answer:
     """The answer to one query, on connections of its own."""
-    return asyncio.run(_ask(database_url, query, variables))
+    return asyncio.run(_ask(database_url, query, viewer, variables))
 
 
-async def _ask(database_url: str, query: str, variables: dict[str, object]) -> Answer:
+async def _ask(
+    database_url: str, query: str, viewer: Viewer, variables: dict[str, object]
+) -> Answer:
     database = Database(database_url)
     statements: list[str] = []
 
@@ -38,7 +45,7 @@ async def _ask(database_url: str, query: str, variables: dict[str, object]) -> A
 
     try:
         result = await schema.execute(
-            query, variable_values=variables, context_value=Context(database, 30)
+            query, variable_values=variables, context_value=Context(database, 30, viewer=viewer)
         )
     finally:
         await database.close()

@@ -81,6 +81,7 @@ class ReportFile:
         async with place_in(self._places):
             sending.name = f"{TITLES[language]}-{context.today}"
             sending.plain_name = f"reports-{context.today}"
+            sending.ends_at = context.ends_at
             await self._write(context.database, wanted, language, sending)
 
 

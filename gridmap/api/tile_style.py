@@ -1,4 +1,4 @@
-"""A light MapLibre style of all layers of tiles.
+"""A light MapLibre style of the layers of tiles.
 
 Colours are of Okabe and Ito's palette (Color Universal Design, 2008), which people see apart who do
 not see all colours; what is urgent is larger too, so that no colour says anything alone. There are
@@ -8,6 +8,7 @@ to hold, or another host, which nobody is to depend on. Clients have fonts of th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from gridmap.store.tiles import LAYERS
@@ -27,22 +28,22 @@ MANAGEMENT_COLOURS = {
 URGENCY_COLOURS = {"ROUTINE": _SKY, "URGENT": _ORANGE, "EMERGENCY": _VERMILION}
 
 
-def style(address: str, center: list[float], zoom: int, only: str | None = None) -> dict[str, Any]:
-    """The style whose sources are below an address, and where a map begins: in degrees.
-
-    `only`: the one layer of tiles that it draws, on no ground, to lie over others.
+def style(
+    address: str, layers: Sequence[str], center: list[float], zoom: int, *, has_ground: bool
+) -> dict[str, Any]:
+    """The style of these layers, whose sources are below an address, and where a map begins: in
+    degrees. Without a ground it may lie over others.
     """
-    whole = _style(address, center, zoom)
-    if only is None:
-        return whole
+    whole = _of_all(address, center, zoom)
+    drawn = {*layers, None} if has_ground else {*layers}
     return {
         **whole,
-        "sources": {only: whole["sources"][only]},
-        "layers": [layer for layer in whole["layers"] if layer.get("source") == only],
+        "sources": {name: whole["sources"][name] for name in layers},
+        "layers": [each for each in whole["layers"] if each.get("source") in drawn],
     }
 
 
-def _style(address: str, center: list[float], zoom: int) -> dict[str, Any]:
+def _of_all(address: str, center: list[float], zoom: int) -> dict[str, Any]:
     return {
         "version": 8,
         "name": "gridmap light",

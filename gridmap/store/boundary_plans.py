@@ -112,10 +112,9 @@ async def page_of_plans(
 ) -> list[BoundaryPlan]:
     """The plans of a district, newest first. Served by boundary_plans_made_idx.
 
-    Raises Forbidden unless the viewer plans for the district, or sees all.
+    Raises Forbidden as `check_reader` does.
     """
-    if viewer.role is not Role.AUDITOR:
-        check_viewer(viewer, district_code)
+    check_reader(viewer, district_code)
     at, id_ = cut.after.moment_and_id if cut.after else (None, None)
     values = {"district": district_code, "at": at, "id": id_, "limit": cut.limit}
     return [_plan(row) for row in await connection.execute(_PAGE, values)]
@@ -142,8 +141,23 @@ async def reckoned(connection: AsyncConnection, draft: Draft) -> Content:
 
 def check_viewer(viewer: Viewer, district_code: str) -> None:
     """Raises Forbidden unless the viewer plans for the district."""
+    if viewer.role is Role.AUDITOR or not may_read(viewer, district_code):
+        raise refused(viewer)
+
+
+def may_read(viewer: Viewer, district_code: str) -> bool:
+    """Whether the viewer plans for the district, or sees all."""
     may = extent(viewer, Permission.CHANGE_BOUNDARIES)
-    if may is None or (may is Extent.OWN and district_code not in viewer.codes):
+    return (
+        may is Extent.ALL
+        or (may is Extent.OWN and district_code in viewer.codes)
+        or viewer.role is Role.AUDITOR
+    )
+
+
+def check_reader(viewer: Viewer, district_code: str) -> None:
+    """Raises Forbidden unless the viewer plans for the district, or sees all."""
+    if not may_read(viewer, district_code):
         raise refused(viewer)
 
 
