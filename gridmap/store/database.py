@@ -1,14 +1,21 @@
-"""The way to PostgreSQL: one pool of asynchronous connections, and one engine for the tools."""
+"""The way to PostgreSQL: pools of asynchronous connections, and one engine for the tools.
+
+Whose rights a connection has is said when it is made. The server has two pools: one sees what is
+public, and within `as_viewer` what that viewer may see; the other, of the keeper, does the server's
+own work. PostgreSQL holds that, by the policies of `gridmap.migrations.row_security`.
+"""
 
 from __future__ import annotations
 
 import select
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from enum import StrEnum
+from typing import Any, TypeVar
 
 import psycopg
-from sqlalchemy import Engine, create_engine, event, exc, make_url
+from sqlalchemy import Engine, create_engine, event, exc, make_url, text
 from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -16,6 +23,33 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from gridmap.errors import Conflict, Invalid, Unavailable
 from gridmap.store.dates import CHINA
+from gridmap.store.viewers import Role, Viewer
+
+AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
+
+
+class Rights(StrEnum):
+    """The roles of PostgreSQL that the server connects as."""
+
+    SERVER = "gridmap_server"
+    KEEPER = "gridmap_keeper"
+
+
+_VIEWER, _AUDITOR = "gridmap_viewer", "gridmap_auditor"
+
+
+def protected(function: AnyFunction) -> AnyFunction:
+    """Marks a function of the store that reads what not everybody may see.
+
+    A `Context` calls it as its viewer, with a connection of `Database.as_viewer`. Without the mark
+    it would be refused: the server itself may not read that.
+    """
+    function.is_protected = True  # type: ignore[attr-defined]
+    return function
+
+
+def is_protected(function: Callable[..., Any]) -> bool:
+    return getattr(function, "is_protected", False)
 
 
 def database_url(url: str) -> URL:
@@ -34,13 +68,16 @@ def database_url(url: str) -> URL:
     return parsed.set(drivername="postgresql+psycopg")
 
 
-def tool_engine(url: str) -> Engine:
+def tool_engine(url: str, rights: Rights | None = None) -> Engine:
     """Plain connections, one at a time, for migrations and imports, with no time limit.
 
-    Nothing is prepared: a plan made while a table was empty must not be kept for when it is full.
-    Rows of a file wait in a temporary table, of which a good part is to stay in memory.
+    `rights`: None for those of the login itself. Nothing is prepared: a plan made while a table was
+    empty must not be kept for when it is full. Rows of a file wait in a temporary table, of which a
+    good part is to stay in memory.
     """
-    engine = create_engine(database_url(url), connect_args={"prepare_threshold": None})
+    engine = create_engine(
+        database_url(url), connect_args={"prepare_threshold": None, **_options(rights)}
+    )
 
     @event.listens_for(engine, "connect")
     def prepare(connection: psycopg.Connection, _: object) -> None:
@@ -50,11 +87,25 @@ def tool_engine(url: str) -> Engine:
     return engine
 
 
+def _options(rights: Rights | None, *others: str) -> dict[str, str]:
+    """Settings of a session. Its rights are one: what a transaction sets ends in them again."""
+    settings = [*others, *([f"role={rights}"] if rights is not None else [])]
+    return {"options": " ".join(f"-c {setting}" for setting in settings)} if settings else {}
+
+
 class Database:
-    """The server's connections. Each resolver or loader takes one of its own for its statement."""
+    """The server's connections. Each resolver or loader takes one of its own for its statement.
+
+    `rights`: None for those of the login itself, which commands have.
+    """
 
     def __init__(
-        self, url: str, *, pool_size: int = 10, statement_timeout_seconds: float = 10
+        self,
+        url: str,
+        *,
+        rights: Rights | None = None,
+        pool_size: int = 10,
+        statement_timeout_seconds: float = 10,
     ) -> None:
         self._engine: AsyncEngine = create_async_engine(
             database_url(url),
@@ -67,8 +118,12 @@ class Database:
             connect_args={
                 # Times come in the zone of the districts, as those that are reckoned here;
                 # statements of a millisecond are sooner done than compiled.
-                "options": f"-c statement_timeout={round(statement_timeout_seconds * 1000)} "
-                f"-c timezone={CHINA.key} -c jit=off",
+                **_options(
+                    rights,
+                    f"statement_timeout={round(statement_timeout_seconds * 1000)}",
+                    f"timezone={CHINA.key}",
+                    "jit=off",
+                ),
                 "connect_timeout": 5,
                 "application_name": "gridmap",
             },
@@ -102,8 +157,42 @@ class Database:
             async with self._transactions.begin() as connection:
                 yield connection
 
+    @asynccontextmanager
+    async def as_viewer(self, viewer: Viewer) -> AsyncIterator[AsyncConnection]:
+        """A connection in a transaction, which sees what the viewer may see and writes nothing.
+
+        Who the viewer is ends with the transaction. Raises what `connection` raises.
+        """
+        sees_all = extent(viewer, Permission.SEE_REPORTS) is Extent.ALL
+        district_code, report_id = viewer.report or ("", "")
+        async with self.transaction() as connection:
+            await connection.execute(
+                _BECOME,
+                {
+                    "role": _AUDITOR if sees_all else _VIEWER,
+                    "viewer": viewer.role.value,
+                    "subject": viewer.subject,
+                    "codes": sorted(viewer.codes),
+                    "report": f"{district_code}/{report_id}",
+                },
+            )
+            yield connection
+
     async def close(self) -> None:
         await self._engine.dispose()
+
+
+# Until the end of the transaction. The policies read these settings.
+_BECOME = text(
+    """
+    SELECT
+        set_config('role', :role, TRUE),
+        set_config('gridmap.role', :viewer, TRUE),
+        set_config('gridmap.subject', :subject, TRUE),
+        set_config('gridmap.codes', CAST(CAST(:codes AS text[]) AS text), TRUE),
+        set_config('gridmap.report', :report, TRUE)
+    """
+)
 
 
 # Seconds after which a connection may have been lost by a network that says nothing.
