@@ -1,7 +1,7 @@
 """Who may do what: one table, of which the manual's is printed and which all code asks.
 
 What a permission is of is a matter of codes and dates: `OWN` is what the viewer's codes name, or
-what they sent in themselves; `gridmap.store.standings` finds out.
+what they sent in themselves; `gridmap.store.scopes` and `gridmap.store.standings` find out.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ WORDS = {
     Permission.CHANGE_BOUNDARIES: "plan other boundaries of grids, and apply a plan",
 }
 
-_PLACES_AND_REPORTS = {Permission.SEE_PLACES: Extent.ALL, Permission.SEE_REPORTS: Extent.ALL}
-_ANYBODY = {**_PLACES_AND_REPORTS, Permission.SUBMIT_REPORTS: Extent.ALL}
+_ANYBODY = dict.fromkeys((Permission.SEE_PLACES, Permission.SUBMIT_REPORTS), Extent.ALL)
+_READER = (Permission.SEE_PLACES, Permission.SEE_REPORTS, Permission.SEE_PERSONS)
 
 
 def _also(*own: Permission) -> dict[Permission, Extent]:
@@ -63,7 +63,7 @@ def _also(*own: Permission) -> dict[Permission, Extent]:
     return {**_ANYBODY, **dict.fromkeys(own, Extent.OWN)}
 
 
-_RESIDENT = (Permission.FOLLOW_REPORTS, Permission.SEE_PERSONS)
+_RESIDENT = (Permission.SEE_REPORTS, Permission.FOLLOW_REPORTS, Permission.SEE_PERSONS)
 _HANDLER = (*_RESIDENT, Permission.HANDLE_REPORTS)
 _OFFICE = (
     *_HANDLER,
@@ -81,7 +81,7 @@ PERMISSIONS: dict[Role, dict[Permission, Extent]] = {
     Role.COMMUNITY: _also(*_OFFICE),
     Role.STREET: _also(*_OFFICE),
     Role.DISTRICT: _also(*_OFFICE, Permission.CHANGE_BOUNDARIES),
-    Role.AUDITOR: {**_PLACES_AND_REPORTS, Permission.SEE_PERSONS: Extent.ALL},
+    Role.AUDITOR: dict.fromkeys(_READER, Extent.ALL),
     Role.ADMINISTRATOR: dict.fromkeys(Permission, Extent.ALL),
 }
 """What each role may do; what is not there it may not."""

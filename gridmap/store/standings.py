@@ -9,17 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Table, exists, func, select, tuple_
+from sqlalchemy import exists, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap.store import tables
 from gridmap.store.loop import TRANSITIONS, Action, Level, Party
-from gridmap.store.paging import among
 from gridmap.store.permissions import OF_PARTY, Extent, Permission, extent
 from gridmap.store.regions import regions_around, regions_below
 from gridmap.store.report_rules import ReportRules
 from gridmap.store.reports import Report, Reporter, ReportKey, unnested
-from gridmap.store.submissions import signed
+from gridmap.store.scopes import homes_of
 from gridmap.store.viewers import OFFICES, Role, Viewer, is_office_of
 
 
@@ -40,7 +39,7 @@ async def standings(
         return [Standing(frozenset(), [], None)] * len(reports)
     regions = await regions_around(connection, [report.region_code for report in reports])
     reporters = await _reporters(connection, [report.report_key for report in reports], viewer)
-    homes = await _homes(connection, viewer)
+    homes = await homes_of(connection, viewer)
     return [
         Standing(parties(report, around, has_sent, viewer, homes), around, reporter)
         for report, around, (has_sent, reporter) in zip(reports, regions, reporters, strict=True)
@@ -70,7 +69,7 @@ async def regions_of_member(
         below = await regions_below(connection, sorted(viewer.codes))
         return [code for codes in below for code in codes]
     if viewer.role is Role.BUILDING_MEMBER and viewer.subject == member:
-        return [community_code for _, community_code in await _homes(connection, viewer)]
+        return [community_code for _, community_code in await homes_of(connection, viewer)]
     return []
 
 
@@ -128,29 +127,6 @@ def possible(
     ]
 
 
-async def _homes(connection: AsyncConnection, viewer: Viewer) -> frozenset[tuple[str, str]]:
-    """District and community of the grids or buildings that the viewer looks after.
-
-    Codes of workers are those of one district, and names of members are nobody's alone, so that
-    either is meant only where the person is at home. Served by grids_code_idx and
-    buildings_code_idx.
-    """
-    table: Table
-    match viewer.role:
-        case Role.GRID_WORKER:
-            table = tables.grids
-        case Role.BUILDING_MEMBER:
-            table = tables.buildings
-        case _:
-            return frozenset()
-    rows = await connection.execute(
-        select(table.c.district_code, table.c.community_code)
-        .where(among(table.c.code, sorted(viewer.codes)))
-        .distinct()
-    )
-    return frozenset((row.district_code, row.community_code) for row in rows)
-
-
 async def _reporters(
     connection: AsyncConnection, keys: Sequence[ReportKey], viewer: Viewer
 ) -> list[tuple[bool, Reporter | None]]:
@@ -166,7 +142,7 @@ async def _reporters(
     found = {
         ReportKey(row.district_code, row.report_id): (
             row.subject is not None
-            and row.subject == signed(viewer)
+            and row.subject == viewer.signature
             and (viewer.codes == frozenset(row.codes) or not viewer.codes.isdisjoint(row.codes)),
             Reporter(row.name, row.phone),
         )

@@ -299,7 +299,7 @@ async def submit(
         "photos": list(submission.photos),
         "role": viewer.role,
         "subject": viewer.subject,
-        "reporter": signed(viewer),
+        "reporter": viewer.signature,
         "codes": sorted(viewer.codes),
         "name": reporter.name,
         "phone": reporter.phone,
@@ -334,11 +334,6 @@ async def submit(
     if known is None:
         raise Conflict("What this report belongs to has just changed; send it again.")
     return known, False
-
-
-def signed(viewer: Viewer) -> str | None:
-    """By what a reporter who is signed in is known again; None for anybody else."""
-    return f"{viewer.role}/{viewer.subject}" if viewer.subject else None
 
 
 async def submitted(connection: AsyncConnection, submission: Submission) -> Submitted | None:

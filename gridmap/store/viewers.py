@@ -72,6 +72,11 @@ class Viewer:
         self._check_codes()
 
     @property
+    def signature(self) -> str | None:
+        """By what somebody who is signed in is known again in what they sent; else None."""
+        return f"{self.role}/{self.subject}" if self.subject else None
+
+    @property
     def report(self) -> tuple[str, UUID] | None:
         """District and id of the one report that the holder of a receipt sent in; else None."""
         if self.role is not Role.RESIDENT or not self.subject.startswith(_REPORT):

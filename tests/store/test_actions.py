@@ -18,7 +18,7 @@ from gridmap.store.actions import Handler, Move, Outcome
 from gridmap.store.dates import CHINA
 from gridmap.store.loop import Action, Level
 from gridmap.store.reports import Report, ReportKey
-from gridmap.store.submissions import Placement, signed
+from gridmap.store.submissions import Placement
 from gridmap.store.viewers import ANONYMOUS, Role, Viewer, holder_of_receipt
 from tests.districts import COMMUNITY, DISTRICT, STREET, building_code, grid_code
 from tests.reporting import (
@@ -199,8 +199,8 @@ class TestWhoMay:
         assert desk.act(reports[0], A.RATE, receipt, rating=5).report.rating == 5
 
     def test_nobody_is_known_again_by_having_no_name(self) -> None:
-        assert signed(ANONYMOUS) is None
-        assert signed(RESIDENT) != signed(Viewer(Role.AUDITOR, RESIDENT.subject))
+        assert ANONYMOUS.signature is None
+        assert RESIDENT.signature != Viewer(Role.AUDITOR, RESIDENT.subject).signature
 
     def test_up_the_ladder_it_leaves_the_hands_of_the_offices_below(self, desk: Desk) -> None:
         report = report_that_is(desk, "REGISTERED")
