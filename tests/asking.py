@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +13,7 @@ from sqlalchemy import event
 
 from gridmap.schema.context import Context
 from gridmap.schema.root import schema
-from gridmap.store.database import Database
+from gridmap.store.database import Database, Rights, with_rights
 
 
 @dataclass
@@ -23,25 +25,39 @@ class Answer:
     statements: list[str] = field(default_factory=list)
 
 
+@contextmanager
+def noted(*databases: Database) -> Iterator[list[str]]:
+    """The statements that are sent meanwhile, but for those that say who the viewer is."""
+    statements: list[str] = []
+
+    def note(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if "set_config('role'" not in statement:
+            statements.append(statement)
+
+    for database in databases:
+        event.listen(database.engine.sync_engine, "before_cursor_execute", note)
+    try:
+        yield statements
+    finally:
+        for database in databases:
+            event.remove(database.engine.sync_engine, "before_cursor_execute", note)
+
+
 def ask(database_url: str, query: str, **variables: object) -> Answer:
     """The answer to one query, on connections of its own."""
     return asyncio.run(_ask(database_url, query, variables))
 
 
 async def _ask(database_url: str, query: str, variables: dict[str, object]) -> Answer:
-    database = Database(database_url)
-    statements: list[str] = []
-
-    @event.listens_for(database.engine.sync_engine, "before_cursor_execute")
-    def note(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        statements.append(statement)
-
+    database, keeper = (Database(with_rights(database_url, rights)) for rights in Rights)
     try:
-        result = await schema.execute(
-            query, variable_values=variables, context_value=Context(database, 30)
-        )
+        with noted(database, keeper) as statements:
+            result = await schema.execute(
+                query, variable_values=variables, context_value=Context(database, 30, keeper=keeper)
+            )
     finally:
         await database.close()
+        await keeper.close()
     errors = [
         (getattr(error.original_error, "code", type(error.original_error).__name__), error.message)
         for error in result.errors or []

@@ -79,8 +79,7 @@ class Tiles:
         asked = _asked(layer, context, request.query_params.multi_items())
         state = ""
         if layer.name in _OF_REPORTS:
-            async with context.database.connection() as connection:
-                state = await state_now(connection)
+            state = await context.run(state_now)
         found = await self._cache.tile(
             (layer.name, place, asked.key, state, _SCOPE),
             layer.tables,
@@ -192,10 +191,8 @@ class _Reports:
             if context.points is None:
                 raise Unavailable("This server keeps no map of reports.")
             clusters = await store.report_clusters(context.points, place, wanted)
-            async with context.database.connection() as connection:
-                return await store.report_clusters_tile(connection, clusters)
-        async with context.database.connection() as connection:
-            return await store.reports_tile(connection, place, wanted)
+            return await context.run(store.report_clusters_tile, clusters)
+        return await context.run(store.reports_tile, place, wanted)
 
 
 def _asked(

@@ -486,7 +486,7 @@ async def _submit(context: Context, given: SubmitReportInput) -> SubmitReportPay
     )
     day = submission.captured_at.astimezone(CHINA).date()
     [located] = await spots(context, np.array([position]), [submission.accuracy], day)
-    async with context.database.connection() as connection:
+    async with context.keeper.connection() as connection:
         try:
             placement = await submissions.place(
                 connection, located, position, submission.grid, day, rules
@@ -531,7 +531,7 @@ async def _act(
         **particulars,  # type: ignore[arg-type]
     )
     key, rules = report_key(given.id), await context.report_rules()
-    async with context.database.transaction() as connection:
+    async with context.keeper.transaction() as connection:
         outcome = await store_actions.act(connection, key, deed, context.viewer, now(), rules)
     context.announce_reports()
     return payload(report=report(outcome.report), event=report_event(outcome.event))

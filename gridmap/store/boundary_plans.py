@@ -22,6 +22,7 @@ from gridmap.errors import Forbidden, Invalid
 from gridmap.store.boundary_cases import Draft, case_of
 from gridmap.store.boundary_contents import Content, digest_of
 from gridmap.store.boundary_reckoning import content_of
+from gridmap.store.database import protected
 from gridmap.store.paging import Key, Slice
 from gridmap.store.permissions import Extent, Permission, extent
 from gridmap.store.viewers import Role, Viewer
@@ -93,6 +94,7 @@ async def plan(
     return made
 
 
+@protected
 async def plans_by_key(
     connection: AsyncConnection, keys: Sequence[PlanKey]
 ) -> list[BoundaryPlan | None]:
@@ -105,6 +107,7 @@ async def plans_by_key(
     return [found.get(key) for key in keys]
 
 
+@protected
 async def page_of_plans(
     connection: AsyncConnection, district_code: str, viewer: Viewer, cut: Slice
 ) -> list[BoundaryPlan]:
@@ -119,6 +122,7 @@ async def page_of_plans(
     return [_plan(row) for row in await connection.execute(_PAGE, values)]
 
 
+@protected
 async def count_plans(connection: AsyncConnection, district_code: str) -> int:
     """How many there are."""
     count: int = (await connection.execute(_COUNT, {"district": district_code})).scalar_one()

@@ -21,9 +21,10 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
-from gridmap.errors import Conflict, Invalid, Unavailable
+from gridmap.errors import Conflict, Forbidden, Invalid, Unavailable
 from gridmap.store.dates import CHINA
-from gridmap.store.viewers import Role, Viewer
+from gridmap.store.permissions import Extent, Permission, extent
+from gridmap.store.viewers import Viewer
 
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 
@@ -68,16 +69,32 @@ def database_url(url: str) -> URL:
     return parsed.set(drivername="postgresql+psycopg")
 
 
-def tool_engine(url: str, rights: Rights | None = None) -> Engine:
+def with_rights(url: str, rights: Rights, password: str | None = None) -> str:
+    """The address for connections that have these rights from the first to the last.
+
+    They log in as the one whom the address names, who is a member of both roles, or with a
+    `password` as the role itself. What a transaction becomes ends in these rights again.
+    """
+    parsed = database_url(url)
+    if password is not None or parsed.username in set(Rights):
+        parsed = parsed.set(username=rights.value, password=password or parsed.password)
+    options = " ".join([*_given_options(parsed), f"-c role={rights}"])
+    return parsed.update_query_dict({"options": options}).render_as_string(hide_password=False)
+
+
+def _given_options(url: URL) -> list[str]:
+    """Settings of a session that the address asks for."""
+    given = url.query.get("options", ())
+    return [given] if isinstance(given, str) else list(given)
+
+
+def tool_engine(url: str) -> Engine:
     """Plain connections, one at a time, for migrations and imports, with no time limit.
 
-    `rights`: None for those of the login itself. Nothing is prepared: a plan made while a table was
-    empty must not be kept for when it is full. Rows of a file wait in a temporary table, of which a
-    good part is to stay in memory.
+    Nothing is prepared: a plan made while a table was empty must not be kept for when it is full.
+    Rows of a file wait in a temporary table, of which a good part is to stay in memory.
     """
-    engine = create_engine(
-        database_url(url), connect_args={"prepare_threshold": None, **_options(rights)}
-    )
+    engine = create_engine(database_url(url), connect_args={"prepare_threshold": None})
 
     @event.listens_for(engine, "connect")
     def prepare(connection: psycopg.Connection, _: object) -> None:
@@ -87,28 +104,15 @@ def tool_engine(url: str, rights: Rights | None = None) -> Engine:
     return engine
 
 
-def _options(rights: Rights | None, *others: str) -> dict[str, str]:
-    """Settings of a session. Its rights are one: what a transaction sets ends in them again."""
-    settings = [*others, *([f"role={rights}"] if rights is not None else [])]
-    return {"options": " ".join(f"-c {setting}" for setting in settings)} if settings else {}
-
-
 class Database:
-    """The server's connections. Each resolver or loader takes one of its own for its statement.
-
-    `rights`: None for those of the login itself, which commands have.
-    """
+    """The server's connections. Each resolver or loader takes one of its own for its statement."""
 
     def __init__(
-        self,
-        url: str,
-        *,
-        rights: Rights | None = None,
-        pool_size: int = 10,
-        statement_timeout_seconds: float = 10,
+        self, url: str, *, pool_size: int = 10, statement_timeout_seconds: float = 10
     ) -> None:
+        address = database_url(url)
         self._engine: AsyncEngine = create_async_engine(
-            database_url(url),
+            address,
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=statement_timeout_seconds,
@@ -118,11 +122,12 @@ class Database:
             connect_args={
                 # Times come in the zone of the districts, as those that are reckoned here;
                 # statements of a millisecond are sooner done than compiled.
-                **_options(
-                    rights,
-                    f"statement_timeout={round(statement_timeout_seconds * 1000)}",
-                    f"timezone={CHINA.key}",
-                    "jit=off",
+                "options": " ".join(
+                    [
+                        f"-c statement_timeout={round(statement_timeout_seconds * 1000)}",
+                        f"-c timezone={CHINA.key} -c jit=off",
+                        *_given_options(address),
+                    ]
                 ),
                 "connect_timeout": 5,
                 "application_name": "gridmap",
@@ -163,26 +168,56 @@ class Database:
 
         Who the viewer is ends with the transaction. Raises what `connection` raises.
         """
-        sees_all = extent(viewer, Permission.SEE_REPORTS) is Extent.ALL
-        district_code, report_id = viewer.report or ("", "")
         async with self.transaction() as connection:
-            await connection.execute(
-                _BECOME,
-                {
-                    "role": _AUDITOR if sees_all else _VIEWER,
-                    "viewer": viewer.role.value,
-                    "subject": viewer.subject,
-                    "codes": sorted(viewer.codes),
-                    "report": f"{district_code}/{report_id}",
-                },
-            )
+            await become(connection, viewer)
             yield connection
 
     async def close(self) -> None:
         await self._engine.dispose()
 
 
-# Until the end of the transaction. The policies read these settings.
+def check_login(url: str) -> None:
+    """Raises Forbidden for a login that row-level security does not hold, if the database answers.
+
+    `url`: an address of the server's, as `with_rights` gives it.
+    """
+    engine = tool_engine(url)
+    try:
+        with engine.connect() as connection:
+            login = connection.exec_driver_sql(
+                "SELECT rolname FROM pg_roles "
+                "WHERE rolname = session_user AND (rolsuper OR rolbypassrls)"
+            ).scalar()
+    except exc.OperationalError:
+        return  # as the server says itself, until it answers
+    finally:
+        engine.dispose()
+    if login is not None:
+        raise Forbidden(
+            f"{login} may see and change every row, whatever the policies say, and so is no login "
+            "for a server. Set GRIDMAP_SERVER_PASSWORD and run `gridmap migrate` and `gridmap "
+            "serve`; or make a login and name it in DATABASE_URL: CREATE ROLE gridmap_login LOGIN "
+            "PASSWORD '…'; GRANT gridmap_server, gridmap_keeper TO gridmap_login;"
+        )
+
+
+async def become(connection: AsyncConnection, viewer: Viewer) -> None:
+    """Has a connection see what the viewer may see and nothing else, until its transaction ends."""
+    sees_all = extent(viewer, Permission.SEE_REPORTS) is Extent.ALL
+    district_code, report_id = viewer.report or ("", "")
+    await connection.execute(
+        _BECOME,
+        {
+            "role": _AUDITOR if sees_all else _VIEWER,
+            "viewer": viewer.role.value,
+            "subject": viewer.subject,
+            "codes": sorted(viewer.codes),
+            "report": f"{district_code}/{report_id}",
+        },
+    )
+
+
+# All of it ends with the transaction. The policies read these settings.
 _BECOME = text(
     """
     SELECT
@@ -241,6 +276,12 @@ def explained() -> Iterator[None]:
             ) from error
         if isinstance(cause, psycopg.errors.DeadlockDetected):
             raise Conflict("Somebody else changes the same; look again and decide anew.") from error
+        if isinstance(cause, psycopg.OperationalError) and any(
+            f'"{role}"' in str(cause) for role in Rights
+        ):
+            raise Unavailable(
+                "The database does not let the server in; run `gridmap migrate`."
+            ) from error
         if isinstance(cause, psycopg.OperationalError):
             raise Unavailable("The database cannot be reached; ask again in a moment.") from error
         if isinstance(cause, psycopg.DataError):

@@ -32,6 +32,7 @@ from sqlalchemy.sql.expression import TableValuedAlias
 
 from gridmap.geo.bounds import Bounds
 from gridmap.store import tables
+from gridmap.store.database import protected
 from gridmap.store.geometry import lies_in
 from gridmap.store.loop import State
 from gridmap.store.paging import Key, Slice, among, parents, rows_by_parent
@@ -194,6 +195,7 @@ REPORT_COLUMNS = tuple(_column(name) for name in Report._fields)
 EVENT_COLUMNS = tuple(_event.c[name] for name in Event._fields)
 
 
+@protected
 async def reports_by_key(
     connection: AsyncConnection, keys: Sequence[ReportKey]
 ) -> list[Report | None]:
@@ -206,6 +208,7 @@ async def reports_by_key(
     return [found.get(key) for key in keys]
 
 
+@protected
 async def page_of_reports(
     connection: AsyncConnection, wanted: ReportFilter, cut: Slice
 ) -> tuple[list[Report], str]:
@@ -224,6 +227,7 @@ async def page_of_reports(
     return [Report(*row[1:]) for row in rows if row.id is not None], rows[0].as_of
 
 
+@protected
 async def count_reports(connection: AsyncConnection, wanted: ReportFilter) -> int:
     """How many reports match."""
     statement = matching(select(func.count()).select_from(_table), wanted)
@@ -231,6 +235,7 @@ async def count_reports(connection: AsyncConnection, wanted: ReportFilter) -> in
     return count
 
 
+@protected
 async def reports_of_grids(
     connection: AsyncConnection, grids: Sequence[str], wanted: ReportFilter, cut: Slice
 ) -> list[tuple[list[Report], str]]:
@@ -243,6 +248,7 @@ async def reports_of_grids(
     return await _pages(connection, parent, rows, cut, len(grids))
 
 
+@protected
 async def count_reports_of_grids(
     connection: AsyncConnection, grids: Sequence[str], wanted: ReportFilter
 ) -> list[int]:
@@ -254,6 +260,7 @@ async def count_reports_of_grids(
     return [count for [(count,)] in await rows_by_parent(connection, parent, rows, len(grids))]
 
 
+@protected
 async def open_reports_of_sponsors(
     connection: AsyncConnection, codes: Sequence[str], now: datetime.datetime
 ) -> list[tuple[int, int]]:
@@ -270,6 +277,7 @@ async def open_reports_of_sponsors(
     return [found.get(code, (0, 0)) for code in codes]
 
 
+@protected
 async def events_of_reports(
     connection: AsyncConnection, keys: Sequence[ReportKey]
 ) -> list[list[Event]]:
@@ -286,6 +294,7 @@ async def events_of_reports(
     return [found[key] for key in keys]
 
 
+@protected
 async def reports_merged_into(
     connection: AsyncConnection, keys: Sequence[ReportKey], cut: Slice
 ) -> list[tuple[list[Report], str]]:
@@ -298,6 +307,7 @@ async def reports_merged_into(
     return await _pages(connection, parent, rows, cut, len(keys))
 
 
+@protected
 async def count_reports_merged_into(
     connection: AsyncConnection, keys: Sequence[ReportKey]
 ) -> list[int]:
@@ -307,6 +317,7 @@ async def count_reports_merged_into(
     return [count for [(count,)] in await rows_by_parent(connection, parent, rows, len(keys))]
 
 
+@protected
 async def hold_others(connection: AsyncConnection, keys: Sequence[ReportKey]) -> list[bool]:
     """Whether others were merged into each. Served by reports_merged_into_idx."""
     parent = _parents(keys)
@@ -327,6 +338,7 @@ def _is_merged_into(parent: TableValuedAlias) -> ColumnElement[bool]:
     )
 
 
+@protected
 async def photos_of_reports(
     connection: AsyncConnection, keys: Sequence[ReportKey]
 ) -> list[list[tuple[int, Photo]]]:

@@ -35,6 +35,7 @@ from gridmap.geo.clusters import tile_codes
 from gridmap.geo.tiles import BUFFER, EXTENT, Tile
 from gridmap.store import tables
 from gridmap.store.buildings import UNMANAGED
+from gridmap.store.database import protected
 from gridmap.store.geometry import lies_in
 from gridmap.store.report_points import ReportPoints
 from gridmap.store.reports import ReportFilter, is_overdue, matching
@@ -157,6 +158,7 @@ async def buildings_tile(
     return await _told(connection, statement, _place(tile, regions=regions, on=on))
 
 
+@protected
 async def reports_tile(connection: AsyncConnection, tile: Tile, wanted: ReportFilter) -> bytes:
     """Served by reports_location_idx, or by the index of what is asked for."""
     report = tables.reports.c
@@ -221,6 +223,7 @@ async def report_clusters(points: ReportPoints, tile: Tile, wanted: ReportFilter
     )
 
 
+@protected
 async def report_clusters_tile(connection: AsyncConnection, clusters: PlacedClusters) -> bytes:
     """Served by reports_serial_idx."""
     return await _told(connection, _CLUSTERS, clusters._asdict()) if clusters.x else b""
