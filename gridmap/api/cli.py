@@ -532,7 +532,7 @@ def _migrate(settings: Settings, url: str) -> None:
             migrations.upgrade(connection)
             bring_back(connection)
         with engine.begin() as connection:
-            if password is not None:
+            if password:
                 row_security.make_logins(connection, password.get_secret_value())
             elif settings.database_url is None:
                 row_security.make_logins(connection)

@@ -33,7 +33,7 @@ class Settings(BaseSettings):
 
     def serving_url(self, url: str, rights: Rights) -> str:
         """The address of a database, for connections of the server with these rights."""
-        if self.server_password is not None:
+        if self.server_password:
             return with_rights(url, rights, self.server_password.get_secret_value())
         # A private cluster asks for no password.
         return with_rights(url, rights, "" if self.database_url is None else None)

@@ -95,8 +95,8 @@ def unprotect(connection: Connection, table: str) -> None:
 def make_roles(connection: Connection) -> None:
     """Makes the roles that are not there, and lets the server take those that it takes.
 
-    Others may do so for a database of theirs in the same cluster at the same moment, and whoever
-    comes later finds it done.
+    Whoever makes them may serve as them. Others may do so for a database of theirs in the same
+    cluster at the same moment, and whoever comes later finds it done.
     """
     missing = set(ROLES) - set(
         connection.execute(
@@ -125,6 +125,9 @@ def make_roles(connection: Connection) -> None:
             )
             if not granted:
                 _unless_done(connection, f"GRANT {other} TO {role}")
+    is_superuser = "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"
+    if missing and not connection.scalar(text(is_superuser)):
+        _unless_done(connection, f"GRANT {SERVER}, {KEEPER} TO CURRENT_USER")
 
 
 def in_words() -> str:

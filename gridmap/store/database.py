@@ -188,16 +188,22 @@ def check_login(url: str) -> None:
                 "SELECT rolname FROM pg_roles "
                 "WHERE rolname = session_user AND (rolsuper OR rolbypassrls)"
             ).scalar()
-    except exc.OperationalError:
+    except exc.OperationalError as error:
+        if "permission denied to set role" in str(error.orig):
+            raise Forbidden(
+                "The login of DATABASE_URL may not take the roles of a server. Let it: GRANT "
+                "gridmap_server, gridmap_keeper TO the_login;"
+            ) from error
         return  # as the server says itself, until it answers
     finally:
         engine.dispose()
     if login is not None:
         raise Forbidden(
-            f"{login} may see and change every row, whatever the policies say, and so is no login "
-            "for a server. Set GRIDMAP_SERVER_PASSWORD and run `gridmap migrate` and `gridmap "
-            "serve`; or make a login and name it in DATABASE_URL: CREATE ROLE gridmap_login LOGIN "
-            "PASSWORD '…'; GRANT gridmap_server, gridmap_keeper TO gridmap_login;"
+            f"No policy of the database holds {login}, a superuser or one with BYPASSRLS, and so it "
+            "is no login for a server. Either set GRIDMAP_SERVER_PASSWORD, with which `gridmap "
+            "migrate` makes logins for `gridmap serve`, or name another login in DATABASE_URL: "
+            "CREATE ROLE gridmap_login LOGIN PASSWORD '…'; "
+            "GRANT gridmap_server, gridmap_keeper TO gridmap_login;"
         )
 
 
