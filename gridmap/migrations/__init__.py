@@ -20,7 +20,8 @@ def upgrade(connection: Connection, revision: str = "head") -> None:
     """
     try:
         command.upgrade(_config(connection), revision)
-        row_security.settle(connection)
+        if is_current(connection):
+            row_security.settle(connection)
     except exc.DBAPIError as error:
         if isinstance(error.orig, psycopg.errors.InsufficientPrivilege) and "role" in str(
             error.orig

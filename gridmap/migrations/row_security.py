@@ -169,8 +169,42 @@ def _unless_done(connection: Connection, statement: str) -> None:
     )
 
 
+# Functions of operators that indexes serve. They tell nothing of a value but their result, also not
+# by an error. PostgreSQL is to know it, or it looks through all rows of a viewer one by one before
+# it asks an index where they lie or what they say.
+_LEAKPROOF = (
+    "geometry_overlaps(geometry, geometry)",
+    "arraycontains(anyarray, anyarray)",
+    "gridmap_words(text)",
+)
+
+
 def settle(connection: Connection) -> None:
-    """Has the policies for the owner name whoever owns the tables now, as after a restore."""
+    """What a restore may have lost: the policies for the owner name whoever owns the tables now,
+    and indexes serve viewers, if it is a superuser who may say so."""
+    _settle_owner(connection)
+    _settle_indexes(connection)
+
+
+def _settle_indexes(connection: Connection) -> None:
+    rows = connection.execute(
+        text(
+            """
+            SELECT CAST(pg_proc.oid AS regprocedure)
+            FROM pg_proc, pg_roles
+            WHERE pg_proc.oid = ANY (CAST(CAST(:functions AS text[]) AS regprocedure[]))
+                AND NOT proleakproof
+                AND rolname = current_user
+                AND rolsuper
+            """
+        ),
+        {"functions": list(_LEAKPROOF)},
+    )
+    for function in rows.scalars().all():
+        connection.exec_driver_sql(f"ALTER FUNCTION {function} LEAKPROOF")
+
+
+def _settle_owner(connection: Connection) -> None:
     rows = connection.exec_driver_sql(
         """
         SELECT CAST(pg_class.oid AS regclass), policy.oid IS NOT NULL

@@ -223,11 +223,13 @@ async def become(connection: AsyncConnection, viewer: Viewer) -> None:
     )
 
 
-# All of it ends with the transaction. The policies read these settings.
+# All of it ends with the transaction. The policies read these settings. What is of one viewer is few
+# rows and of another many, so that no plan is for all.
 _BECOME = text(
     """
     SELECT
         set_config('role', :role, TRUE),
+        set_config('plan_cache_mode', 'force_custom_plan', TRUE),
         set_config('gridmap.role', :viewer, TRUE),
         set_config('gridmap.subject', :subject, TRUE),
         set_config('gridmap.codes', CAST(CAST(:codes AS text[]) AS text), TRUE),

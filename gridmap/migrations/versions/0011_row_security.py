@@ -151,7 +151,7 @@ LAST_EVENT_FUNCTION = """
             (
                 SELECT CAST(CAST(transaction AS text) AS bigint)
                 FROM report_events
-                ORDER BY transaction DESC
+                ORDER BY report_events.transaction DESC
                 LIMIT 1
             ),
             0
