@@ -31,7 +31,7 @@ from sqlalchemy import Select, func, select
 
 from bench.clusters import supercluster, view
 from bench.reports import WISHES, load_reports, report_points
-from bench.server import Client, Server, cpu_seconds, memory, request, served
+from bench.server import AUDITOR, Client, Server, cpu_seconds, memory, request, served
 from gridmap.api.memory import share_one_heap
 from gridmap.geo.bounds import Bounds
 from gridmap.schema.context import Context
@@ -108,7 +108,7 @@ class _Maps:
     def __init__(self, url: str, server: Server) -> None:
         self._url = url
         self._server = server
-        self._client = Client(server.address)
+        self._client = Client(server.address, AUDITOR)
         self._database = Database(url, statement_timeout_seconds=300)
         self._points = ReportPoints(self._database, url)
         self._district, self._since, self._within = _largest(url)
@@ -240,7 +240,9 @@ class _Maps:
         values: dict[str, Any] = dict(given or {})
         if "since" in values:
             values["since"] = datetime.datetime.fromisoformat(values["since"])
-        return await filter_of(Context(self._database, 30.0), ReportFilter(**values))
+        return await filter_of(
+            Context(self._database, 30.0, viewer=AUDITOR), ReportFilter(**values)
+        )
 
     def _first_of_texts(self, views: Views) -> None:
         """The first answers for texts that nobody has asked for yet."""

@@ -4,25 +4,36 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
 import orjson
+from pydantic import SecretStr
 from rich.console import Console
 
 from gridmap import migrations
 from gridmap.api.demo import EXAMPLE, load_demo
+from gridmap.api.identity import Tokens
 from gridmap.store.database import tool_engine
+from gridmap.store.viewers import ANONYMOUS, Role, Viewer
 
 _JSON = {"content-type": "application/json"}
+
+AUDITOR = Viewer(Role.AUDITOR, "bench")
+"""Who sees all that there is."""
+
+_SECRET = SecretStr(secrets.token_hex(32))
+_VALID = timedelta(days=1)
 
 _IDLE_SECONDS = 2.0
 _VERSION = "query ($point: PointInput!) { locate(point: $point) { snapshotVersion } }"
@@ -57,6 +68,7 @@ def served(url: str, **environment: str) -> Iterator[Server]:
             "PORT": "0",
             "COLUMNS": "200",
             "DATABASE_URL": url,
+            "GRIDMAP_SECRET": _SECRET.get_secret_value(),
             **environment,
         },
         stdout=subprocess.PIPE,
@@ -99,7 +111,11 @@ def answered(address: str, sent: bytes) -> Any:
 class Client:
     """A connection that is kept, and does so little that an answer's time is the server's."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, viewer: Viewer = ANONYMOUS) -> None:
+        self._headers = dict(_JSON)
+        if viewer is not ANONYMOUS:
+            token = Tokens(_SECRET).issue(viewer, _VALID)
+            self._headers["authorization"] = f"Bearer {token}"
         self._connection = HTTPConnection(address.removeprefix("http://"), timeout=120)
         self._used = 0.0
 
@@ -107,7 +123,7 @@ class Client:
         """The answer to a request; one with errors ends the benchmark."""
         if time.monotonic() > self._used + _IDLE_SECONDS:
             self._connection.close()  # before the server does; it is opened again by itself
-        self._connection.request("POST", "/graphql", sent, _JSON)
+        self._connection.request("POST", "/graphql", sent, self._headers)
         answer = self._connection.getresponse().read()
         self._used = time.monotonic()
         if b'"errors"' in answer:

@@ -14,6 +14,7 @@ from sqlalchemy import event
 from gridmap.schema.context import Context
 from gridmap.schema.root import schema
 from gridmap.store.database import Database, Rights, with_rights
+from gridmap.store.viewers import Role, Viewer
 
 
 @dataclass
@@ -43,18 +44,23 @@ def noted(*databases: Database) -> Iterator[list[str]]:
             event.remove(database.engine.sync_engine, "before_cursor_execute", note)
 
 
-def ask(database_url: str, query: str, **variables: object) -> Answer:
+AUDITOR = Viewer(Role.AUDITOR, "auditor")
+"""Who sees all that there is."""
+
+
+def ask(database_url: str, query: str, viewer: Viewer = AUDITOR, /, **variables: object) -> Answer:
     """The answer to one query, on connections of its own."""
-    return asyncio.run(_ask(database_url, query, variables))
+    return asyncio.run(_ask(database_url, query, viewer, variables))
 
 
-async def _ask(database_url: str, query: str, variables: dict[str, object]) -> Answer:
+async def _ask(
+    database_url: str, query: str, viewer: Viewer, variables: dict[str, object]
+) -> Answer:
     database, keeper = (Database(with_rights(database_url, rights)) for rights in Rights)
+    context = Context(database, 30, viewer=viewer, keeper=keeper)
     try:
         with noted(database, keeper) as statements:
-            result = await schema.execute(
-                query, variable_values=variables, context_value=Context(database, 30, keeper=keeper)
-            )
+            result = await schema.execute(query, variable_values=variables, context_value=context)
     finally:
         await database.close()
         await keeper.close()

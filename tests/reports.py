@@ -147,8 +147,8 @@ _PUT = """
         INSERT INTO reports (
             district_code, id, version, state, category_code, urgency, source, description,
             location, source_datum, source_longitude, source_latitude, captured_at, received_at,
-            state_since, ended_at, region_code, grid_code, sponsor_code, handler_kind,
-            handler_code, level, due_at, step_due_at, submission
+            state_since, ended_at, region_code, grid_code, building_code, sponsor_code,
+            handler_kind, handler_code, level, due_at, step_due_at, submission
         )
         SELECT
             %(district)s, %(id)s, 1, %(state)s, %(category)s, %(urgency)s, %(source)s,
@@ -156,7 +156,7 @@ _PUT = """
             %(longitude)s, %(latitude)s, %(at)s, %(at)s, %(at)s,
             CASE WHEN %(state)s IN ('REJECTED', 'CLOSED', 'RATED')
                 THEN CAST(%(at)s AS timestamptz) END,
-            %(region)s, %(grid)s, %(sponsor)s, %(handler_kind)s, %(handler)s, 'GRID',
+            %(region)s, %(grid)s, %(building)s, %(sponsor)s, %(handler_kind)s, %(handler)s, 'GRID',
             %(due_at)s, %(step_due_at)s, ''
         RETURNING *
     )
@@ -219,6 +219,7 @@ def put_report(connection: psycopg.Connection, district: str = DISTRICTS[0], **s
         "at": f"2026-05-04T09:00:00.{next(_moments):06}+08:00",
         "region": next(code for code in COMMUNITIES if code.startswith(district)),
         "grid": None,
+        "building": None,
         "sponsor": None,
         "handler_kind": "SPONSOR" if said.get("handler") else None,
         "handler": None,

@@ -78,6 +78,7 @@ class ReportFile:
         async with place_in(self._places):
             sending.name = f"{TITLES[language]}-{context.today}"
             sending.plain_name = f"reports-{context.today}"
+            sending.ends_at = context.ends_at
             reading = report_rows(context.database, wanted, context.viewer)
             await self._write(reading, language, sending)
 

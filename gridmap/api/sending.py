@@ -6,6 +6,7 @@ The work for a client that leaves ends at once.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,7 +16,7 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from gridmap.api.errors import Refused, answer_of
-from gridmap.errors import Invalid, Unavailable
+from gridmap.errors import Invalid, Unauthenticated, Unavailable
 from gridmap.schema.null_characters import refuse_null_characters
 
 MOST_AT_ONCE = 2
@@ -30,16 +31,22 @@ _RETRY_AFTER_SECONDS = 30
 
 class Sending:
     """An answer on its way. `name` is that of the file, without its ending; `plain_name` the same
-    in ASCII."""
+    in ASCII. `ends_at`: when whoever asked is nobody any more, in seconds of the epoch; None where
+    that is never."""
 
     def __init__(self, send: Send, patience_seconds: float) -> None:
         self.send = send
         self._patience_seconds = patience_seconds
         self.name = self.plain_name = ""
+        self.ends_at: float | None = None
         self.is_begun = False
 
     async def begin(self, type_: str, ending: str, length: int | None = None) -> None:
-        """Sends the status and the headers; `length` is in bytes, None where nobody knows it."""
+        """Sends the status and the headers; `length` is in bytes, None where nobody knows it.
+
+        Raises Unauthenticated where the token has ended by now.
+        """
+        self._check_token()
         headers = {
             "content-type": type_,
             # The one name for all, the other for those who read RFC 6266.
@@ -57,8 +64,10 @@ class Sending:
     async def bytes(self, body: bytes) -> None:
         """Sends some bytes, as soon as the client has taken those before.
 
-        Raises Unavailable when it takes too long for that.
+        Raises Unavailable when it takes too long for that, and Unauthenticated where the token has
+        ended by now.
         """
+        self._check_token()
         try:
             async with asyncio.timeout(self._patience_seconds):
                 await self.send({"type": "http.response.body", "body": body, "more_body": True})
@@ -66,6 +75,10 @@ class Sending:
             raise Unavailable(
                 f"The client took nothing of a file for {self._patience_seconds:g} seconds."
             ) from error
+
+    def _check_token(self) -> None:
+        if self.ends_at is not None and time.time() >= self.ends_at:
+            raise Unauthenticated("The token has expired; get a new one and ask again.")
 
     async def end(self) -> None:
         """Says that this was all."""

@@ -1,4 +1,4 @@
-"""A light MapLibre style of all layers of tiles.
+"""A light MapLibre style of the layers of tiles.
 
 Colours are of Okabe and Ito's palette (Color Universal Design, 2008), which people see apart who do
 not see all colours; what is urgent is larger too, so that no colour says anything alone. There are
@@ -8,6 +8,7 @@ to hold, or another host, which nobody is to depend on. Clients have fonts of th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from gridmap.store.tiles import LAYERS
@@ -27,8 +28,18 @@ MANAGEMENT_COLOURS = {
 URGENCY_COLOURS = {"ROUTINE": _SKY, "URGENT": _ORANGE, "EMERGENCY": _VERMILION}
 
 
-def style(address: str, center: list[float], zoom: int) -> dict[str, Any]:
-    """The style whose sources are below an address, and where a map begins: in degrees."""
+def style(address: str, layers: Sequence[str], center: list[float], zoom: int) -> dict[str, Any]:
+    """The style of these layers, whose sources are below an address, and where a map begins: in
+    degrees."""
+    whole = _of_all(address, center, zoom)
+    return {
+        **whole,
+        "sources": {name: whole["sources"][name] for name in layers},
+        "layers": [each for each in whole["layers"] if each.get("source") in (None, *layers)],
+    }
+
+
+def _of_all(address: str, center: list[float], zoom: int) -> dict[str, Any]:
     return {
         "version": 8,
         "name": "gridmap light",

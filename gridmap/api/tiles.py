@@ -27,10 +27,12 @@ from gridmap.geo.bounds import Bounds
 from gridmap.geo.tiles import Tile, tile
 from gridmap.schema.context import Context
 from gridmap.schema.regions import regions_below
-from gridmap.schema.reports import ReportFilter, filter_of
+from gridmap.schema.reports import ReportFilter, filter_of, map_filter_of, map_scope
 from gridmap.schema.root import schema
 from gridmap.store import tiles as store
+from gridmap.store.permissions import Permission, extent
 from gridmap.store.report_changes import state_now
+from gridmap.store.scopes import NOTHING
 from gridmap.store.tiles import LAYERS, Layer
 
 _TILE_TYPE = "application/vnd.mapbox-vector-tile"
@@ -42,9 +44,9 @@ _HEADERS = {
     "vary": "accept-encoding, authorization",
     "x-content-type-options": "nosniff",
 }
-# What the viewer may see is part of a tile's key: viewers of one scope share it. There is one,
-# since reading what tiles tell is open to all.
-_SCOPE = "everybody"
+# What the viewer may see is part of a tile's key: viewers of one scope share it. This is that of
+# places, which are open to all.
+_ALL_MAY_SEE = b""
 _UNPLACED = {"center": [105.0, 35.0], "zoom": 4}  # China
 
 
@@ -59,7 +61,7 @@ def routes(context: Callable[[Request], Context], cache: TileCache) -> list[Rout
 
 
 class Tiles:
-    """The endpoints. All tell the same to everybody, for reading what they tell is open to all."""
+    """The endpoints. Of places they tell everybody the same; of reports, what one may see."""
 
     def __init__(self, context: Callable[[Request], Context], cache: TileCache) -> None:
         self._context = context
@@ -77,11 +79,12 @@ class Tiles:
             )
         context = self._context(request)
         asked = _asked(layer, context, request.query_params.multi_items())
-        state = ""
-        if layer.name in _OF_REPORTS:
+        state, scope = "", _ALL_MAY_SEE
+        if isinstance(asked, _Reports):
+            scope = await asked.scope(context, layer)
             state = await context.run(state_now)
         found = await self._cache.tile(
-            (layer.name, place, asked.key, state, _SCOPE),
+            (layer.name, place, asked.key, state, scope),
             layer.tables,
             lambda: asked.told(context, layer, place),
         )
@@ -122,7 +125,9 @@ class Tiles:
         context = self._context(request)
         for name in request.query_params:
             raise Invalid(f"There is no parameter {name!r}; the style takes none.")
-        return _json(style(f"{request.base_url}tiles", **await self._middle(context)))
+        may_see = extent(context.viewer, Permission.SEE_REPORTS) is not None
+        layers = [name for name in LAYERS if may_see or name != "reports"]
+        return _json(style(f"{request.base_url}tiles", layers, **await self._middle(context)))
 
     async def _middle(self, context: Context) -> dict[str, Any]:
         """Where a map of all grids begins: a centre and a zoom."""
@@ -185,14 +190,25 @@ class _Reports:
     def key(self) -> Hashable:
         return _digest(self.written), self.minute
 
-    async def told(self, context: Context, layer: Layer, place: Tile) -> bytes:
-        wanted = replace(await filter_of(context, self.filter), now=self.minute)
+    async def scope(self, context: Context, layer: Layer) -> bytes:
+        """What the viewer may see of the layer, in short. Raises Forbidden where that is nothing
+        whatever there is, and for a filter that is not for the public."""
         if layer.name == "report_clusters":
-            if context.points is None:
-                raise Unavailable("This server keeps no map of reports.")
-            clusters = await store.report_clusters(context.points, place, wanted)
-            return await context.run(store.report_clusters_tile, clusters)
-        return await context.run(store.reports_tile, place, wanted)
+            scope = await map_scope(context, self.filter)
+            return b"public" if scope is None else _digest(repr(scope).encode())
+        return _digest(repr(await context.scope_of_lists()).encode())
+
+    async def told(self, context: Context, layer: Layer, place: Tile) -> bytes:
+        if layer.name == "reports":
+            wanted = replace(await filter_of(context, self.filter), now=self.minute)
+            return await context.run(store.reports_tile, place, wanted)
+        if context.points is None:
+            raise Unavailable("This server keeps no map of reports.")
+        wanted, is_public = await map_filter_of(context, self.filter)
+        wanted = replace(wanted, now=self.minute)
+        clusters = await store.report_clusters(context.points, place, wanted, is_public=is_public)
+        scope = NOTHING if is_public else wanted.scope
+        return await context.run(store.report_clusters_tile, clusters, scope)
 
 
 def _asked(

@@ -28,6 +28,9 @@ Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
 DEEPEST_ZOOM = 24
+COARSE_LEVEL = 18
+"""Squares of the world either way, as a power of two, in which what is public is told: 153 m times
+the cosine of the latitude wide, which from the south of China to its north is 146 to 92 m."""
 MOST_POINTS = 1 << 25
 MOST_STRETCHES = 16
 
@@ -124,6 +127,39 @@ class ClusterIndex:
 
     def __len__(self) -> int:
         return len(self.order)
+
+    def coarsened(self) -> ClusterIndex:
+        """The same points in the same order, each as if in the middle of its square of
+        `COARSE_LEVEL`, so that nothing that is told of them says where in it they are.
+
+        A key then stands for the squares and how many points are in each, whichever these are.
+        Beyond Web Mercator's square a point is taken to be in the outermost one.
+        """
+        shift = 2 * (_BITS - COARSE_LEVEL)
+        squares = self._codes >> shift
+        heads = _heads(squares)
+        coarse = object.__new__(ClusterIndex)
+        coarse.order = self.order
+        number = np.zeros(len(squares), dtype=np.int32)
+        number[heads] = 1
+        coarse._spot = (np.cumsum(number, dtype=np.int32) - np.int32(1))[self._spot]
+        coarse._firsts = self._firsts[np.append(heads, len(squares))]
+        squares = squares[heads]
+        coarse._longitudes, coarse._latitudes = _middles(squares, COARSE_LEVEL)
+        # The middle itself lies on a border of smaller squares, and rounding would choose.
+        coarse._codes = squares << shift | 3 << shift - 2
+        coarse._longitude_units = _units(coarse._longitudes)
+        coarse._latitude_units = _units(coarse._latitudes)
+        keys = _mixed(squares.view(np.uint64))
+        coarse._keys = keys[coarse._spot]
+        coarse._spot_keys = keys * np.diff(coarse._firsts).view(np.uint64)
+        return coarse
+
+    @property
+    def points(self) -> Floats:
+        """Where the points are, in curve order: float64 (n, 2), longitude then latitude."""
+        points: Floats = np.column_stack([self._longitudes, self._latitudes])[self._spot]
+        return points
 
     def cells(
         self, bounds: Bounds, zoom: int, where: Callable[[slice], Bools] | None = None
@@ -238,6 +274,12 @@ def merged(one: Cells, other: Cells) -> Cells:
     return _joined(replace(rows, **{name: getattr(rows, name)[order] for name in _COLUMNS}))
 
 
+def of_at_least(cells: Cells, least: int) -> Cells:
+    """Those of the clusters that have so many members."""
+    kept = cells.count >= least
+    return replace(cells, **{name: getattr(cells, name)[kept] for name in _COLUMNS})
+
+
 def tile_codes(column: int, row: int) -> tuple[int, int]:
     """The codes of the cells in a 512-pixel tile of their zoom: the first, and the one behind all.
 
@@ -325,6 +367,14 @@ def _mercator(longitudes: Floats, latitudes: Floats) -> tuple[Ints, Ints]:
     return column, row
 
 
+def _middles(codes: Ints, level: int) -> tuple[Floats, Floats]:
+    """Longitudes and latitudes of the middles of squares of a level, of which 2^level make up the
+    world either way. The inverse of `_mercator` (Snyder, equation 7-4)."""
+    columns, rows = _gathered(codes), _gathered(codes >> 1)
+    x, y = ((numbers + 0.5) / (1 << level) for numbers in (columns, rows))
+    return x * 360 - 180, np.degrees(np.arctan(np.sinh((0.5 - y) * 2 * np.pi)))
+
+
 def _interleaved(columns: Ints, rows: Ints) -> Ints:
     """Morton codes: the bits of the column and of the row by turns, the row's being the higher."""
     return _spaced(columns) | _spaced(rows) << 1
@@ -336,6 +386,14 @@ def _spaced(numbers: Ints) -> Ints:
     for shift, mask in _HALVES:
         spaced = (spaced | spaced << shift) & mask
     return spaced
+
+
+def _gathered(codes: Ints) -> Ints:
+    """Every other bit, the lowest first: what `_spaced` has spread."""
+    numbers = codes & _HALVES[-1][1]
+    for (shift, _), (_, mask) in zip(_HALVES[::-1], _HALVES[-2::-1], strict=False):
+        numbers = (numbers | numbers >> shift) & mask
+    return (numbers | numbers >> 16) & 0x7FFF_FFFF
 
 
 _HALVES = [

@@ -34,7 +34,7 @@ from gridmap.schema.context import Context, Info
 from gridmap.schema.grids import Grid, grid
 from gridmap.schema.nodes import GlobalId, Node
 from gridmap.schema.regions import Region, region_of
-from gridmap.schema.reports import Report, report
+from gridmap.schema.reports import Report, report_of
 from gridmap.schema.scalars import GeoJSON, geojson
 from gridmap.schema.sponsorships import Sponsorship, sponsorship
 from gridmap.schema.workers import GridWorker, grid_worker
@@ -207,7 +207,9 @@ class BoundaryMove:
     area: float = strawberry.field(description="Square metres on the ground.")
     buildings: int
     households: int
-    open_reports: int
+    open_reports: int | None = strawberry.field(
+        description="Null for whoever may not see the reports of the district."
+    )
     sponsorships: int
 
 
@@ -233,8 +235,7 @@ class MovedReport:
 
     @strawberry.field(description="As it stands now.")
     async def report(self, info: Info) -> Report | None:
-        row = await info.context.load(store_reports.reports_by_key, self.key)
-        return report(row) if row else None
+        return await report_of(info.context, self.key)
 
 
 @strawberry.type(description="A sponsorship of a building that moves; it stays with the building.")
@@ -346,8 +347,12 @@ class BoundaryPlan(Node):
         )
 
     @strawberry.field(description="What goes from which grid to which, the most ground first.")
-    def moves(self, first: First = None, after: After = None) -> Connection[BoundaryMove]:
-        return connection_of(_moves(self.row.content), page_slice(first, after), lambda each: each)
+    def moves(
+        self, info: Info, first: First = None, after: After = None
+    ) -> Connection[BoundaryMove]:
+        sees_reports = store.may_read(info.context.viewer, self.row.plan_key.district_code)
+        moves = _moves(self.row.content, sees_reports=sees_reports)
+        return connection_of(moves, page_slice(first, after), lambda each: each)
 
     @strawberry.field(description="The buildings that will stand in another grid.")
     def buildings(self, first: First = None, after: After = None) -> Connection[MovedBuilding]:
@@ -363,8 +368,14 @@ class BoundaryPlan(Node):
             ),
         )
 
-    @strawberry.field(description="The open reports that will lie in another grid.")
-    def reports(self, first: First = None, after: After = None) -> Connection[MovedReport]:
+    @strawberry.field(
+        description="The open reports that will lie in another grid. For the office of the "
+        "district, and for those who see all."
+    )
+    def reports(
+        self, info: Info, first: First = None, after: After = None
+    ) -> Connection[MovedReport]:
+        store.check_reader(info.context.viewer, self.row.plan_key.district_code)
         return connection_of(
             self.row.content.reports,
             page_slice(first, after),
@@ -509,7 +520,7 @@ def _shapes(given: PlanBoundaryChangeInput) -> list[bytes | None]:
     return shapes
 
 
-def _moves(content: store_contents.Content) -> list[BoundaryMove]:
+def _moves(content: store_contents.Content, *, sees_reports: bool) -> list[BoundaryMove]:
     pairs = {(each.before, each.after): each.area_m2 for each in content.flows}
     counts: dict[str, Counter[tuple[str | None, str | None]]] = {
         "buildings": Counter((each.before, each.after) for each in content.buildings),
@@ -520,13 +531,17 @@ def _moves(content: store_contents.Content) -> list[BoundaryMove]:
     for each in content.buildings:
         counts["households"][each.before, each.after] += each.households
     # Of a point on a border no ground need move with it.
-    every = [*pairs, *sorted({*counts["buildings"], *counts["open_reports"]} - {*pairs}, key=str)]
+    points = {*counts["buildings"], *(counts["open_reports"] if sees_reports else ())}
+    every = [*pairs, *sorted(points - {*pairs}, key=str)]
     return [
         BoundaryMove(
             grid_before=pair[0],
             grid_after=pair[1],
             area=pairs.get(pair, 0.0),
-            **{name: count[pair] for name, count in counts.items()},
+            buildings=counts["buildings"][pair],
+            households=counts["households"][pair],
+            open_reports=counts["open_reports"][pair] if sees_reports else None,
+            sponsorships=counts["sponsorships"][pair],
         )
         for pair in every
     ]

@@ -18,6 +18,7 @@ from gridmap.store.follower import Follower
 from gridmap.store.report_changes import ReportNews
 from gridmap.store.report_points import ReportPoints
 from gridmap.store.report_rules import KeptRules, ReportRules
+from gridmap.store.scopes import Scope, known_scope, require_reports, scopes_of
 from gridmap.store.snapshot import Snapshot
 from gridmap.store.viewers import ANONYMOUS, Viewer
 
@@ -123,6 +124,16 @@ class Context:
         """Counts what is about to be kept. Raises TooOften where whoever asks has kept too much."""
         if self._count is not None:
             await self._count(what)
+
+    async def scope(self) -> Scope:
+        """Which reports the viewer may see; the same until what was loaded is forgotten."""
+        known = known_scope(self.viewer)
+        return await self.load(scopes_of, self.viewer) if known is None else known
+
+    async def scope_of_lists(self) -> Scope:
+        """The same. Raises Forbidden where that is none whatever there is."""
+        require_reports(self.viewer)
+        return await self.scope()
 
     async def report_rules(self) -> ReportRules:
         """Categories, deadlines, and what regions say of their reports."""

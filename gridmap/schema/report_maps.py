@@ -16,10 +16,10 @@ from gridmap.errors import Invalid, Unavailable
 from gridmap.schema.context import Context, Info
 from gridmap.schema.grids import Grid, grid
 from gridmap.schema.points import BoundsInput, bounds_of
-from gridmap.schema.reports import Report, ReportFilter, filter_of, report
+from gridmap.schema.reports import Report, ReportFilter, map_filter_of, report
 from gridmap.schema.scalars import GeoJSON
 from gridmap.store import report_hotspots as store_hotspots
-from gridmap.store.report_points import ReportPoints, reports_by_serial
+from gridmap.store.report_points import LEAST_PUBLIC, ReportPoints, reports_by_serial
 
 
 @strawberry.type(description="Reports that lie close to each other at a zoom.")
@@ -28,17 +28,23 @@ class ReportCluster:
     location: GeoJSON = strawberry.field(description="The mean of their positions.")
     bounds: list[float] = strawberry.field(description="Theirs: west, south, east, north.")
     key: str = strawberry.field(
-        description="Stands for these reports and no others: the same at every zoom."
+        description="Stands for these reports and no others: the same at every zoom. On the "
+        "public's map for their squares, and how many are in each."
     )
-    serial: strawberry.Private[int]
+    serial: strawberry.Private[int | None]
 
-    @strawberry.field(graphql_type=Report | None, description="The report, where it is one alone.")
+    @strawberry.field(
+        graphql_type=Report | None,
+        description="The report, where it is one alone; null on the public's map.",
+    )
     def report(self, info: Info) -> AwaitableOrValue[Report | None]:
-        return _report(info.context, self.serial) if self.count == 1 else None
+        if self.serial is None or self.count != 1:
+            return None
+        return _report(info.context, self.serial)
 
 
 async def _report(context: Context, serial: int) -> Report | None:
-    row = await context.load(reports_by_serial, serial)
+    row = await context.load(reports_by_serial, serial, await context.scope())
     return report(row) if row else None
 
 
@@ -71,7 +77,14 @@ async def report_clusters(
     """Reports merged for a map. Raises Invalid and TooLarge for what no map shows."""
     box, points = bounds_of(bounds), _points(context)
     assert box is not None
-    cells, serials = await points.clusters(box, zoom, await filter_of(context, given))
+    wanted, is_public = await map_filter_of(context, given)
+    serials: list[int] | list[None]
+    if is_public:
+        cells = await points.public_clusters(box, zoom, wanted)
+        serials = [None] * len(cells)
+    else:
+        cells, found = await points.clusters(box, zoom, wanted)
+        serials = found.tolist()
     return [
         ReportCluster(
             count=count,
@@ -84,7 +97,7 @@ async def report_clusters(
             cells.count.tolist(),
             cells.location.tolist(),
             cells.key.tolist(),
-            serials.tolist(),
+            serials,
             cells.west.tolist(),
             cells.south.tolist(),
             cells.east.tolist(),
@@ -105,8 +118,13 @@ async def hotspots(
     given = given or ReportFilter()
     if given.region is not None:
         raise Invalid("Name the region beside the filter, and none in it.")
-    wanted = await filter_of(context, replace(given, region=region))
-    positions = await _points(context).positions(wanted)
+    wanted, is_public = await map_filter_of(context, replace(given, region=region))
+    points = _points(context)
+    if is_public:
+        min_reports = max(min_reports, LEAST_PUBLIC)
+        positions = await points.public_positions(wanted)
+    else:
+        positions = await points.positions(wanted)
     found = await asyncio.to_thread(
         partial(store_hotspots.hotspots_among, positions, radius, min_reports)
     )

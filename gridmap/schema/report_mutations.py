@@ -14,6 +14,7 @@ from gridmap.errors import Conflict, Invalid, TooLarge
 from gridmap.schema.context import Context, Info
 from gridmap.schema.grids import Grid, grid_as_it_was
 from gridmap.schema.locations import GridCandidate, spots
+from gridmap.schema.nodes import GlobalId
 from gridmap.schema.points import PointInput, wgs84_position
 from gridmap.schema.report_types import HandlerKind, ReportSource, Urgency
 from gridmap.schema.reports import (
@@ -23,6 +24,7 @@ from gridmap.schema.reports import (
     report,
     report_event,
     report_key,
+    report_of,
 )
 from gridmap.schema.scalars import aware
 from gridmap.schema.sponsors import Sponsor, sponsor_of
@@ -34,9 +36,10 @@ from gridmap.store import submissions
 from gridmap.store import workers as store_workers
 from gridmap.store.actions import Deed, Move
 from gridmap.store.dates import CHINA, now
-from gridmap.store.loop import Action
+from gridmap.store.loop import Action, State
 from gridmap.store.paging import Key
 from gridmap.store.permissions import Permission, require
+from gridmap.store.scopes import EVERYTHING, Scope
 
 MOST_PHOTOS = 6
 LONGEST_DESCRIPTION = 2_000
@@ -75,6 +78,33 @@ class SubmitReportInput:
         default_factory=list, description=f"Ids of uploaded photos; at most {MOST_PHOTOS}."
     )
     reporter: ReporterInput | None = None
+
+
+@strawberry.type(
+    description="A report that may be of the same thing: as much of it as anybody may know who "
+    "reports something near by."
+)
+class ReportDuplicate:
+    id: strawberry.ID = strawberry.field(description="The report's, by which to join it.")
+    number: str
+    state: State
+    received_on: datetime.date = strawberry.field(description="In China.")
+    key: strawberry.Private[store.ReportKey]
+
+    @strawberry.field(description="Null for whoever may not see it.")
+    async def report(self, info: Info) -> Report | None:
+        return await report_of(info.context, self.key)
+
+
+def report_duplicate(row: submissions.Duplicate) -> ReportDuplicate:
+    id_ = GlobalId("Report", row.key.district_code, str(row.key.id)).encoded()
+    return ReportDuplicate(
+        id=id_,
+        number=row.number,
+        state=State(row.state),
+        received_on=row.received_on,
+        key=row.key,
+    )
 
 
 @strawberry.type(
@@ -136,13 +166,13 @@ class SubmitReportPayload:
         description="Up to three reports of the same category that are open, within 50 m and 14 "
         "days, nearest first: the same thing, perhaps. Join one with mergeReport (并单)."
     )
-    async def duplicates(self, info: Info) -> list[Report]:
+    async def duplicates(self, info: Info) -> list[ReportDuplicate]:
         keys = [
             store.ReportKey(self.event.district_code, UUID(id_))
             for id_ in self.event.details["duplicates"]
         ]
-        rows = await info.context.run(store.reports_by_key, keys) if keys else []
-        return [report(row) for row in rows if row is not None]
+        rows = await info.context.run_as_keeper(submissions.duplicates, keys) if keys else []
+        return [report_duplicate(row) for row in rows]
 
     async def _grid(self, context: Context, code: str, district_code: str) -> Grid | None:
         key = Key(code, district_code)
@@ -361,7 +391,7 @@ class ReportMutation:
     async def choose_report_grid(
         self, info: Info, input: ChooseReportGridInput
     ) -> ChooseReportGridPayload:
-        row = await _kept(info.context, input.id)
+        row = await _kept(info.context, input.id, await info.context.scope())
         if row.grid_code is not None and row.version == input.version:
             raise Conflict(
                 f"Report {row.number} is in grid {row.grid_code} already; to put it elsewhere, "
@@ -383,7 +413,8 @@ class ReportMutation:
         description="Move the pin. Where somebody else answers there, it is dispatched anew."
     )
     async def move_report(self, info: Info, input: MoveReportInput) -> MoveReportPayload:
-        row, point = await _kept(info.context, input.id), input.point
+        # Whoever moved it out of their reach gets the answer once more; `act` says who that is.
+        row, point = await _kept(info.context, input.id, EVERYTHING), input.point
         move = await _move(
             info.context,
             row,
@@ -537,9 +568,9 @@ async def _act(
     return payload(report=report(outcome.report), event=report_event(outcome.event))
 
 
-async def _kept(context: Context, given: strawberry.ID) -> store.Report:
+async def _kept(context: Context, given: strawberry.ID, scope: Scope) -> store.Report:
     key = report_key(given)
-    [row] = await context.run(store.reports_by_key, [key])
+    [row] = await context.run_as_keeper(store.reports_by_key, [key], scope)
     if row is None:
         raise store_actions.no_such(key)
     return row

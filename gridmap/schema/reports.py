@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -11,7 +12,7 @@ import strawberry
 from graphql.pyutils import AwaitableOrValue
 from strawberry.scalars import JSON
 
-from gridmap.errors import Invalid, TooLarge
+from gridmap.errors import Forbidden, Invalid, TooLarge
 from gridmap.geo.datums import Datum
 from gridmap.schema.buildings import Building, building
 from gridmap.schema.connections import After, Connection, Edge, First, PageInfo, page_slice
@@ -35,6 +36,7 @@ from gridmap.store.locations import spots_at
 from gridmap.store.loop import Action, Level, State
 from gridmap.store.paging import Key, Slice
 from gridmap.store.report_rules import Category
+from gridmap.store.scopes import EVERYTHING, Scope
 
 _LONGEST_TEXT = 100
 
@@ -239,21 +241,28 @@ class Report(Node):
             code = code if store_standings.is_told_of_persons(standing, viewer) else None
         return Handler(kind=HandlerKind(kind), code=code)
 
-    @strawberry.field(description="The report that it was merged into.")
+    @strawberry.field(
+        description="The report that it was merged into; null for whoever may not see that one."
+    )
     async def merged_into(self, info: Info) -> Report | None:
         if self.row.merged_into is None:
             return None
-        key = store.ReportKey(self.row.district_code, self.row.merged_into)
-        row = await info.context.load(store.reports_by_key, key)
-        return report(row) if row else None
+        return await report_of(
+            info.context, store.ReportKey(self.row.district_code, self.row.merged_into)
+        )
 
-    @strawberry.field(description="The reports that were merged into it, newest first.")
+    @strawberry.field(
+        description="The reports that were merged into it, of those that one may see, newest first."
+    )
     async def merged(
         self, info: Info, first: First = None, after: After = None
     ) -> ReportConnection:
         context, key, cut = info.context, self.row.report_key, page_slice(first, after)
-        found = await context.load(store.reports_merged_into, key, cut)
-        return _connection(*found, cut, lambda: context.load(store.count_reports_merged_into, key))
+        scope = await context.scope()
+        found = await context.load(store.reports_merged_into, key, scope, cut)
+        return _connection(
+            *found, cut, lambda: context.load(store.count_reports_merged_into, key, scope)
+        )
 
     @strawberry.field(description="Those that it came with, and then those of later events.")
     async def photos(self, info: Info) -> list[Photo]:
@@ -301,8 +310,14 @@ def capture_of(row: store.Report, grid_code: str) -> store_grids.Capture:
     return store_grids.Capture(Key(grid_code, row.district_code), day, row.longitude, row.latitude)
 
 
+async def report_of(context: Context, key: store.ReportKey) -> Report | None:
+    """The report; None where there is none that the viewer may see."""
+    row = await context.load(store.reports_by_key, key, await context.scope())
+    return report(row) if row else None
+
+
 def report(row: store.Report) -> Report:
-    """The row as a node."""
+    """The row as a node, of a report that the viewer may see."""
     return Report(
         number=row.number,
         version=row.version,
@@ -408,8 +423,61 @@ def _connection(
 
 
 async def filter_of(context: Context, given: ReportFilter | None) -> store.ReportFilter:
-    """What a client asks for, checked. Raises Invalid for what there is not."""
-    given = given or ReportFilter()
+    """What a client asks for, of what the viewer may see.
+
+    Raises Forbidden where that is no report at all, and Invalid for what there is not.
+    """
+    return await _checked(context, given or ReportFilter(), await context.scope_of_lists())
+
+
+async def map_filter_of(
+    context: Context, given: ReportFilter | None
+) -> tuple[store.ReportFilter, bool]:
+    """The same of a map, and whether it is the public's: of all reports, and coarse.
+
+    Those have the public's who may see none, or those alone that they sent. Raises Forbidden for
+    a filter by which the public could tell reports apart.
+    """
+    scope = await map_scope(context, given)
+    return await _checked(context, given or ReportFilter(), scope or EVERYTHING), scope is None
+
+
+async def map_scope(context: Context, given: ReportFilter | None) -> Scope | None:
+    """Which reports a map may show exactly; None where it is the public's. Raises Forbidden as
+    `map_filter_of` does."""
+    scope = await context.scope()
+    if scope.is_of_places:
+        return scope.of_places
+    _check_public(given or ReportFilter())
+    return None
+
+
+_A_MIDNIGHT = datetime.datetime(2000, 1, 1, tzinfo=CHINA)
+_DAY = datetime.timedelta(days=1)
+_OF_PUBLIC = ("region", "grid", "category", "since", "until", "bounds", "open")
+
+
+def _check_public(given: ReportFilter) -> None:
+    others = [
+        field.name
+        for field in dataclasses.fields(given)
+        if field.name not in _OF_PUBLIC and getattr(given, field.name) is not None
+    ]
+    if others:
+        raise Forbidden(
+            f"A map for the public cannot be filtered by {', '.join(others)}, but by "
+            f"{', '.join(_OF_PUBLIC)}. Sign in as somebody who handles reports there."
+        )
+    for name in ("since", "until"):
+        moment = getattr(given, name)
+        if moment is not None and (aware(name, moment) - _A_MIDNIGHT) % _DAY:
+            raise Forbidden(
+                f"A map for the public is of whole days, and {name} is {moment.isoformat()}: give "
+                "a midnight in China (+08:00), or sign in as somebody who handles reports there."
+            )
+
+
+async def _checked(context: Context, given: ReportFilter, scope: Scope) -> store.ReportFilter:
     rules = await context.report_rules()
     categories = None
     if given.category is not None:
@@ -432,6 +500,7 @@ async def filter_of(context: Context, given: ReportFilter | None) -> store.Repor
         )
     return store.ReportFilter(
         context.now,
+        scope,
         serial=_serial(given.number),
         regions=tuple(regions) if regions is not None else None,
         grid=given.grid,

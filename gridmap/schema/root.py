@@ -61,9 +61,9 @@ from gridmap.schema.reports import (
     ReportCategory,
     ReportConnection,
     ReportFilter,
-    report,
     report_category,
     report_key,
+    report_of,
     reports_page,
 )
 from gridmap.schema.scalars import SCALARS
@@ -83,7 +83,6 @@ from gridmap.store import buildings as store_buildings
 from gridmap.store import grids as store_grids
 from gridmap.store import member_cards as store_member_cards
 from gridmap.store import regions as store_regions
-from gridmap.store import reports as store_reports
 from gridmap.store import sponsors as store_sponsors
 from gridmap.store import sponsorships as store_sponsorships
 from gridmap.store import visits as store_visits
@@ -280,12 +279,11 @@ class Query:
     ) -> Connection[BoundaryPlan]:
         return await boundary_plans(info.context, district, page_slice(first, after))
 
-    @strawberry.field(description="By its id.")
+    @strawberry.field(description="By its id; null where there is none that one may see.")
     async def report(self, info: Info, id: strawberry.ID) -> Report | None:
-        row = await info.context.load(store_reports.reports_by_key, report_key(id))
-        return report(row) if row else None
+        return await report_of(info.context, report_key(id))
 
-    @strawberry.field(description="Newest first.")
+    @strawberry.field(description="Those that one may see, newest first.")
     async def reports(
         self,
         info: Info,
@@ -296,8 +294,11 @@ class Query:
         return await reports_page(info.context, filter, page_slice(first, after))
 
     @strawberry.field(
-        description="Reports merged for a map at a zoom level (of 512-pixel tiles); the counts add "
-        "up to the matching reports in the bounds."
+        description="Reports merged for a map at a zoom level (of 512-pixel tiles). Whoever "
+        "handles reports is told of those exactly, and the counts add up to the matching ones in "
+        "the bounds. To all others it is the public's map: of all reports, each in the middle of a "
+        "square of about 100 m, without clusters of fewer than 5, and by region, grid, category, "
+        "since and until (midnights in China), bounds and open alone."
     )
     async def report_clusters(
         self, info: Info, bounds: BoundsInput, zoom: int, filter: ReportFilter | None = None
@@ -307,7 +308,8 @@ class Query:
     @strawberry.field(
         description="Places where reports are denser than around them (DBSCAN, radius in metres), "
         "those of most reports first. A report at the edge of several, too lonely to make one "
-        "itself, is in that of the first report by number that it is within reach of."
+        "itself, is in that of the first report by number that it is within reach of. Of the same "
+        "reports as reportClusters."
     )
     async def hotspots(
         self,
@@ -422,8 +424,7 @@ async def _worker_node(context: Context, wanted: GlobalId, _: datetime.date | No
 
 
 async def _report_node(context: Context, wanted: GlobalId, _: datetime.date | None) -> Node | None:
-    row = await context.load(store_reports.reports_by_key, report_key(wanted.encoded()))
-    return report(row) if row else None
+    return await report_of(context, report_key(wanted.encoded()))
 
 
 async def _boundary_plan_node(

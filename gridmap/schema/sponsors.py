@@ -94,7 +94,10 @@ class Sponsor(Node):
             return None
         return SponsorHull(outline=geojson(row.outline, Datum.WGS84), area=row.area_m2)
 
-    @strawberry.field(description="Reports that the unit answers for and that are open now.")
+    @strawberry.field(
+        description="Reports that the unit answers for and that are open now, of those that one "
+        "may see."
+    )
     async def open_report_count(self, info: Info) -> int:
         count, _ = await self._reports(info)
         return count
@@ -106,7 +109,12 @@ class Sponsor(Node):
 
     async def _reports(self, info: Info) -> tuple[int, int]:
         context = info.context
-        return await context.load(store_reports.open_reports_of_sponsors, self.code, context.now)
+        return await context.load(
+            store_reports.open_reports_of_sponsors,
+            self.code,
+            context.now,
+            await context.scope_of_lists(),
+        )
 
 
 def sponsor(row: store.Sponsor, on: datetime.date) -> Sponsor:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
-from sqlalchemy import exc, exists, insert, or_, select, text, update
+from sqlalchemy import exc, exists, func, insert, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge
@@ -39,7 +39,9 @@ from gridmap.store.reports import (
     Event,
     Report,
     ReportKey,
+    reports_by_key,
 )
+from gridmap.store.scopes import condition, scope_of
 from gridmap.store.standings import standings
 from gridmap.store.submissions import Placement
 from gridmap.store.viewers import Role, Viewer
@@ -154,13 +156,19 @@ async def act(
 ) -> Outcome:
     """What the action makes of the report. `connection` is in a transaction of its own.
 
-    Raises NotFound where there is no such report, Forbidden where the viewer may not do this,
-    Conflict where the report is in another state or version than the viewer saw, and Invalid for
-    what makes no sense.
+    Raises NotFound where there is no such report that the viewer may see, Forbidden where the
+    viewer may not do this, Conflict where the report is in another state or version than the viewer
+    saw, and Invalid for what makes no sense.
     """
     report = await _locked(connection, key, deed)
-    if (repeated := await _repeated(connection, report, deed, viewer)) is not None:
+    [(parties, regions, _)] = await standings(connection, [report], viewer)
+    is_seen = bool(parties) or await _is_seen(connection, key, viewer)
+    repeated = await _repeated(connection, report, deed, viewer)
+    # By the action itself it may have come to be somebody else's.
+    if repeated is not None and (is_seen or repeated.event.version == report.version):
         return repeated
+    if not is_seen:
+        raise no_such(key)
     if deed.version != report.version:
         raise Conflict(
             f"Report {report.number} is at version {report.version} by now, and {report.state}; "
@@ -168,7 +176,6 @@ async def act(
             state=report.state,
             version=report.version,
         )
-    [(parties, regions, _)] = await standings(connection, [report], viewer)
     under = _Under(connection, report, parties, regions, viewer, now, rules)
     action = _really(under, deed)
     step = transition(State(report.state), action)
@@ -319,11 +326,22 @@ async def _target(under: _Under, into: UUID | None) -> UUID:
         raise Invalid("Say which report it is merged into.")
     if into == report.id:
         raise Invalid("A report cannot be merged into itself.")
+    is_known = condition(await scope_of(under.connection, under.viewer))
+    if Party.REPORTER in under.parties:
+        # They may join it to those that they were told of, unseen.
+        is_known |= exists().where(
+            _event.c.district_code == report.district_code,
+            _event.c.report_id == report.id,
+            _event.c.version == 1,
+            _event.c.details["duplicates"].op("@>")(func.jsonb_build_array(str(into))),
+        )
     # Locked with the report.
     found = (
         await under.connection.execute(
             select(_table.c.state, _table.c.serial).where(
-                _table.c.district_code == report.district_code, _table.c.id == into
+                _table.c.district_code == report.district_code,
+                _table.c.id == into,
+                is_known,
             )
         )
     ).first()
@@ -439,6 +457,12 @@ async def _locked(connection: AsyncConnection, key: ReportKey, deed: Deed) -> Re
         if report.id == key.id:
             return report
     raise no_such(key)
+
+
+async def _is_seen(connection: AsyncConnection, key: ReportKey, viewer: Viewer) -> bool:
+    """Whether the viewer, who is nothing else to the report, may see it."""
+    scope = await scope_of(connection, viewer)
+    return scope.is_all or (await reports_by_key(connection, [key], scope))[0] is not None
 
 
 def no_such(key: ReportKey) -> NotFound:

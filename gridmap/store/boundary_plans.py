@@ -22,7 +22,6 @@ from gridmap.errors import Forbidden, Invalid
 from gridmap.store.boundary_cases import Draft, case_of
 from gridmap.store.boundary_contents import Content, digest_of
 from gridmap.store.boundary_reckoning import content_of
-from gridmap.store.database import protected
 from gridmap.store.paging import Key, Slice
 from gridmap.store.permissions import Extent, Permission, extent
 from gridmap.store.viewers import Role, Viewer
@@ -94,7 +93,6 @@ async def plan(
     return made
 
 
-@protected
 async def plans_by_key(
     connection: AsyncConnection, keys: Sequence[PlanKey]
 ) -> list[BoundaryPlan | None]:
@@ -107,22 +105,19 @@ async def plans_by_key(
     return [found.get(key) for key in keys]
 
 
-@protected
 async def page_of_plans(
     connection: AsyncConnection, district_code: str, viewer: Viewer, cut: Slice
 ) -> list[BoundaryPlan]:
     """The plans of a district, newest first. Served by boundary_plans_made_idx.
 
-    Raises Forbidden unless the viewer plans for the district, or sees all.
+    Raises Forbidden as `check_reader` does.
     """
-    if viewer.role is not Role.AUDITOR:
-        check_viewer(viewer, district_code)
+    check_reader(viewer, district_code)
     at, id_ = cut.after.moment_and_id if cut.after else (None, None)
     values = {"district": district_code, "at": at, "id": id_, "limit": cut.limit}
     return [_plan(row) for row in await connection.execute(_PAGE, values)]
 
 
-@protected
 async def count_plans(connection: AsyncConnection, district_code: str) -> int:
     """How many there are."""
     count: int = (await connection.execute(_COUNT, {"district": district_code})).scalar_one()
@@ -144,8 +139,23 @@ async def reckoned(connection: AsyncConnection, draft: Draft) -> Content:
 
 def check_viewer(viewer: Viewer, district_code: str) -> None:
     """Raises Forbidden unless the viewer plans for the district."""
+    if viewer.role is Role.AUDITOR or not may_read(viewer, district_code):
+        raise refused(viewer)
+
+
+def may_read(viewer: Viewer, district_code: str) -> bool:
+    """Whether the viewer plans for the district, or sees all."""
     may = extent(viewer, Permission.CHANGE_BOUNDARIES)
-    if may is None or (may is Extent.OWN and district_code not in viewer.codes):
+    return (
+        may is Extent.ALL
+        or (may is Extent.OWN and district_code in viewer.codes)
+        or viewer.role is Role.AUDITOR
+    )
+
+
+def check_reader(viewer: Viewer, district_code: str) -> None:
+    """Raises Forbidden unless the viewer plans for the district, or sees all."""
+    if not may_read(viewer, district_code):
         raise refused(viewer)
 
 

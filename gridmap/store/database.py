@@ -199,7 +199,7 @@ def check_login(url: str) -> None:
         engine.dispose()
     if login is not None:
         raise Forbidden(
-            f"No policy of the database holds {login}, a superuser or one with BYPASSRLS, and so it "
+            f"No policy of the database holds {login}, a superuser or one with BYPASSRLS, so that it "
             "is no login for a server. Either set GRIDMAP_SERVER_PASSWORD, with which `gridmap "
             "migrate` makes logins for `gridmap serve`, or name another login in DATABASE_URL: "
             "CREATE ROLE gridmap_login LOGIN PASSWORD '…'; "
@@ -223,8 +223,8 @@ async def become(connection: AsyncConnection, viewer: Viewer) -> None:
     )
 
 
-# All of it ends with the transaction. The policies read these settings. What is of one viewer is few
-# rows and of another many, so that no plan is for all.
+# All of it ends with the transaction. The policies read these settings. Some viewers see few rows and
+# others many, so that no plan is for all of them.
 _BECOME = text(
     """
     SELECT

@@ -17,6 +17,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+from uuid import UUID
 from weakref import WeakSet
 
 from sqlalchemy import Connection, Row, text
@@ -26,6 +27,7 @@ from gridmap.errors import GridmapError, Invalid, TooLarge, Unavailable
 from gridmap.store.changes import CHANNEL, Changes
 from gridmap.store.database import Database
 from gridmap.store.reports import REPORT_AS_TEXT, Event, Report, ReportKey
+from gridmap.store.scopes import Scope
 from gridmap.store.states import STATE_NOW, is_state
 
 _log = logging.getLogger("gridmap")
@@ -47,14 +49,31 @@ class ReportChange(NamedTuple):
     report: Report
     event: Event
     as_of: str
+    sender: Sender
+
+    def is_in(self, scope: Scope) -> bool:
+        """Whether the report is in the scope, as it stands."""
+        return scope.holds(self.report._asdict(), *self.sender)
+
+
+class Sender(NamedTuple):
+    """By what whoever sent a report is known again, if they were signed in: see `reporters`."""
+
+    subject: str | None
+    codes: list[str]
 
 
 class Belonging(NamedTuple):
     """To whom a report belonged at some time."""
 
+    district_code: str
+    id: UUID
     region_code: str
     grid_code: str | None
+    building_code: str | None
     sponsor_code: str | None
+    handler_kind: str | None
+    handler_code: str | None
 
 
 class Happened(NamedTuple):
@@ -64,12 +83,17 @@ class Happened(NamedTuple):
     event: Event
     before: Belonging
     after: Belonging
+    sender: Sender
 
 
 @dataclass(frozen=True, slots=True)
 class Interest:
-    """Which reports somebody wants to hear of; None is any. A report that leaves is told too."""
+    """Which reports somebody wants to hear of; None is any. A report that leaves is told too.
 
+    `scope`: those that they may see.
+    """
+
+    scope: Scope
     regions: frozenset[str] | None = None
     grid: str | None = None
     sponsor: str | None = None
@@ -77,14 +101,16 @@ class Interest:
 
     def meets(self, happened: Happened) -> bool:
         return (self.key is None or happened.report.report_key == self.key) and (
-            self._holds(happened.after) or self._holds(happened.before)
+            self._holds(happened.after, happened.sender)
+            or self._holds(happened.before, happened.sender)
         )
 
-    def _holds(self, belonging: Belonging) -> bool:
+    def _holds(self, belonging: Belonging, sender: Sender) -> bool:
         return (
             (self.regions is None or belonging.region_code in self.regions)
             and (self.grid is None or belonging.grid_code == self.grid)
             and (self.sponsor is None or belonging.sponsor_code == self.sponsor)
+            and self.scope.holds(belonging._asdict(), *sender)
         )
 
 
@@ -110,13 +136,14 @@ async def changes_between(
 
 
 def _happened(row: Row[Any]) -> Happened:
-    size = 3 + len(Report._fields)
-    report, event = Report(*row[3:size]), Event(*row[size:])
+    size = 5 + len(Report._fields)
+    report, event = Report(*row[5:size]), Event(*row[size:])
     now = {name: getattr(report, name) for name in Belonging._fields}
     after = now | {name: row.later[name] for name in now.keys() & row.later.keys()}
     changed = event.details.get("changed", {})
     before = after | {name: changed[name] for name in after.keys() & changed.keys()}
-    return Happened(report, event, Belonging(**before), Belonging(**after))
+    sender = Sender(row.sender, row.codes or [])
+    return Happened(report, event, Belonging(**before), Belonging(**after), sender)
 
 
 async def state_now(connection: AsyncConnection) -> str:
@@ -126,10 +153,10 @@ async def state_now(connection: AsyncConnection) -> str:
 
 # The number of the first transaction that is not in a state bounds those to look at from below, and
 # the number after its last from above. `MATERIALIZED` once, or the states would be read from their
-# texts for every row. Served by report_events_transaction_idx and reports_pkey, whatever the
-# planner thinks of how much there is. `later`: what the report said after the event, of all that is
-# other now. Clocks of servers differ: an event is told no earlier than the ones before it of the
-# same report.
+# texts for every row. Served by report_events_transaction_idx, reports_pkey and reporters_pkey,
+# whatever the planner thinks of how much there is. `later`: what the report said after the event,
+# of all that is other now. Clocks of servers differ: an event is told no earlier than the ones
+# before it of the same report.
 _BETWEEN = text(
     f"""
     WITH state AS MATERIALIZED (
@@ -151,6 +178,8 @@ _BETWEEN = text(
         CAST(state.until AS text) AS as_of,
         pg_snapshot_xmax(state.after) > pg_snapshot_xmax(state.until) AS is_later,
         later.changed AS later,
+        reporter.subject AS sender,
+        reporter.codes,
         {", ".join(f"report.{name}" for name in Report._fields)},
         {", ".join(f"came.{name}" for name in Event._fields)}
     FROM state
@@ -177,6 +206,8 @@ _BETWEEN = text(
         ) AS later
     )
         ON TRUE
+    LEFT JOIN reporters AS reporter
+        ON reporter.district_code = came.district_code AND reporter.report_id = came.report_id
     ORDER BY
         max(came.at) OVER (
             PARTITION BY came.district_code, came.report_id ORDER BY came.version
@@ -348,7 +379,9 @@ def _told(
     of_interest = [happened for happened in changes if interest.meets(happened)]
     last = len(of_interest) - 1
     return [
-        ReportChange(happened.report, happened.event, after if place == last else before)
+        ReportChange(
+            happened.report, happened.event, after if place == last else before, happened.sender
+        )
         for place, happened in enumerate(of_interest)
     ]
 

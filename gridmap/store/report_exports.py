@@ -29,6 +29,7 @@ from gridmap.store import tables
 from gridmap.store.database import Database
 from gridmap.store.dates import CHINA
 from gridmap.store.reports import ReportFilter, is_overdue, matching
+from gridmap.store.scopes import condition
 from gridmap.store.streaming import Rows, rows_in_batches
 from gridmap.store.viewers import Viewer
 
@@ -169,7 +170,11 @@ def _statement(wanted: ReportFilter) -> Select[Any]:
         )
         .outerjoin(
             merged,
-            and_(merged.c.district_code == report.district_code, merged.c.id == report.merged_into),
+            and_(
+                merged.c.district_code == report.district_code,
+                merged.c.id == report.merged_into,
+                condition(wanted.scope, merged),
+            ),
         )
     )
     return matching(statement, wanted).order_by(

@@ -10,6 +10,10 @@ and could choose two that get in each other's way. Codes stand as PostgreSQL's 6
 them: two codes of one column that share one would be taken for each other, of which the chance is
 below one in a billion for a hundred thousand codes.
 
+Whoever answers for places has a map of the reports there, exactly. The public has one of all
+reports, each in the middle of a square of about 100 m and none told but with four others: it is the
+same columns in the same order, since the squares are stretches of the curve.
+
 What residents wrote would not fit: the database is asked which reports have a text, once for each
 text and large index. Of the small index the descriptions are here too.
 """
@@ -33,11 +37,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap.errors import TooLarge
 from gridmap.geo.bounds import Bounds
-from gridmap.geo.clusters import Cells, ClusterIndex, merged
+from gridmap.geo.clusters import Cells, ClusterIndex, merged, of_at_least
 from gridmap.store import tables
 from gridmap.store.database import Database, explained, protected, tool_engine
 from gridmap.store.loop import ENDED
 from gridmap.store.reports import OVERDUE_AT_AS_TEXT, REPORT_COLUMNS, Report, ReportFilter
+from gridmap.store.scopes import Clause, Scope, condition
 from gridmap.store.snapshot import one_state
 from gridmap.store.states import STATE_NOW
 
@@ -47,6 +52,8 @@ Made = TypeVar("Made")
 Serials: TypeAlias = NDArray[np.int64]
 
 MOST_CLUSTERS = 10_000
+LEAST_PUBLIC = 5
+"""As many reports are told together to the public, or none."""
 
 _NEVER = np.iinfo(np.int64).max
 _FEWEST_IN_TAIL = 5_000
@@ -73,7 +80,10 @@ def _microseconds(moment: str) -> str:
     return f"coalesce(CAST(extract(epoch FROM {moment}) * 1000000 AS bigint), {_NEVER})"
 
 
-_MEMBER = "member "
+def _handler(kind: str, code: str) -> str:
+    # No kind has a blank in it.
+    return f"{kind} {code}"
+
 
 # Column, its type as PostgreSQL sends it, and what it is; none is ever NULL.
 _COLUMNS = (
@@ -85,16 +95,11 @@ _COLUMNS = (
     ("source", ">i2", _place("source", tables.SOURCES)),
     ("category", ">i8", _hash("category_code")),
     ("region", ">i8", _hash("region_code")),
+    ("district", ">i8", _hash("district_code")),
     ("grid", ">i8", _hash("grid_code")),
+    ("building", ">i8", _hash("building_code")),
     ("sponsor", ">i8", _hash("sponsor_code")),
-    (
-        "handler",
-        ">i8",
-        # No code has a blank in it.
-        _hash(
-            f"CASE handler_kind WHEN 'BUILDING_MEMBER' THEN '{_MEMBER}' ELSE '' END || handler_code"
-        ),
-    ),
+    ("handler", ">i8", _hash("handler_kind || ' ' || handler_code")),
     ("received", ">i8", _microseconds("received_at")),
     ("overdue", ">i8", _microseconds(OVERDUE_AT_AS_TEXT)),
 )
@@ -139,7 +144,12 @@ class _Rows:
 
     def prepare(self) -> None:
         """Finds everything out, so that nobody waits for it."""
-        _ = self.by_serial, self.regions, self.categories
+        _ = self.by_serial, self.regions, self.categories, self.coarse
+
+    @cached_property
+    def coarse(self) -> ClusterIndex:
+        """As the public is told where they are, in the same order."""
+        return self.index.coarsened()
 
     @cached_property
     def by_serial(self) -> NDArray[np.int64]:
@@ -330,8 +340,8 @@ class _Wanted:
 
         def where(rows: slice) -> Bools:
             mask = conditions[0](rows)
-            for condition in conditions[1:]:
-                mask = mask & condition(rows)
+            for other in conditions[1:]:
+                mask = mask & other(rows)
             return mask
 
         return where
@@ -339,13 +349,15 @@ class _Wanted:
     def _conditions(self, part: _Part) -> list[Callable[[slice], Bools]]:
         wanted, columns = self.filter, part.rows.columns
         found: list[Callable[[slice], Bools]] = []
+        if not wanted.scope.is_all:
+            found.append(self._in_scope(part.rows))
 
         def equal(name: str, value: int) -> None:
             column = columns[name]
             found.append(lambda rows: column[rows] == value)
 
         def among(numbers: NDArray[Any], table: Bools) -> None:
-            found.append(lambda rows: table[numbers[rows]])
+            found.append(_looked_up(numbers, table))
 
         for name, code in (("grid", wanted.grid), ("sponsor", wanted.sponsor)):
             if code is not None:
@@ -386,16 +398,64 @@ class _Wanted:
             found.append(self.having.mask(part))
         return found
 
+    def _in_scope(self, rows: _Rows) -> Callable[[slice], Bools]:
+        """The same as `scopes.condition`, but for what somebody sent in."""
+        clauses = [self._clause(clause, rows) for clause in self.filter.scope.clauses]
+
+        def where(at: slice) -> Bools:
+            mask = np.zeros(at.stop - at.start, dtype=np.bool_)
+            for first, *others in clauses:
+                one = first(at)
+                for other in others:
+                    one = one & other(at)
+                mask |= one
+            return mask
+
+        return where
+
+    def _clause(self, clause: Clause, rows: _Rows) -> list[Callable[[slice], Bools]]:
+        found: list[Callable[[slice], Bools]] = []
+        for name, values in _by_column(clause).items():
+            numbers = np.array([self.codes[value] for value in values], dtype=np.int64)
+            if name == "region":
+                hashes, regions = rows.regions
+                found.append(_looked_up(regions, np.isin(hashes, numbers)))
+            else:
+                found.append(_one_of(rows.columns[name], numbers))
+        return found
+
     def _handled_by(self, code: str, rows: _Rows) -> Callable[[slice], Bools]:
         handlers, (hashes, regions) = rows.columns["handler"], rows.regions
-        other, member = self.codes[code], self.codes[_MEMBER + code]
+        kinds = (_handler(kind, code) for kind in tables.HANDLER_KINDS if kind != _MEMBER)
+        others = _one_of(handlers, np.array([self.codes[each] for each in kinds], dtype=np.int64))
+        member = self.codes[_handler(_MEMBER, code)]
         is_told = np.ones(len(hashes), dtype=np.bool_)
         if self.filter.member_regions is not None:
             known = [self.codes[region] for region in self.filter.member_regions]
             is_told = np.isin(hashes, np.array(known, dtype=np.int64))
-        return lambda at: (
-            (handlers[at] == other) | ((handlers[at] == member) & is_told[regions[at]])
-        )
+        return lambda at: others(at) | ((handlers[at] == member) & is_told[regions[at]])
+
+
+_MEMBER = "BUILDING_MEMBER"
+
+
+def _by_column(clause: Clause) -> dict[str, tuple[str, ...]]:
+    """The columns here, and what is hashed in them."""
+    said = dict(clause)
+    if "handler_kind" in said:
+        kinds, codes = said.pop("handler_kind"), said["handler_code"]
+        said["handler_code"] = tuple(_handler(kind, code) for kind in kinds for code in codes)
+    return {name.removesuffix("_code"): values for name, values in said.items()}
+
+
+def _looked_up(numbers: NDArray[Any], table: Bools) -> Callable[[slice], Bools]:
+    return lambda rows: table[numbers[rows]]
+
+
+def _one_of(column: NDArray[np.int64], numbers: NDArray[np.int64]) -> Callable[[slice], Bools]:
+    if len(numbers) == 1:
+        return lambda rows: column[rows] == numbers[0]
+    return lambda rows: np.isin(column[rows], numbers)
 
 
 class ReportPoints:
@@ -420,10 +480,12 @@ class ReportPoints:
 
         Raises TooLarge where there are more than `MOST_CLUSTERS`.
         """
-        if wanted.bounds is not None:
-            bounds = _both(bounds, wanted.bounds)
-        points, numbers = await self._asked_for(wanted, bounds)
-        return await self._in_thread(partial(_clusters, points, bounds, zoom, numbers))
+        return await self._merged(bounds, zoom, wanted, _clusters)
+
+    async def public_clusters(self, bounds: Bounds, zoom: int, wanted: ReportFilter) -> Cells:
+        """The same as the public is told of it: of positions that are coarse (see
+        `ClusterIndex.coarsened`), those that have `LEAST_PUBLIC` reports or more."""
+        return await self._merged(bounds, zoom, wanted, _public_clusters)
 
     async def positions(self, wanted: ReportFilter) -> NDArray[np.float64]:
         """Where such reports are, in the order of their serials.
@@ -433,6 +495,11 @@ class ReportPoints:
         points, numbers = await self._asked_for(wanted, wanted.bounds)
         return await self._in_thread(partial(_positions, points, numbers))
 
+    async def public_positions(self, wanted: ReportFilter) -> NDArray[np.float64]:
+        """The same as coarse as the public is told of it, from west to east, south to north."""
+        points, numbers = await self._asked_for(wanted, wanted.bounds)
+        return await self._in_thread(partial(_public_positions, points, numbers))
+
     async def close(self) -> None:
         for task in (self._merging, self._loading):
             if task is not None:
@@ -440,6 +507,18 @@ class ReportPoints:
         if self._texts is not None:
             await self._texts.close()
         await asyncio.to_thread(self._thread.shutdown, cancel_futures=True)
+
+    async def _merged(
+        self,
+        bounds: Bounds,
+        zoom: int,
+        wanted: ReportFilter,
+        merge: Callable[[_Points, Bounds, int, _Wanted], Made],
+    ) -> Made:
+        if wanted.bounds is not None:
+            bounds = _both(bounds, wanted.bounds)
+        points, numbers = await self._asked_for(wanted, bounds)
+        return await self._in_thread(partial(merge, points, bounds, zoom, numbers))
 
     async def _asked_for(
         self, wanted: ReportFilter, bounds: Bounds | None
@@ -461,7 +540,10 @@ class ReportPoints:
         codes = {code for code in (wanted.grid, wanted.sponsor) if code is not None}
         codes |= {*(wanted.regions or ()), *(wanted.categories or ())}
         if wanted.handler is not None:
-            codes |= {wanted.handler, _MEMBER + wanted.handler, *(wanted.member_regions or ())}
+            codes |= {_handler(kind, wanted.handler) for kind in tables.HANDLER_KINDS}
+            codes |= {*(wanted.member_regions or ())}
+        for clause in wanted.scope.clauses:
+            codes.update(*_by_column(clause).values())
         known = self._codes
         if not known.keys() >= codes:
             # They come from clients, and there may be any.
@@ -546,16 +628,51 @@ def _clusters(points: _Points, bounds: Bounds, zoom: int, wanted: _Wanted) -> Re
     cells = main.rows.index.cells(bounds, zoom, wanted.mask(main))
     if len(tail):
         cells = merged(cells, tail.rows.index.cells(bounds, zoom, wanted.mask(tail)))
-    if len(cells) > MOST_CLUSTERS:
-        raise TooLarge(
-            f"There are {len(cells)} clusters at zoom {zoom}; at most {MOST_CLUSTERS} are told. "
-            "Ask for smaller bounds, or for a smaller zoom."
-        )
+    _check_size(cells, zoom)
     is_in_main = cells.member < len(main)
     serials = np.empty(len(cells), dtype=np.int64)
     serials[is_in_main] = main.rows.columns["serial"][cells.member[is_in_main]]
     serials[~is_in_main] = tail.rows.columns["serial"][cells.member[~is_in_main] - len(main)]
     return ReportClusters(cells, serials)
+
+
+def _public_clusters(points: _Points, bounds: Bounds, zoom: int, wanted: _Wanted) -> Cells:
+    main, tail = points.main, points.tail
+    cells = main.rows.coarse.cells(bounds, zoom, wanted.mask(main))
+    if len(tail):
+        cells = merged(cells, tail.rows.coarse.cells(bounds, zoom, wanted.mask(tail)))
+    cells = of_at_least(cells, LEAST_PUBLIC)
+    _check_size(cells, zoom)
+    return cells
+
+
+def _check_size(cells: Cells, zoom: int) -> None:
+    if len(cells) > MOST_CLUSTERS:
+        raise TooLarge(
+            f"There are {len(cells)} clusters at zoom {zoom}; at most {MOST_CLUSTERS} are told. "
+            "Ask for smaller bounds, or for a smaller zoom."
+        )
+
+
+def _public_positions(points: _Points, wanted: _Wanted) -> NDArray[np.float64]:
+    found = []
+    for part in (points.main, points.tail):
+        where = wanted.mask(part)
+        rows: Any = slice(None) if where is None else where(slice(0, len(part)))
+        found.append(part.rows.coarse.points[rows])
+    positions = _within(np.concatenate(found), wanted.filter.bounds)
+    in_order: NDArray[np.float64] = positions[np.lexsort(positions.T[::-1])]
+    return in_order
+
+
+def _within(positions: NDArray[np.float64], bounds: Bounds | None) -> NDArray[np.float64]:
+    if bounds is None:
+        return positions
+    longitudes, latitudes = positions.T
+    inside = (longitudes >= bounds.west) & (longitudes <= bounds.east)
+    inside &= (latitudes >= bounds.south) & (latitudes <= bounds.north)
+    found: NDArray[np.float64] = positions[inside]
+    return found
 
 
 def _positions(points: _Points, wanted: _Wanted) -> NDArray[np.float64]:
@@ -568,12 +685,7 @@ def _positions(points: _Points, wanted: _Wanted) -> NDArray[np.float64]:
         found.append(columns)
     serials, longitudes, latitudes = (np.concatenate(each) for each in zip(*found, strict=True))
     positions = np.column_stack([longitudes, latitudes])[np.argsort(serials)]
-    if (bounds := wanted.filter.bounds) is not None:
-        longitudes, latitudes = positions.T
-        inside = (longitudes >= bounds.west) & (longitudes <= bounds.east)
-        inside &= (latitudes >= bounds.south) & (latitudes <= bounds.north)
-        positions = positions[inside]
-    return positions
+    return _within(positions, wanted.filter.bounds)
 
 
 def _both(one: Bounds, other: Bounds) -> Bounds:
@@ -750,12 +862,15 @@ async def _serials_of(connection: AsyncConnection, district_code: str, serial: i
 
 @protected
 async def reports_by_serial(
-    connection: AsyncConnection, serials: Sequence[int]
+    connection: AsyncConnection, serials: Sequence[int], scope: Scope
 ) -> list[Report | None]:
-    """One for each, in their order. Served by reports_serial_idx."""
+    """One for each, in their order; None where it is not in the scope.
+
+    Served by reports_serial_idx.
+    """
     wanted = literal(list(serials), ARRAY(BigInteger))
     rows = await connection.execute(
-        select(*REPORT_COLUMNS).where(tables.reports.c.serial == any_(wanted))
+        select(*REPORT_COLUMNS).where(tables.reports.c.serial == any_(wanted), condition(scope))
     )
     found = {row.serial: Report(*row) for row in rows}
     return [found.get(serial) for serial in serials]

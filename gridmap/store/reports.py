@@ -37,6 +37,7 @@ from gridmap.store.geometry import lies_in
 from gridmap.store.loop import State
 from gridmap.store.paging import Key, Slice, among, parents, rows_by_parent
 from gridmap.store.photos import Photo
+from gridmap.store.scopes import Scope, condition
 from gridmap.store.states import STATE_NOW
 
 _table = tables.reports
@@ -139,14 +140,15 @@ class Reporter(NamedTuple):
 class ReportFilter:
     """Which reports. None is any; what is said must all hold.
 
-    `serial`: district and serial. `regions`: see `regions_below`. `grid`: as of capture. `sponsor`:
-    who answers. `handler`: to whom it is dispatched; a member of a building is found by it within
-    `member_regions` alone, None for everywhere. `categories`: codes. `since`, `until`: when it was
-    received, `until` itself not. `is_overdue`: at `now`. `text`: what stands somewhere in the
-    description, whatever its case.
+    `scope`: those that whoever asks may see. `serial`: district and serial. `regions`: see
+    `regions_below`. `grid`: as of capture. `sponsor`: who answers. `handler`: to whom it is
+    dispatched; a member of a building is found by it within `member_regions` alone, None for
+    everywhere. `categories`: codes. `since`, `until`: when it was received, `until` itself not.
+    `is_overdue`: at `now`. `text`: what stands somewhere in the description, whatever its case.
     """
 
     now: datetime.datetime
+    scope: Scope
     serial: tuple[str, int] | None = None
     regions: tuple[str, ...] | None = None
     grid: str | None = None
@@ -197,12 +199,14 @@ EVENT_COLUMNS = tuple(_event.c[name] for name in Event._fields)
 
 @protected
 async def reports_by_key(
-    connection: AsyncConnection, keys: Sequence[ReportKey]
+    connection: AsyncConnection, keys: Sequence[ReportKey], scope: Scope
 ) -> list[Report | None]:
-    """One for each key, in their order. Served by reports_pkey."""
+    """One for each key, in their order; None where none is in the scope. Served by reports_pkey."""
     wanted = unnested(keys)
     rows = await connection.execute(
-        select(*REPORT_COLUMNS).where(tuple_(_table.c.district_code, _table.c.id).in_(wanted))
+        select(*REPORT_COLUMNS).where(
+            tuple_(_table.c.district_code, _table.c.id).in_(wanted), condition(scope)
+        )
     )
     found = {(report := Report(*row)).report_key: report for row in rows}
     return [found.get(key) for key in keys]
@@ -262,15 +266,16 @@ async def count_reports_of_grids(
 
 @protected
 async def open_reports_of_sponsors(
-    connection: AsyncConnection, codes: Sequence[str], now: datetime.datetime
+    connection: AsyncConnection, codes: Sequence[str], now: datetime.datetime, scope: Scope
 ) -> list[tuple[int, int]]:
-    """How many reports that each sponsor answers for are open, and how many of these overdue.
+    """How many reports that each sponsor answers for are open, and how many of these overdue, of
+    those in the scope.
 
     Served by reports_open_idx or reports_sponsor_idx.
     """
     rows = await connection.execute(
         select(_table.c.sponsor_code, func.count(), func.count().filter(is_overdue(now)))
-        .where(among(_table.c.sponsor_code, codes), _table.c.ended_at.is_(None))
+        .where(among(_table.c.sponsor_code, codes), _table.c.ended_at.is_(None), condition(scope))
         .group_by(_table.c.sponsor_code)
     )
     found = {code: (count, overdue) for code, count, overdue in rows}
@@ -296,24 +301,25 @@ async def events_of_reports(
 
 @protected
 async def reports_merged_into(
-    connection: AsyncConnection, keys: Sequence[ReportKey], cut: Slice
+    connection: AsyncConnection, keys: Sequence[ReportKey], scope: Scope, cut: Slice
 ) -> list[tuple[list[Report], str]]:
-    """For each report a page of those merged into it, newest first, and the state of the pages.
+    """For each report a page of those merged into it that are in the scope, newest first, and the
+    state of the pages.
 
     The pages may show later changes too. Served by reports_merged_into_idx.
     """
     parent = _parents(keys)
-    rows = select(*REPORT_COLUMNS).where(_is_merged_into(parent))
+    rows = select(*REPORT_COLUMNS).where(_is_merged_into(parent), condition(scope))
     return await _pages(connection, parent, rows, cut, len(keys))
 
 
 @protected
 async def count_reports_merged_into(
-    connection: AsyncConnection, keys: Sequence[ReportKey]
+    connection: AsyncConnection, keys: Sequence[ReportKey], scope: Scope
 ) -> list[int]:
-    """How many reports were merged into each."""
+    """How many reports in the scope were merged into each."""
     parent = _parents(keys)
-    rows = select(func.count()).select_from(_table).where(_is_merged_into(parent))
+    rows = select(func.count()).select_from(_table).where(_is_merged_into(parent), condition(scope))
     return [count for [(count,)] in await rows_by_parent(connection, parent, rows, len(keys))]
 
 
@@ -379,6 +385,14 @@ def matching(statement: Select[Any], wanted: ReportFilter) -> Select[Any]:
 def _conditions(wanted: ReportFilter) -> list[ColumnElement[bool]]:
     c = _table.c
     conditions: list[ColumnElement[bool]] = []
+    asked = {
+        "region_code": wanted.regions,
+        "grid_code": (wanted.grid,) if wanted.grid is not None else None,
+        "sponsor_code": (wanted.sponsor,) if wanted.sponsor is not None else None,
+    }
+    # Said where it makes a difference, or PostgreSQL would think that it leaves few.
+    if not wanted.scope.holds_all(asked):
+        conditions.append(condition(wanted.scope))
     if wanted.serial is not None:
         district_code, serial = wanted.serial
         conditions += [c.district_code == district_code, c.serial == serial]

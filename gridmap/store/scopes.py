@@ -7,7 +7,7 @@ stands beside the row-level security of the database, not on it, and lets indexe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -85,6 +85,16 @@ class Scope:
             )
         )
 
+    def holds_all(self, of: Mapping[str, Collection[str] | None]) -> bool:
+        """Whether it holds every report that has one of the values of each column; None is any."""
+        return any(
+            all(
+                (asked := of.get(column)) is not None and set(values).issuperset(asked)
+                for column, values in clause
+            )
+            for clause in self.clauses
+        )
+
 
 EVERYTHING = Scope(((),))
 NOTHING = Scope()
@@ -114,36 +124,49 @@ def _clause(clause: Clause, reports: FromClause) -> ColumnElement[bool]:
     return and_(*(among(reports.c[column], values) for column, values in clause))
 
 
-async def scopes_of(connection: AsyncConnection, viewers: Sequence[Viewer]) -> list[Scope]:
-    """Which reports each viewer may see.
+async def scope_of(connection: AsyncConnection, viewer: Viewer) -> Scope:
+    """Which reports the viewer may see.
 
-    At most one statement each: an office's by regions_parent_code_idx, else as `homes_of` says.
-    Raises Forbidden where that is none whatever there is.
+    One statement at most: an office's by regions_parent_code_idx, else as `homes_of` says.
     """
+    known = known_scope(viewer)
+    return known or _own(viewer, await _clauses(connection, viewer))
+
+
+async def scopes_of(connection: AsyncConnection, viewers: Sequence[Viewer]) -> list[Scope]:
+    """The same of each of some viewers, of whom there is one as a rule."""
     return [await scope_of(connection, viewer) for viewer in viewers]
 
 
-async def scope_of(connection: AsyncConnection, viewer: Viewer) -> Scope:
-    """The same of one viewer."""
+def known_scope(viewer: Viewer) -> Scope | None:
+    """The same, where it takes no statement to say; else None."""
     match extent(viewer, Permission.SEE_REPORTS):
         case None:
-            raise forbidden()
+            return NOTHING
         case Extent.ALL:
             return EVERYTHING
-    return Scope(
-        await _clauses(connection, viewer),
-        sender=viewer.signature,
-        codes=tuple(sorted(viewer.codes)),
-        report=viewer.report,
-    )
+    codes = tuple(sorted(viewer.codes))
+    match viewer.role:
+        case Role.RESIDENT:
+            return _own(viewer, ())
+        case Role.SPONSOR:
+            return _own(viewer, ((("sponsor_code", codes),), _handled("SPONSOR", codes)))
+    return None
 
 
-def forbidden() -> Forbidden:
-    """What those are told who may see no report at all."""
-    return Forbidden(
-        "Reports are for those who sent them and for those who handle them. Sign in, or send the "
-        "receipt of a report as token. Without, reportClusters and hotspots tell where many are."
-    )
+def require_reports(viewer: Viewer) -> None:
+    """Raises Forbidden where the viewer may see no report, whatever there is: who is told of none
+    would take that for there being none."""
+    if extent(viewer, Permission.SEE_REPORTS) is None:
+        raise Forbidden(
+            "Reports are for those who sent them and those who handle them: sign in, or send the "
+            "receipt of a report as the token. Where many are, reportClusters and hotspots tell "
+            "anybody."
+        )
+
+
+def _own(viewer: Viewer, clauses: tuple[Clause, ...]) -> Scope:
+    return Scope(clauses, viewer.signature, tuple(sorted(viewer.codes)), viewer.report)
 
 
 async def _clauses(connection: AsyncConnection, viewer: Viewer) -> tuple[Clause, ...]:
@@ -152,8 +175,6 @@ async def _clauses(connection: AsyncConnection, viewer: Viewer) -> tuple[Clause,
         below = await regions_below(connection, codes)
         regions = {*codes, *(code for each in below for code in each)}
         return (("region_code", tuple(sorted(regions))),), _handled("REGION", codes)
-    if viewer.role is Role.SPONSOR:
-        return (("sponsor_code", codes),), _handled("SPONSOR", codes)
     homes = await homes_of(connection, viewer)
     district = ("district_code", tuple(sorted({district for district, _ in homes})))
     if viewer.role is Role.GRID_WORKER:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 import orjson
-from sqlalchemy import exc, select, text
+from sqlalchemy import exc, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap.errors import Conflict, GridmapError, Invalid
@@ -34,6 +34,8 @@ from gridmap.store.reports import (
     Event,
     Report,
     Reporter,
+    ReportKey,
+    unnested,
 )
 from gridmap.store.sponsors import sponsors_of_grids
 from gridmap.store.viewers import Viewer
@@ -364,6 +366,36 @@ async def submitted(connection: AsyncConnection, submission: Submission) -> Subm
             "report an id of its own, and send the same report unchanged."
         )
     return None
+
+
+class Duplicate(NamedTuple):
+    """What whoever sends in a report is told of another that may be of the same thing: neither
+    where it is nor what it says. `received_on`: the day, in China."""
+
+    key: ReportKey
+    number: str
+    state: str
+    received_on: datetime.date
+
+
+async def duplicates(connection: AsyncConnection, keys: Sequence[ReportKey]) -> list[Duplicate]:
+    """Those of the reports that there are, in their order. Served by reports_pkey."""
+    report = tables.reports.c
+    rows = await connection.execute(
+        select(
+            report.district_code, report.id, report.serial, report.state, report.received_at
+        ).where(tuple_(report.district_code, report.id).in_(unnested(keys)))
+    )
+    found = {
+        (key := ReportKey(row.district_code, row.id)): Duplicate(
+            key,
+            f"{row.district_code}-{row.serial}",
+            row.state,
+            row.received_at.astimezone(CHINA).date(),
+        )
+        for row in rows
+    }
+    return [found[key] for key in keys if key in found]
 
 
 def _refused(error: exc.IntegrityError, submission: Submission) -> GridmapError:

@@ -1,8 +1,8 @@
 """What tiles tell: five layers as Mapbox Vector Tiles, each tile by one statement.
 
 Outlines come from `tile_shapes`, a little beyond the tile's edge. A point belongs to the tile that
-it lies in and to no other, so that what is counted over the tiles of a zoom adds up. Nothing here
-is for some to see and not for others: no person is named, and no description.
+it lies in and to no other, so that what is counted over the tiles of a zoom adds up. Places are for
+all to see, and reports for some; but no person is named here, and no description.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     ColumnElement,
     Double,
@@ -22,8 +23,10 @@ from sqlalchemy import (
     LargeBinary,
     Text,
     TextClause,
+    and_,
     cast,
     func,
+    literal,
     literal_column,
     select,
     text,
@@ -39,6 +42,7 @@ from gridmap.store.database import protected
 from gridmap.store.geometry import lies_in
 from gridmap.store.report_points import ReportPoints
 from gridmap.store.reports import ReportFilter, is_overdue, matching
+from gridmap.store.scopes import Scope, condition
 from gridmap.store.tile_shapes import FOOTPRINTS, GRIDS, LAST_ZOOM, REGIONS, mended
 
 
@@ -123,7 +127,7 @@ LAYERS = {
             {
                 "count": "How many reports.",
                 "key": "Stands for these reports and no others: the same at every zoom.",
-                "number": "The report's number, where it is one alone.",
+                "number": "The report's number, where it is one alone, and not for the public.",
             },
             _OF_REPORTS,
         ),
@@ -194,7 +198,8 @@ async def reports_tile(connection: AsyncConnection, tile: Tile, wanted: ReportFi
 
 
 class PlacedClusters(NamedTuple):
-    """Clusters of a tile; all lists are as long. `x`, `y`: units from the tile's corner."""
+    """Clusters of a tile; all lists are as long. `x`, `y`: units from the tile's corner. `serials`:
+    of a report in each, 0 on the public's map."""
 
     x: list[float]
     y: list[float]
@@ -203,7 +208,9 @@ class PlacedClusters(NamedTuple):
     serials: list[int]
 
 
-async def report_clusters(points: ReportPoints, tile: Tile, wanted: ReportFilter) -> PlacedClusters:
+async def report_clusters(
+    points: ReportPoints, tile: Tile, wanted: ReportFilter, *, is_public: bool
+) -> PlacedClusters:
     """The clusters whose cells the tile is made of, from memory."""
     bounds = tile.bounds(1)
     # The outermost cells hold all that lies beyond Web Mercator's square.
@@ -211,7 +218,11 @@ async def report_clusters(points: ReportPoints, tile: Tile, wanted: ReportFilter
         bounds = bounds._replace(north=90.0)
     if tile.row == (1 << tile.zoom) - 1:
         bounds = bounds._replace(south=-90.0)
-    cells, serials = await points.clusters(bounds, tile.zoom, wanted)
+    if is_public:
+        cells = await points.public_clusters(bounds, tile.zoom, wanted)
+        serials = np.zeros(len(cells), dtype=np.int64)
+    else:
+        cells, serials = await points.clusters(bounds, tile.zoom, wanted)
     first, end = np.searchsorted(cells.code, tile_codes(tile.column, tile.row)).tolist()
     x, y = tile.units(cells.location[first:end])
     return PlacedClusters(
@@ -224,9 +235,35 @@ async def report_clusters(points: ReportPoints, tile: Tile, wanted: ReportFilter
 
 
 @protected
-async def report_clusters_tile(connection: AsyncConnection, clusters: PlacedClusters) -> bytes:
-    """Served by reports_serial_idx."""
-    return await _told(connection, _CLUSTERS, clusters._asdict()) if clusters.x else b""
+async def report_clusters_tile(
+    connection: AsyncConnection, clusters: PlacedClusters, scope: Scope
+) -> bytes:
+    """Served by reports_serial_idx. A report's number is told where it is in the scope."""
+    if not clusters.x:
+        return b""
+    columns = zip(clusters._fields, (Double, Double, BigInteger, Text, BigInteger), strict=True)
+    told = (
+        func.unnest(*(literal(getattr(clusters, name), ARRAY(type_)) for name, type_ in columns))
+        .table_valued("x", "y", "count", "key", "serial", with_ordinality="place", name="told")
+        .render_derived()
+    )
+    report = tables.reports.c
+    is_it = and_(told.c.count == 1, report.serial == told.c.serial, condition(scope))
+    feature = (
+        select(
+            func.ST_MakePoint(told.c.x, told.c.y).label("geom"),
+            told.c.count,
+            told.c.key,
+            (report.district_code + "-" + cast(report.serial, Text)).label("number"),
+        )
+        .select_from(told.outerjoin(tables.reports, is_it))
+        .order_by(told.c.place)
+        .subquery("feature")
+    )
+    tile = func.ST_AsMVT(
+        literal_column("feature"), "report_clusters", EXTENT, "geom", type_=LargeBinary
+    )
+    return await _told(connection, select(tile).select_from(feature), {})
 
 
 async def extent(connection: AsyncConnection) -> Bounds | None:
@@ -399,23 +436,3 @@ _BOUNDS = "ST_MakeEnvelope(:west, :south, :east, :north, 4326)"
 # Units of the zoom from the world's north-west corner, by spherical Mercator (EPSG:3857).
 _X = "floor((ST_X({0}) + 180) / 360 * :side)"
 _Y = "floor((0.5 - asinh(tan(radians(ST_Y({0})))) / (2 * pi())) * :side)"
-
-_CLUSTERS = text(
-    f"""
-    SELECT ST_AsMVT(feature, 'report_clusters', {EXTENT}, 'geom')
-    FROM (
-        SELECT
-            ST_MakePoint(told.x, told.y) AS geom, told.count, told.key,
-            reports.district_code || '-' || reports.serial AS number
-        FROM unnest(
-            CAST(:x AS double precision[]),
-            CAST(:y AS double precision[]),
-            CAST(:counts AS bigint[]),
-            CAST(:keys AS text[]),
-            CAST(:serials AS bigint[])
-        ) WITH ORDINALITY AS told (x, y, count, key, serial, place)
-        LEFT JOIN reports ON told.count = 1 AND reports.serial = told.serial
-        ORDER BY told.place
-    ) AS feature
-    """
-)

@@ -241,7 +241,7 @@ class TestPlan:
         query = "query ($id: ID!) { %s { ...Shown } }" + SHOWN
         with Desk(desk.url) as other:
             for field in ("boundaryPlan(id: $id)", "node(id: $id)"):
-                found = other.ask(query % field, OFFICE, id=plan["id"])
+                found = other.ask(query % field, DISTRICT_OFFICE, id=plan["id"])
                 assert well(found) == plan
 
     def test_the_plans_of_a_district_are_listed_for_those_who_plan_or_see_all(

@@ -16,6 +16,7 @@ from gridmap.schema.root import schema
 from gridmap.store.database import Database
 from gridmap.store.dates import now, today
 from gridmap.store.follower import Follower
+from gridmap.store.viewers import ANONYMOUS
 from tests.asking import ask
 from tests.districts import SIDE, SOUTH, WEST
 
@@ -143,7 +144,7 @@ def test_a_report_is_answered_from_memory_but_for_what_only_the_database_has(
     assert "FROM workers" in workers
     # Sent again, it is answered by the database.
     assert found["submitReport"]["grid"]["community"]["name"] == "友谊社区"
-    assert found == ask(database_url, SUBMIT, input=given).data
+    assert found == ask(database_url, SUBMIT, ANONYMOUS, input=given).data
 
 
 def test_coverage_of_today_is_that_of_the_database_which_is_not_asked_who_stands_where(

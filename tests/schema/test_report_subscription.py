@@ -17,6 +17,7 @@ from gridmap.schema.nodes import GlobalId
 from gridmap.schema.root import schema
 from gridmap.store.database import Database
 from gridmap.store.report_changes import ReportNews
+from tests.asking import AUDITOR
 from tests.reports import (
     COMMUNITIES,
     DISTRICTS,
@@ -53,7 +54,7 @@ class Client:
         self._database = database
 
     def context(self) -> Context:
-        return Context(self._database, 30, news=self.news)
+        return Context(self._database, 30, viewer=AUDITOR, news=self.news)
 
     async def page(self, **variables: object) -> Any:
         result = await schema.execute(PAGE, variables, context_value=self.context())

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gridmap.errors import Conflict, Forbidden, GridmapError, Invalid
+from gridmap.errors import Conflict, Forbidden, GridmapError, Invalid, NotFound
 from gridmap.store.actions import Handler, Move, Outcome
 from gridmap.store.loop import Action, Level
 from gridmap.store.report_rules import load_rules
@@ -217,7 +217,8 @@ def test_whatever_people_try_a_report_goes_as_the_districts_describe(
         version = case.version + (data.draw(st.sampled_from([-1, 1])) if is_stale else 0)
         note = data.draw(st.sampled_from(["因故", "因故", "因故", " "]))
         to = case.after(action, who, grid, other)
-        if is_stale or (action in WITH_REASON and not note.strip()):
+        is_lost = action == "MERGE" and not sees(who, reports[1 - which])
+        if is_stale or is_lost or (action in WITH_REASON and not note.strip()):
             to = None
         said = particulars(desk, action, grid, sponsor, reports[1 - which])
         # A note that nobody gave before: what is tried again is no repetition.
@@ -237,8 +238,10 @@ def test_whatever_people_try_a_report_goes_as_the_districts_describe(
                 offers_agree(desk, case, outcome.report, near)
         else:
             assert to is None, (action, who, outcome)
-            assert isinstance(outcome, Conflict | Forbidden | Invalid)
-            if is_stale:
+            assert isinstance(outcome, Conflict | Forbidden | Invalid | NotFound)
+            is_seen = sees(who, reports[which])
+            assert isinstance(outcome, NotFound) is not is_seen
+            if is_stale and is_seen:
                 assert isinstance(outcome, Conflict)
                 assert outcome.details == {"state": case.state, "version": case.version}
         for case, report in zip(cases, reports, strict=True):
@@ -260,6 +263,15 @@ def test_whatever_people_try_a_report_goes_as_the_districts_describe(
         for before, after in pairwise(events):
             assert before.at < after.at
             assert after.details["changed"].get("state", after.state) == before.state
+
+
+def sees(who: str, report: Report) -> bool:
+    """Whether it is theirs to know of; else it is told as one that is not there."""
+    if who.startswith("worker"):
+        return report.grid_code == grid_code(int(who[-1]))
+    if who in ("S1", "S2"):
+        return who in (report.sponsor_code, report.handler_code)
+    return who not in ("neighbour", "other community", "other district", "nobody")
 
 
 def offers_agree(desk: Desk, case: Case, report: Report, who: str) -> None:

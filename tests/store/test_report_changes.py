@@ -20,6 +20,7 @@ from gridmap.store.database import Database, tool_engine
 from gridmap.store.dates import now
 from gridmap.store.paging import Slice
 from gridmap.store.report_changes import (
+    Belonging,
     Happened,
     Interest,
     ReportChange,
@@ -28,6 +29,7 @@ from gridmap.store.report_changes import (
     changes_between,
 )
 from gridmap.store.reports import Event, ReportFilter, ReportKey, page_of_reports
+from gridmap.store.scopes import EVERYTHING as ALL_REPORTS
 from tests.reports import (
     COMMUNITIES,
     DISTRICTS,
@@ -39,7 +41,7 @@ from tests.reports import (
     seen_events,
 )
 
-EVERYTHING = Interest()
+EVERYTHING = Interest(ALL_REPORTS)
 
 
 @pytest.fixture(scope="module")
@@ -253,7 +255,7 @@ class Heard:
             try:
                 changes = await self._news.changes(self._interest, self.cursor)
                 async with aclosing(changes):
-                    async for report, event, self.cursor in changes:
+                    async for report, event, self.cursor, _ in changes:
                         self.keys.append(key_of(event))
                         self.reports.append(report.id)
             except Unavailable:
@@ -309,7 +311,7 @@ def test_between_a_page_and_its_stream_nothing_is_lost_and_nothing_told_twice(ur
                 while not all(task.done() for task in writing):
                     async with database.connection() as connection:
                         _, as_of = await page_of_reports(
-                            connection, ReportFilter(now()), Slice(5, None)
+                            connection, ReportFilter(now(), ALL_REPORTS), Slice(5, None)
                         )
                     seen = in_state(looking, as_of)
                     news = here if len(listeners) % 2 else there
@@ -368,13 +370,13 @@ def test_each_hears_what_interests_them_and_of_what_leaves_it(
 ) -> None:
     wanted = uuid4()
     interests = {
-        "community": Interest(regions=frozenset(COMMUNITIES[:1])),
-        "districts": Interest(regions=frozenset(COMMUNITIES)),
-        "nowhere": Interest(regions=frozenset()),
-        "grid": Interest(grid="G1"),
-        "sponsor": Interest(sponsor="S1"),
-        "both": Interest(grid="G1", sponsor="S1"),
-        "one": Interest(key=ReportKey(DISTRICTS[1], wanted)),
+        "community": Interest(ALL_REPORTS, regions=frozenset(COMMUNITIES[:1])),
+        "districts": Interest(ALL_REPORTS, regions=frozenset(COMMUNITIES)),
+        "nowhere": Interest(ALL_REPORTS, regions=frozenset()),
+        "grid": Interest(ALL_REPORTS, grid="G1"),
+        "sponsor": Interest(ALL_REPORTS, sponsor="S1"),
+        "both": Interest(ALL_REPORTS, grid="G1", sponsor="S1"),
+        "one": Interest(ALL_REPORTS, key=ReportKey(DISTRICTS[1], wanted)),
     }
 
     async def main() -> None:
@@ -410,6 +412,10 @@ def test_each_hears_what_interests_them_and_of_what_leaves_it(
     asyncio.run(main())
 
 
+def whose(at: Belonging) -> tuple[str, str | None, str | None]:
+    return at.region_code, at.grid_code, at.sponsor_code
+
+
 def test_whose_a_report_was_is_known_of_each_event_though_many_came_at_once(
     url: str, writer: psycopg.Connection
 ) -> None:
@@ -430,7 +436,8 @@ def test_whose_a_report_was_is_known_of_each_event_though_many_came_at_once(
     parts = between(url, (begin, middle), (middle, end))
     whole = between(url, (begin, end))
     assert parts[0] + parts[1] == whole[0]
-    assert [(tuple(each.before), tuple(each.after)) for each in whole[0]] == [
+    belonged = [tuple(map(whose, (each.before, each.after))) for each in whole[0]]
+    assert belonged == [
         ((COMMUNITIES[0], "G1", "S1"), (COMMUNITIES[0], "G1", "S1")),
         ((COMMUNITIES[0], "G1", "S1"), (COMMUNITIES[0], "G1", "S1")),
         ((COMMUNITIES[0], "G1", "S1"), (COMMUNITIES[0], "G2", "S1")),
@@ -438,10 +445,10 @@ def test_whose_a_report_was_is_known_of_each_event_though_many_came_at_once(
         ((COMMUNITIES[0], "G2", "S2"), (COMMUNITIES[1], None, "S2")),
     ]
     for interest, versions in (
-        (Interest(grid="G1", sponsor="S1"), [1, 2, 3]),
-        (Interest(grid="G2", sponsor="S2"), [4, 5]),
-        (Interest(grid="G1", sponsor="S2"), []),
-        (Interest(regions=frozenset(COMMUNITIES[1:2])), [5]),
+        (Interest(ALL_REPORTS, grid="G1", sponsor="S1"), [1, 2, 3]),
+        (Interest(ALL_REPORTS, grid="G2", sponsor="S2"), [4, 5]),
+        (Interest(ALL_REPORTS, grid="G1", sponsor="S2"), []),
+        (Interest(ALL_REPORTS, regions=frozenset(COMMUNITIES[1:2])), [5]),
     ):
         told = [each.event.version for each in whole[0] if interest.meets(each)]
         assert told == versions

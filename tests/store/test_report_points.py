@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import math
 import random
 import threading
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import fields, replace
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +28,7 @@ from gridmap.store.database import Database
 from gridmap.store.dates import now
 from gridmap.store.report_points import ReportPoints, reports_by_serial
 from gridmap.store.reports import ReportFilter
+from gridmap.store.scopes import EVERYTHING, NOTHING, Scope
 from tests.geo.test_clusters import curve_code, tile_cell
 from tests.reports import (
     COMMUNITIES,
@@ -36,7 +39,7 @@ from tests.reports import (
 )
 
 WORLD = Bounds(-180, -90, 180, 90)
-EVERYTHING = ReportFilter(now())
+ANY_REPORT = ReportFilter(now(), EVERYTHING)
 WORDS = ("楼道", "杂物", "A栋", "灯", "漏水", "Garbage", "100%", "路_灯")
 TEXTS = ("楼", "楼道", "道杂", "garbage", "栋", "%", "_灯", "0%", "物A栋", "杂物a", "灯灯灯", "无")
 CATEGORIES = ("0101", "0102", "0301", "1101")
@@ -66,7 +69,7 @@ async def map_of(url: str) -> AsyncIterator[ReportPoints]:
         await database.close()
 
 
-async def counted(points: ReportPoints, wanted: ReportFilter = EVERYTHING) -> int:
+async def counted(points: ReportPoints, wanted: ReportFilter = ANY_REPORT) -> int:
     cells, _ = await points.clusters(WORLD, 3, wanted)
     return int(cells.count.sum())
 
@@ -98,10 +101,15 @@ def conditions(wanted: ReportFilter) -> tuple[str, dict[str, Any]]:
         "< %(now)s, FALSE)) = %(is_overdue)s",
         "text": "position(lower(%(text)s) IN lower(description)) > 0",
     }
-    names = [field.name for field in fields(wanted) if field.name != "now"]
+    names = [field.name for field in fields(wanted) if field.name not in ("now", "scope")]
     assert set(names) == set(said)
     given = {name: getattr(wanted, name) for name in names}
     found = [said[name] for name in names if given[name] is not None]
+    scoped = [
+        " AND ".join(["TRUE", *(f"{column} IN {(*values, '-', '-')}" for column, values in clause)])
+        for clause in wanted.scope.clauses
+    ]
+    found.append(f"({' OR '.join(scoped)})")
     if wanted.serial is not None:
         given["serial"] = "{}-{}".format(*wanted.serial)
     if wanted.bounds is not None:
@@ -114,7 +122,7 @@ def members_by_cell(
     connection: psycopg.Connection, bounds: Bounds, zoom: int, wanted: ReportFilter
 ) -> dict[int, set[int]]:
     where, parameters = conditions(wanted)
-    within, edges = conditions(ReportFilter(wanted.now, bounds=bounds))
+    within, edges = conditions(ReportFilter(wanted.now, EVERYTHING, bounds=bounds))
     for name in bounds._fields:
         within = within.replace(f"%({name})s", f"%(of_map_{name})s")
         parameters[f"of_map_{name}"] = edges[name]
@@ -128,6 +136,37 @@ def members_by_cell(
     for serial, longitude, latitude in rows:
         cells[curve_code(*tile_cell(longitude, latitude, zoom))].add(serial)
     return dict(cells)
+
+
+def public_counts(
+    connection: psycopg.Connection, bounds: Bounds, wanted: ReportFilter
+) -> dict[tuple[float, float], int]:
+    """How many reports each square has that the public is told of, by its middle."""
+    across, counts = 1 << 18, defaultdict[tuple[float, float], int](int)
+    where, parameters = conditions(replace(wanted, bounds=None))
+    for longitude, latitude in connection.execute(
+        sql.SQL(f"SELECT ST_X(location), ST_Y(location) FROM reports WHERE {where}"), parameters
+    ):
+        column, row = tile_cell(longitude, latitude, 15)
+        middle = (
+            (column + 0.5) / across * 360 - 180,
+            math.degrees(math.atan(math.sinh(math.pi * (1 - 2 * (row + 0.5) / across)))),
+        )
+        boxes = [bounds, *([wanted.bounds] if wanted.bounds else [])]
+        if all(
+            box.west <= middle[0] <= box.east and box.south <= middle[1] <= box.north
+            for box in boxes
+        ):
+            counts[middle] += 1
+    return counts
+
+
+def merged_counts(counts: dict[tuple[float, float], int], zoom: int) -> dict[int, int]:
+    """The same by cells of a zoom, those of five or more."""
+    cells: defaultdict[int, int] = defaultdict(int)
+    for middle, count in counts.items():
+        cells[curve_code(*tile_cell(*middle, zoom))] += count
+    return {code: count for code, count in cells.items() if count >= 5}
 
 
 # What is drawn
@@ -162,6 +201,7 @@ def put_any(connection: psycopg.Connection, chance: random.Random) -> tuple[str,
         at=chosen_moment(chance),
         region=region,
         grid=chance.choice([None, "G1", "G2"]),
+        building=chance.choice([None, "B1", "B2"]),
         sponsor=chance.choice([None, "S1", "S2"]),
         handler_kind=kind,
         handler=handler,
@@ -209,7 +249,26 @@ def chosen_filter(chance: random.Random, serials: list[tuple[str, int]]) -> Repo
     names = chance.sample(sorted(choices), chance.choice([0, 1, 1, 1, 2, 2, 3]))
     if "handler" in names and chance.random() < 0.7:
         names.append("member_regions")
-    return ReportFilter(now(), **{name: choices[name]() for name in names})
+    scope = EVERYTHING if chance.random() < 0.5 else chosen_scope(chance)
+    return ReportFilter(now(), scope, **{name: choices[name]() for name in names})
+
+
+def chosen_scope(chance: random.Random) -> Scope:
+    """Such as a worker's, a member's, a sponsor's and an office's."""
+    district = ("district_code", tuple(chance.sample(DISTRICTS, chance.randrange(3))))
+    region = ("region_code", tuple(chance.sample(COMMUNITIES, chance.randrange(4))))
+    kinds = ("handler_kind", (chance.choice(["SPONSOR", "BUILDING_MEMBER"]),))
+    handled = (kinds, ("handler_code", (chance.choice(["S1", "W1"]),)))
+    return Scope(
+        chance.choice(
+            [
+                ((district, ("grid_code", ("G1", "G3"))), (district, *handled)),
+                ((district, ("building_code", ("B1",))), (district, region, *handled)),
+                ((("sponsor_code", ("S1",)),), handled),
+                ((region,), handled),
+            ]
+        )
+    )
 
 
 def chosen_bounds(chance: random.Random) -> Bounds:
@@ -261,7 +320,26 @@ def test_clusters_are_what_the_database_holds_as_reports_come_and_change(
                     assert serial in members
                     assert key_of_set.setdefault(members, key) == key
                     assert set_of_key.setdefault(key, members) == members
+                public = await points.public_clusters(bounds, zoom, wanted)
+                squares = public_counts(writer, bounds, wanted)
+                told = dict(zip(public.code.tolist(), public.count.tolist(), strict=True))
+                # Farther in, a middle lies on a border of cells: each square is a cell by itself.
+                if zoom < 15:
+                    assert told == merged_counts(squares, zoom), wanted
+                else:
+                    middles = [tuple(each) for each in public.location.tolist()]
+                    seen = dict(zip(middles, public.count.tolist(), strict=True))
+                    many = {middle: count for middle, count in squares.items() if count >= 5}
+                    assert seen == {
+                        near: count
+                        for middle, count in many.items()
+                        for near in [min(middles, key=partial(math.dist, middle))]
+                        if math.dist(near, middle) < 1e-9
+                    }
+                    assert len(seen) == len(many)
                 if wanted.bounds is not None or not chance.randrange(5):
+                    coarse = await points.public_positions(wanted)
+                    assert len(coarse) == sum(public_counts(writer, WORLD, wanted).values())
                     found = await points.positions(wanted)
                     everywhere = members_by_cell(writer, WORLD, 0, wanted)
                     assert len(found) == sum(map(len, everywhere.values()))
@@ -291,7 +369,7 @@ def test_a_text_is_found_where_it_stands_now_however_often_it_is_asked_for(
                         said = "".join(chance.choices(WORDS, k=3))
                         change_report(writer, each[1], each[0], description=said)
                 views = [
-                    (chosen_bounds(chance), replace(EVERYTHING, text=chance.choice(TEXTS)))
+                    (chosen_bounds(chance), replace(ANY_REPORT, text=chance.choice(TEXTS)))
                     for _ in range(8)
                 ]
                 answers = await asyncio.gather(
@@ -310,7 +388,7 @@ def test_a_text_that_takes_too_long_everywhere_is_found_where_few_reports_are(
     url: str, writer: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put_report(writer, description="井盖", longitude=70.0, latitude=5.0)
-    lids, here = replace(EVERYTHING, text="井盖"), Bounds(69, 4, 71, 6)
+    lids, here = replace(ANY_REPORT, text="井盖"), Bounds(69, 4, 71, 6)
     fast = report_points._HAVING
 
     async def main() -> None:
@@ -343,7 +421,7 @@ def test_who_gives_up_on_a_text_keeps_nobody_else_from_it(
         async with map_of(url) as points:
             await counted(points)
             monkeypatch.setattr(report_points, "_HAVING", slow)
-            wanted = replace(EVERYTHING, text="窨井")
+            wanted = replace(ANY_REPORT, text="窨井")
             first, second = (asyncio.create_task(counted(points, wanted)) for _ in range(2))
             await asyncio.sleep(0.05)
             first.cancel()
@@ -363,13 +441,16 @@ def test_one_alone_comes_as_itself_whatever_its_district(
 
     async def main() -> None:
         async with map_of(url) as points:
-            cells, serials = await points.clusters(Bounds(9, 4, 11, 6), 18, EVERYTHING)
+            cells, serials = await points.clusters(Bounds(9, 4, 11, 6), 18, ANY_REPORT)
             assert cells.count.tolist() == [1, 1]
             database = Database(url)
             async with database.connection() as connection:
-                rows = await reports_by_serial(connection, [*serials.tolist(), 10**12])
+                asked = [*serials.tolist(), 10**12]
+                rows = await reports_by_serial(connection, asked, EVERYTHING)
+                unseen = await reports_by_serial(connection, asked, NOTHING)
             await database.close()
             assert rows.pop() is None
+            assert unseen == [None, None, None]
             assert {(row.district_code, row.longitude) for row in rows if row} == {
                 (DISTRICTS[0], 10.0),
                 (DISTRICTS[1], 10.01),
@@ -378,7 +459,7 @@ def test_one_alone_comes_as_itself_whatever_its_district(
                 assert row is not None
                 assert ids[row.id] == row.longitude == west
             change_report(writer, second, DISTRICTS[1], location="SRID=4326;POINT(10 5)")
-            cells, _ = await points.clusters(Bounds(9, 4, 11, 6), 18, EVERYTHING)
+            cells, _ = await points.clusters(Bounds(9, 4, 11, 6), 18, ANY_REPORT)
             assert cells.count.tolist() == [2]
 
     asyncio.run(main())
@@ -401,7 +482,7 @@ def test_whoever_has_written_finds_it_however_many_ask(
 
                 for times in range(1, 6):
                     await asyncio.to_thread(write)
-                    cells, _ = await points.clusters(place, 10, EVERYTHING)
+                    cells, _ = await points.clusters(place, 10, ANY_REPORT)
                     assert cells.count.tolist() == [times]
 
             await asyncio.gather(*map(write_and_look, range(12)))
@@ -417,7 +498,7 @@ def test_reports_that_move_meanwhile_are_neither_lost_nor_doubled(
     monkeypatch.setattr(report_points, "_FEW", 0)
     east = Bounds(40, 0, 60, 60)
     ids = [put_report(writer, longitude=45.0, latitude=5.0, description="灯") for _ in range(80)]
-    lamps = replace(EVERYTHING, text="灯")
+    lamps = replace(ANY_REPORT, text="灯")
     stop = threading.Event()
 
     def move(seed: int) -> None:
@@ -442,7 +523,7 @@ def test_reports_that_move_meanwhile_are_neither_lost_nor_doubled(
                 for _ in range(20):
                     asked = [
                         points.clusters(east, zoom, wanted)
-                        for zoom, wanted in [(3, EVERYTHING), (12, EVERYTHING), (8, lamps)]
+                        for zoom, wanted in [(3, ANY_REPORT), (12, ANY_REPORT), (8, lamps)]
                     ]
                     red = points.clusters(Bounds(50, 0, 60, 60), 3, replace(lamps, text="红灯"))
                     (none, _), *all_ = await asyncio.gather(red, *asked)
@@ -454,8 +535,8 @@ def test_reports_that_move_meanwhile_are_neither_lost_nor_doubled(
             finally:
                 stop.set()
                 await asyncio.gather(*moving)
-            cells, _ = await points.clusters(east, 9, EVERYTHING)
-            expected = members_by_cell(writer, east, 9, EVERYTHING)
+            cells, _ = await points.clusters(east, 9, ANY_REPORT)
+            expected = members_by_cell(writer, east, 9, ANY_REPORT)
             assert dict(zip(cells.code.tolist(), cells.count.tolist(), strict=True)) == {
                 code: len(members) for code, members in expected.items()
             }
@@ -550,18 +631,18 @@ def test_an_empty_database_has_an_empty_map_until_the_first_report(
     async def main() -> None:
         async with map_of(empty) as points:
             for wanted in (
-                EVERYTHING,
-                replace(EVERYTHING, grid="G1", regions=COMMUNITIES, categories=CATEGORIES),
-                replace(EVERYTHING, text="楼"),
-                replace(EVERYTHING, serial=("230402", 1)),
-                replace(EVERYTHING, is_overdue=True, bounds=WORLD),
+                ANY_REPORT,
+                replace(ANY_REPORT, grid="G1", regions=COMMUNITIES, categories=CATEGORIES),
+                replace(ANY_REPORT, text="楼"),
+                replace(ANY_REPORT, serial=("230402", 1)),
+                replace(ANY_REPORT, is_overdue=True, bounds=WORLD),
             ):
                 cells, serials = await points.clusters(WORLD, 3, wanted)
                 assert len(cells) == len(serials) == 0
                 assert (await points.positions(wanted)).shape == (0, 2)
             with psycopg.connect(empty) as connection:
                 put_report(connection, grid="G1", longitude=1.5, latitude=2.5)
-            wanted = replace(EVERYTHING, grid="G1")
+            wanted = replace(ANY_REPORT, grid="G1")
             assert await counted(points, wanted) == 1
             assert (await points.positions(wanted)).tolist() == [[1.5, 2.5]]
 
@@ -594,10 +675,10 @@ def test_more_clusters_than_a_map_shows_are_refused(
 
     async def main() -> None:
         async with map_of(url) as points:
-            cells, _ = await points.clusters(Bounds(-101, 0, -97.5, 10), 18, EVERYTHING)
+            cells, _ = await points.clusters(Bounds(-101, 0, -97.5, 10), 18, ANY_REPORT)
             assert len(cells) == 3
             with pytest.raises(TooLarge, match="There are 4 clusters at zoom 18"):
-                await points.clusters(Bounds(-101, 0, -96, 10), 18, EVERYTHING)
+                await points.clusters(Bounds(-101, 0, -96, 10), 18, ANY_REPORT)
 
     asyncio.run(main())
 
@@ -608,7 +689,7 @@ def test_a_database_that_cannot_be_reached_is_said_to_be_and_asked_again(url: st
         points = ReportPoints(database, url.replace("/test_", "/none_"))
         for _ in range(2):
             with pytest.raises(Unavailable, match="cannot be reached"):
-                await points.clusters(WORLD, 3, EVERYTHING)
+                await points.clusters(WORLD, 3, ANY_REPORT)
         points._url = url
         assert await counted(points) > 0
         await points.close()

@@ -44,7 +44,7 @@ TABLES = {
     "sponsorships":          ("r", "r", "r", "riud"),
     "visits":                ("r", "r", "r", "ri"),
     "member_cards":          ("r", "r", "r", "riud"),
-    "boundary_plans":        ("", "o", "r", "ri"),
+    "boundary_plans":        ("r", "r", "r", "ri"),
     "boundary_changes":      ("r", "r", "r", "ri"),
     "boundary_change_grids": ("r", "r", "r", "ri"),
     "report_categories":     ("r", "r", "r", "r"),

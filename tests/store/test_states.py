@@ -22,6 +22,7 @@ from gridmap.store.dates import now
 from gridmap.store.paging import Slice
 from gridmap.store.report_changes import Interest, ReportNews, changes_between, state_now
 from gridmap.store.reports import ReportFilter, page_of_reports
+from gridmap.store.scopes import EVERYTHING
 from gridmap.store.states import is_state
 from tests.api.test_server import wait_until
 from tests.conftest import migrate
@@ -93,7 +94,9 @@ def states(url: str) -> list[str]:
         try:
             async with database.connection() as connection:
                 start = await state_now(connection)
-                _, page = await page_of_reports(connection, ReportFilter(now()), Slice(1, None))
+                _, page = await page_of_reports(
+                    connection, ReportFilter(now(), EVERYTHING), Slice(1, None)
+                )
                 _, change = await changes_between(connection, start)
                 return [start, page, change]
         finally:
@@ -176,12 +179,12 @@ def test_those_who_leave_take_no_news_from_those_who_stay(url: str) -> None:
         put, told = [], []
 
         async def stay() -> None:
-            async with aclosing(await news.changes(Interest())) as changes:
+            async with aclosing(await news.changes(Interest(EVERYTHING))) as changes:
                 async for change in changes:
                     told.append(change.event.report_id)  # noqa: PERF401, read while it grows
 
         async def come() -> None:
-            async with aclosing(await news.changes(Interest())) as changes:
+            async with aclosing(await news.changes(Interest(EVERYTHING))) as changes:
                 await anext(changes)
 
         running = [asyncio.create_task(each) for each in (news.run(), stay())]
