@@ -199,8 +199,8 @@ def check_login(url: str) -> None:
         engine.dispose()
     if login is not None:
         raise Forbidden(
-            f"No policy of the database holds {login}, a superuser or one with BYPASSRLS, so that it "
-            "is no login for a server. Either set GRIDMAP_SERVER_PASSWORD, with which `gridmap "
+            f"No policy of the database holds {login}, a superuser or one with BYPASSRLS; a server "
+            "needs another login. Either set GRIDMAP_SERVER_PASSWORD, with which `gridmap "
             "migrate` makes logins for `gridmap serve`, or name another login in DATABASE_URL: "
             "CREATE ROLE gridmap_login LOGIN PASSWORD '…'; "
             "GRANT gridmap_server, gridmap_keeper TO gridmap_login;"
@@ -223,8 +223,8 @@ async def become(connection: AsyncConnection, viewer: Viewer) -> None:
     )
 
 
-# All of it ends with the transaction. The policies read these settings. Some viewers see few rows and
-# others many, so that no plan is for all of them.
+# All of it ends with the transaction. The policies read these settings. Some viewers see few rows
+# and others many, so that no plan is for all of them.
 _BECOME = text(
     """
     SELECT
