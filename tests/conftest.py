@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 from gridmap import migrations
 from gridmap.api.demo import load_demo
 from gridmap.store.cluster import private_cluster
-from gridmap.store.database import tool_engine
+from gridmap.store.database import Rights, tool_engine
 
 _numbers = count(1)
 
@@ -40,6 +40,9 @@ def cluster_url() -> Iterator[str]:
 def empty_template(cluster_url: str) -> str:
     """The name of a migrated database with no rows."""
     migrate(new_database(cluster_url, "empty_template"))
+    with psycopg.connect(cluster_url, autocommit=True) as connection:
+        for role in Rights:
+            connection.execute(f"ALTER ROLE {role} LOGIN")
     return "empty_template"
 
 

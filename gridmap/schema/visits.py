@@ -132,7 +132,7 @@ class VisitMutation:
             input.note,
             input.worker,
         )
-        async with context.database.transaction() as connection:
+        async with context.keeper.transaction() as connection:
             row = await store.log(connection, given, context.viewer, context.now)
         context.forget_loaded()
         kept = await context.load(store_buildings.buildings_by_key, row.building_key, context.today)

@@ -24,6 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap.errors import Invalid
 from gridmap.store import tables
+from gridmap.store.database import protected
 from gridmap.store.paging import Key, Slice
 from gridmap.store.permissions import Permission, require
 from gridmap.store.viewers import Role, Viewer
@@ -177,6 +178,7 @@ def _rows(
     ]
 
 
+@protected
 async def page_of_entries(
     connection: AsyncConnection, wanted: EntryFilter, viewer: Viewer, cut: Slice
 ) -> list[Entry]:
@@ -197,6 +199,7 @@ async def page_of_entries(
     return [Entry(*row) for row in rows]
 
 
+@protected
 async def count_entries(connection: AsyncConnection, wanted: EntryFilter, viewer: Viewer) -> int:
     """How many entries match. Raises Forbidden for whoever may not see them."""
     require(viewer, Permission.SEE_AUDIT)

@@ -28,10 +28,10 @@ def is_state(text: str) -> bool:
     )
 
 
-def state_of(table: str) -> str:
+def state_of(end: str) -> str:
     """The state that the statement sees which has this in it, once; of the rows of a table.
 
-    The table has a column `transaction`, with an index.
+    `end`: the number after the last transaction that has written there, as SQL.
     """
     return f"""(
     SELECT concat_ws(
@@ -47,19 +47,12 @@ def state_of(table: str) -> str:
     FROM pg_current_snapshot() AS snapshot, LATERAL (
         SELECT least(
             CAST(CAST(pg_snapshot_xmax(snapshot) AS text) AS bigint),
-            1 + coalesce(
-                (
-                    SELECT CAST(CAST(transaction AS text) AS bigint)
-                    FROM {table}
-                    ORDER BY {table}.transaction DESC
-                    LIMIT 1
-                ),
-                0
-            )
+            {end}
         ) AS until
     ) AS seen
 )"""
 
 
-STATE_NOW = state_of("report_events")
-"""The state of reports. Served by report_events_transaction_idx."""
+STATE_NOW = state_of("gridmap_events_end()")
+"""The state of reports, the same for every viewer, though few may see the last event. Served by
+report_events_transaction_idx."""

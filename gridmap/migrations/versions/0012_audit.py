@@ -7,8 +7,10 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import UserDefinedType
 
+from gridmap.migrations.row_security import AUDITED, AUDITOR, kept, protect
+
 revision = "0012"
-down_revision = "0010"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 
@@ -152,6 +154,9 @@ def upgrade() -> None:
         """
     )
     _have_photos_final_by("report_photos_are_final")
+    for table in TABLES:
+        protect(op.get_bind(), table, kept("SELECT, INSERT"), AUDITED)
+    op.execute(f"GRANT SELECT (disabled_at) ON users TO {AUDITOR}")
 
 
 def downgrade() -> None:
