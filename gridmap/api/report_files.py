@@ -26,7 +26,6 @@ from gridmap.schema.context import Context
 from gridmap.schema.null_characters import refuse_null_characters
 from gridmap.schema.reports import ReportFilter, filter_of
 from gridmap.schema.root import schema
-from gridmap.store import reports as store
 from gridmap.store.audit import named
 from gridmap.store.report_exports import report_rows
 from gridmap.store.report_sheets import TITLES, Language, Workbook, csv_heading, csv_lines

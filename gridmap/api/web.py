@@ -31,6 +31,7 @@ FOLDER = Path(__file__).parent / "static" / "web"
 DOCUMENTS = FOLDER / "documents.json"
 """What the pages ask: the text of each document by its SHA-256."""
 
+
 def policy(hosts: str = "") -> str:
     """Of a page: what it may load, and from whom but this server."""
     # MapLibre makes its worker from a blob and draws images from blobs; photos that wait to be sent

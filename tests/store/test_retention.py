@@ -26,6 +26,7 @@ from gridmap.store.photos import Photos
 from gridmap.store.report_points import ReportPoints
 from gridmap.store.reports import Report, Reporter, ReportFilter
 from gridmap.store.retention import CELL_DEGREES, Gone, Terms, retain, to_go
+from gridmap.store.scopes import EVERYTHING
 from gridmap.store.sessions import begin_session
 from gridmap.store.submissions import Placement
 from gridmap.store.viewers import Role, Viewer
@@ -164,7 +165,9 @@ def retained(desk: Desk, folder: Path, now: datetime.datetime = LONG_AFTER) -> t
 
 def shown(desk: Desk, points: ReportPoints) -> list[tuple[float, ...]]:
     """Where a map has reports."""
-    return sorted(map(tuple, desk.run(points.positions(ReportFilter(LONG_AFTER))).tolist()))
+    return sorted(
+        map(tuple, desk.run(points.positions(ReportFilter(LONG_AFTER, EVERYTHING))).tolist())
+    )
 
 
 def test_after_its_time_no_personal_data_is_anywhere(desk: Desk, folder: Path) -> None:

@@ -59,6 +59,8 @@ TABLES = {
     "sessions":              ("", "", "", "riud"),
     "counts":                ("", "", "", "riud"),
     "tile_shapes":           ("r", "r", "r", "riud"),
+    "audit_entries":         ("", "", "r", "ri"),
+    "audit_seals":           ("", "", "r", "ri"),
     "imports":               ("", "", "r", ""),
 }  # fmt: skip
 SERVER, VIEWER, AUDITOR, KEEPER = range(4)
