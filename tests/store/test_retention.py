@@ -216,7 +216,10 @@ def test_after_its_time_no_personal_data_is_anywhere(desk: Desk, folder: Path) -
     after = shown(desk, points)
     assert len(after) == len(before)
     assert after != before
-    assert after == shown(desk, ReportPoints(desk.database, desk.url))
+    anew = ReportPoints(desk.database, desk.url)
+    assert after == shown(desk, anew)
+    for each in (points, anew):
+        desk.run(each.close())
     # 5. Another resident's, of yesterday, is whole; and so is what is to stay.
     assert desk.sql("SELECT name FROM reporters") == [("young",)]
     assert desk.kept(young.report_key).description == "新的"
