@@ -63,7 +63,11 @@ class Gate:
         origin.set(Origin(address=_address(scope), request=id))
         is_secure = scope["scheme"] in ("https", "wss")
 
+        has_begun = False
+
         async def sent(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
                 headers = _headers(message.get("headers", ()), id, is_secure)
                 message = {**message, "headers": headers}
@@ -77,7 +81,13 @@ class Gate:
             except TooOften as error:
                 await answer_of(error)(scope, receive, sent)
                 return
-        await self._app(scope, receive, sent)
+        try:
+            await self._app(scope, receive, sent)
+        except Exception as error:
+            # What is half sent cannot be taken back.
+            if has_begun or scope["type"] != "http":
+                raise
+            await answer_of(error)(scope, receive, sent)
 
 
 def _address(scope: Scope) -> str:

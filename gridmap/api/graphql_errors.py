@@ -14,6 +14,7 @@ from typing import Any
 from graphql import GraphQLError, ValueNode, VariableNode
 from strawberry.exceptions import StrawberryInputCoercionError
 
+from gridmap.api.logs import request_id
 from gridmap.errors import GridmapError, Invalid
 
 _log = logging.getLogger("gridmap")
@@ -71,6 +72,7 @@ def masked(error: Exception, numbers: dict[int, str] | None = None) -> dict[str,
     return _told(
         f"Something went wrong here. If it lasts, report it with this number: {number}",
         GridmapError.code,
+        {"requestId": request} if (request := request_id.get()) else None,
     )
 
 

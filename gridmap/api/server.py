@@ -77,6 +77,8 @@ class Server(uvicorn.Server):
             ws_ping_interval=20,
             ws_ping_timeout=20,
             access_log=False,
+            # What it has to say goes where all else does.
+            log_config=None,
             # Nobody is believed by default, not even whoever asks from this machine.
             proxy_headers=bool(trusted_proxies),
             forwarded_allow_ips=trusted_proxies or "",

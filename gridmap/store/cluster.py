@@ -167,6 +167,9 @@ class _Cluster:
             "listen_addresses=",
             f"unix_socket_directories={self.socket_folder}",
             "unix_socket_permissions=0700",
+            # Or it would write whole rows and statements into its log, with whom they are about.
+            "log_error_verbosity=terse",
+            "log_min_error_statement=panic",
             "jit=off",  # its warm-up costs more than these short statements ever gain
             *(() if self.durable else _FORGETFUL),
         ]

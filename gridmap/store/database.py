@@ -119,6 +119,8 @@ class Database:
             # Most connections run one statement, for which beginning and ending a transaction would
             # be two more ways to PostgreSQL and back.
             isolation_level="AUTOCOMMIT",
+            # Errors go to the log, and what was sent in does not.
+            hide_parameters=True,
             connect_args={
                 # Times come in the zone of the districts, as those that are reckoned here;
                 # statements of a millisecond are sooner done than compiled.

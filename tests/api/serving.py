@@ -35,7 +35,6 @@ def served(
         trusted_proxies=trusted_proxies,
         limits=limits,
         lifespan=lifespan,
-        log_config=None,
     )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
