@@ -4,7 +4,7 @@ import type { Feature, FeatureCollection, Geometry } from "geojson";
 import type { FilterSpecification, GeoJSONSource, Map as MapLibre, MapMouseEvent, MapTouchEvent, Point, VectorTileSource } from "maplibre-gl";
 import { watch } from "vue";
 import { type Position, metresBetween } from "../../lib/earth";
-import { map as current, onMap } from "../DeskMap";
+import { map as current, onMap, styled } from "../DeskMap";
 import { theme } from "../theme";
 import * as editor from "./editor";
 import { type Obstacle, obstaclesOf } from "./telling";
@@ -26,7 +26,7 @@ export function startDrawing(events: { close(): void }): () => void {
     ["touchstart", press],
     ["mousemove", hover],
     ["click", click],
-    ["zoomend", () => current.value && draw(current.value)],
+    ["zoomend", drawNow],
     ["dblclick", () => isDrawing() && events.close()],
   ] as const;
   const endStyle = onMap((map) => {
@@ -46,7 +46,7 @@ export function startDrawing(events: { close(): void }): () => void {
       editor.isPlanOfThis,
       editor.crossed,
     ],
-    () => current.value && draw(current.value),
+    () => drawNow(),
   );
   function hear(map: MapLibre): void {
     if (hearing === map) return;
@@ -224,8 +224,8 @@ export function keepInSight([longitude, latitude]: Position): void {
 }
 
 /** Brings outlines into view. */
-export function showOutlines(box: readonly [number, number, number, number]): void {
-  current.value?.fitBounds([...box], { padding: 80, maxZoom: 18, duration: 300 });
+export function showOutlines(box: readonly [number, number, number, number], maxZoom = 18): void {
+  current.value?.fitBounds([...box], { padding: 80, maxZoom, duration: 300 });
 }
 
 /** Has the map read its tiles anew. */
@@ -239,6 +239,11 @@ export function refreshTiles(): void {
 }
 
 // --- what is drawn ----------------------------------------------------------------------------
+
+function drawNow(): void {
+  const map = styled();
+  if (map) draw(map);
+}
 
 function draw(map: MapLibre): void {
   if (!map.getSource("edit-grids")) return;
