@@ -60,9 +60,10 @@ def test_a_corner_dragged_on_the_map_gives_its_ground_to_the_other_grid(
     with desk(browser, server.address, office) as held:
         # 1. The grid is chosen on the map, and its corner dragged.
         page = open_editor(held, grids[code].centroid, 17)
+        before = page.evaluate(_AT)
         click(page, grids[code].centroid)
+        is_there(page, before)
         expect(page.locator(".edit-name")).to_have_text(name_of(server, code))
-        settled(page)
         drag(page, corner, to)
         expect(page.locator(".edit-change")).to_have_count(2)
         held.picture("desk-edit")
@@ -171,7 +172,6 @@ def test_a_refused_drawing_is_kept_and_mended_and_a_grid_is_split_by_who_may(
         # 1. Who is not signed in draws, and is told who may do the rest.
         page = open_editor(held, grids[code].centroid, 17)
         choose(page, code)
-        settled(page)
         page.get_by_label("邻格的公共边一起动").uncheck()
         drag(page, corner, to)
         expect(page.locator(".edit-change")).to_have_count(1)
@@ -308,28 +308,28 @@ def test_two_days_are_compared_as_the_server_knows_them(
 
 def open_editor(held: Desk, middle: Any, zoom: int) -> Page:
     """The boundary editor, the map around a point."""
+    # The map jumps, so that one need not wait until it stands.
+    held.page.emulate_media(reduced_motion="reduce")
     page = held.open(f"at={middle.x:.5f},{middle.y:.5f},{zoom}&panel=edit")
     expect(page.locator(".edit")).to_be_visible()
-    settled(page)
+    page.wait_for_function(f"() => ({_AT})() !== null")
     return page
 
 
 def choose(page: Page, code: str) -> None:
+    before = page.evaluate(_AT)
     page.get_by_placeholder("网格编码").fill(code)
     page.get_by_role("button", name="选这个网格").click()
+    is_there(page, before)
+
+
+def is_there(page: Page, before: str) -> None:
+    """Until the map has gone to the grid that was chosen."""
     expect(page.locator(".edit-name")).to_be_visible()
+    page.wait_for_function(f"(before) => ({_AT})() !== before", arg=before)
 
 
-def settled(page: Page) -> None:
-    """Until the map stands still, and the address says where."""
-    before = None
-    for _ in range(40):
-        now = page.evaluate("() => new URLSearchParams(location.hash.slice(1)).get('at')")
-        if now and now == before:
-            return
-        before = now
-        page.wait_for_timeout(400)
-    raise AssertionError(f"The map does not stand still: {page.url}")
+_AT = "() => new URLSearchParams(location.hash.slice(1)).get('at')"
 
 
 def begin_today(page: Page) -> None:
@@ -340,7 +340,7 @@ def begin_today(page: Page) -> None:
 
 def pixel(page: Page, place: Any) -> tuple[float, float]:
     """Where a place is in the window, by the Mercator projection and what the address says."""
-    at = page.evaluate("() => new URLSearchParams(location.hash.slice(1)).get('at')")
+    at = page.evaluate(_AT)
     longitude, latitude, zoom = map(float, at.split(","))
     box = page.locator(".map-canvas canvas").bounding_box()
     assert box is not None
