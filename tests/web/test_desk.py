@@ -286,32 +286,32 @@ def test_days_and_category_choose_which_reports_are_shown(
 
 def test_a_report_is_seen_as_it_comes_in(browser: Browser, server: Server, office: str) -> None:
     with desk(browser, server.address, office) as held:
-        with_socket = held.page.context.pages[0]
-        with with_socket.expect_websocket() as opened:
+        with held.page.expect_websocket() as opened:
             page = held.open(f"at={HERE},14&region=230402&panel=place")
         opened.value.wait_for_event("framereceived")
         count = held.layer("上报聚合").locator(".keys-count")
         expect(count).to_have_text(re.compile(r"^\d+$"))
         before = int(count.inner_text())
-        point = {"longitude": 130.287, "latitude": 47.36, "datum": "WGS84"}
-        sent = server.ask(
-            "mutation ($input: SubmitReportInput!) { submitReport(input: $input) { number } }",
-            input={
-                "id": str(uuid.uuid4()),
-                "point": point,
-                "capturedAt": datetime.datetime.now(datetime.UTC).isoformat(),
-                "category": "0503",
-                "urgency": "EMERGENCY",
-                "description": "闻到燃气味",
-            },
-        )["submitReport"]
+        number = _submit(server, "0503", "闻到燃气味")
         notice = page.locator(".notice")
         expect(notice).to_contain_text("燃气泄漏")
         expect(count).to_have_text(str(before + 1))
         held.picture("desk-live")
         notice.get_by_role("button", name="查看").click()
-        expect(page.locator("#panel .kicker")).to_contain_text(sent["number"])
+        expect(page.locator("#panel .kicker")).to_contain_text(number)
         expect(page.locator("#panel .said")).to_have_text("闻到燃气味")
+
+
+def test_whoever_may_not_see_reports_sees_by_and_by_that_there_are_others(
+    browser: Browser, server: Server
+) -> None:
+    with desk(browser, server.address) as held:
+        held.page.clock.install()
+        page = held.open(f"at={HERE},13&region=230402&layers=clusters")
+        expect(held.layer("上报聚合").locator(".keys-count")).to_have_text(re.compile(r"^\d+$"))
+        _submit(server, "0101", "垃圾没有清")
+        with page.expect_request(lambda request: "reportClusters" in (request.post_data or "")):
+            page.clock.fast_forward(25_000)
 
 
 def test_what_is_seen_is_saved_as_files(browser: Browser, server: Server, office: str) -> None:
@@ -429,6 +429,21 @@ def test_on_a_narrow_screen_the_panel_is_below_and_layers_come_by_a_button(
         page.get_by_role("button", name="图层").click()
         expect(held.layer("网格").first).to_be_visible()
         held.is_for_everybody()
+
+
+def _submit(server: Server, category: str, description: str) -> str:
+    """The number of a report that somebody sends in."""
+    sent = server.ask(
+        "mutation ($input: SubmitReportInput!) { submitReport(input: $input) { number } }",
+        input={
+            "id": str(uuid.uuid4()),
+            "point": {"longitude": 130.287, "latitude": 47.36, "datum": "WGS84"},
+            "capturedAt": datetime.datetime.now(datetime.UTC).isoformat(),
+            "category": category,
+            "description": description,
+        },
+    )["submitReport"]
+    return str(sent["number"])
 
 
 # What has the focus, and whether one sees that.
