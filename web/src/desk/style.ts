@@ -205,6 +205,8 @@ export function styleOf(
           "circle-stroke-width": ["case", ["get", "overdue"], 2.5, 1.5],
         },
       }),
+      names("communities-names", "community", 12.5, 15.2),
+      names("grids-names", "grid", 15.2, 24),
       {
         id: "clusters-circles",
         type: "circle",
@@ -227,8 +229,6 @@ export function styleOf(
           "icon-allow-overlap": true,
         },
       },
-      names("communities-names", "community", 12.5, 15.2),
-      names("grids-names", "grid", 15.2, 24),
       {
         id: "picked-points",
         type: "circle",
