@@ -3,45 +3,17 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 from PIL import Image, ImageDraw
-from playwright.sync_api import Browser, BrowserContext, FilePayload, Page, expect
+from playwright.sync_api import Browser, BrowserContext, FilePayload, Page
 
-ROOT = Path(__file__).parents[2]
-PICTURES = os.environ.get("GRIDMAP_PICTURES")
-"""The folder that pictures of the pages are written to; without it, none are."""
-
-# Where many things run at once, much is slow that is right.
-expect.set_options(timeout=20_000)
-
-_AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
+from tests.web.pages import Watched
 
 
-class Phone:
-    """`page` at `address`; what it complains of, and what it asks of other hosts, is noted."""
-
-    def __init__(self, page: Page, address: str) -> None:
-        self.page = page
-        self.address = address
-        self.complaints: list[str] = []
-        host = urlsplit(address).netloc
-        page.on("console", lambda said: self._note(said.type, said.text))
-        page.on("pageerror", lambda error: self._note("error", str(error)))
-        page.on(
-            "request",
-            lambda request: (
-                None
-                if urlsplit(request.url).netloc == host
-                or urlsplit(request.url).scheme in ("blob", "data")
-                else self.complaints.append(f"asked elsewhere: {request.url}")
-            ),
-        )
+class Phone(Watched):
+    """The phone page at `address`."""
 
     def open(self, tab: str = "where") -> Page:
         self.page.goto(f"{self.address}/m/#{tab}")
@@ -50,28 +22,6 @@ class Phone:
     def go(self, tab: str) -> None:
         """By the tabs below."""
         self.page.locator(f".tabs a[href='#{tab}']").click()
-
-    def is_for_everybody(self) -> None:
-        """Axe finds nothing in the page as it is now."""
-        self.page.evaluate(_AXE.read_text())
-        found: list[dict[str, Any]] = self.page.evaluate(
-            "async () => (await axe.run(document, { resultTypes: ['violations'] })).violations"
-        )
-        told = [
-            f"{each['id']}: {each['help']}: {[node['html'][:200] for node in each['nodes']]}"
-            for each in found
-        ]
-        assert told == [], "\n".join(told)
-
-    def picture(self, name: str) -> None:
-        """For the manual, where somebody asked for pictures."""
-        if PICTURES:
-            self.page.wait_for_timeout(1500)  # until the map is drawn
-            self.page.screenshot(path=f"{PICTURES}/{name}.png")
-
-    def _note(self, kind: str, text: str) -> None:
-        if kind in ("error", "warning"):
-            self.complaints.append(f"{kind}: {text}")
 
 
 @contextmanager

@@ -332,8 +332,10 @@ def test_what_the_server_says_of_a_plan_is_said_in_chinese_too(
 ) -> None:
     # What it may say is read from its own source, so that no new sentence stays English unseen.
     reckoning = boundary_reckoning._Reckoning
-    warnings = [reckoning._warnings, reckoning._beyond_communities, reckoning._foreign_buildings]
-    refusals = [
+    telling: list[Callable[..., Any]] = [
+        reckoning._warnings,
+        reckoning._beyond_communities,
+        reckoning._foreign_buildings,
         boundary_plans.check_start,
         boundary_plans.refused,
         boundary_changes.apply,
@@ -343,7 +345,7 @@ def test_what_the_server_says_of_a_plan_is_said_in_chinese_too(
         boundary_cases._refuse_later,
         boundary_cases._district,
     ]
-    sentences = [each for told in (*warnings, *refusals) for each in _sentences(told)]
+    sentences = [each for function in telling for each in _sentences(function)]
     assert len(sentences) >= 18
     (chinese,) = edited({"sentences": sentences})
     assert [each for each in chinese if not re.search("[一-鿿]", each)] == []
@@ -372,7 +374,7 @@ def _filled(node: ast.JoinedStr | ast.Constant) -> str:
     said = ""
     for part in node.values:
         if isinstance(part, ast.Constant):
-            said += part.value
+            said += str(part.value)
             continue
         value = ast.unparse(part.value)  # type: ignore[attr-defined]
         if "_square_metres" in value:

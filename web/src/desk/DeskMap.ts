@@ -22,6 +22,11 @@ export function onMap(callback: Callback): () => void {
   return () => callbacks.delete(callback);
 }
 
+/** The map where it has its style; else whoever draws is called back later. */
+export function styled(): MapLibre | null {
+  return hasStyle ? map.value : null;
+}
+
 /** For whoever makes the map: it has a style now, or none until the next. */
 export function styleIsThere(made: MapLibre, isThere: boolean): void {
   hasStyle = isThere;

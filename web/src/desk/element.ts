@@ -8,7 +8,6 @@ import "element-plus/es/components/radio-button/style/css";
 import "element-plus/es/components/radio-group/style/css";
 import "element-plus/es/components/slider/style/css";
 import "element-plus/es/components/tree/style/css";
-import "element-plus/es/components/tree-select/style/css";
 
 export { ElCheckbox } from "element-plus/es/components/checkbox/index";
 export { ElConfigProvider } from "element-plus/es/components/config-provider/index";
@@ -16,4 +15,3 @@ export { ElDatePicker } from "element-plus/es/components/date-picker/index";
 export { ElRadioButton, ElRadioGroup } from "element-plus/es/components/radio/index";
 export { ElSlider } from "element-plus/es/components/slider/index";
 export { ElTree } from "element-plus/es/components/tree/index";
-export { ElTreeSelect } from "element-plus/es/components/tree-select/index";

@@ -102,7 +102,7 @@ async function made(wanted: Wanted): Promise<Blob> {
   }
   return fetched(`coverage/${what}.${form}`, {
     region: view.region,
-    language,
+    ...(form === "csv" && { language }),
     ...(view.on && { on: view.on }),
     ...(what === "buildingsNotVisited" && { days: "30" }),
   });
@@ -120,8 +120,9 @@ async function fetched(path: string, parameters: Record<string, string>): Promis
   const answer = await fetch(new URL(`${path}?${new URLSearchParams(parameters)}`, base), {
     headers: token ? { authorization: `Bearer ${token}` } : {},
   });
-  if (!answer.ok) throw new Error(`${answer.status}`);
-  return answer.blob();
+  if (answer.ok) return answer.blob();
+  const said = (await answer.json().catch(() => null)) as { errors?: { message: string }[] } | null;
+  throw new Error(said?.errors?.[0]?.message ?? String(answer.status));
 }
 
 // Of a list: what each row is called in both languages, and where it is.

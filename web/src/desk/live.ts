@@ -40,7 +40,7 @@ export function startLive(): void {
 
   function hear({ report, event }: RegionReportsSubscription["reportChanged"]): void {
     refresh();
-    if (event.action !== "SUBMIT") return;
+    if (!report || event?.action !== "SUBMIT") return;
     const { number, category, grid, location } = report;
     notice.value = { number, category: category.name, grid: grid?.name ?? null, location };
     clearTimeout(hiding);

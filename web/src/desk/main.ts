@@ -8,6 +8,6 @@ import { describePage, i18n } from "./language";
 import { followAddress } from "./view";
 
 describePage();
-takeTokenFromAddress("");
+takeTokenFromAddress(location.hash.replace(/token=[^&]*&?/, ""));
 followAddress();
 createApp(App).use(i18n).mount("#app");

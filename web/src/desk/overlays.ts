@@ -17,7 +17,7 @@ import {
   ReportsByGridDocument,
 } from "../lib/gql/graphql";
 import { type Bounds, boundsOf } from "../lib/map";
-import { map, onMap } from "./DeskMap";
+import { onMap, styled } from "./DeskMap";
 import { allPages, askAsMe, useAnswer } from "./answers";
 import { filter, regionFilter } from "./filter";
 import { DRAWN, type Drawn } from "./style";
@@ -40,7 +40,8 @@ const drawn = new Map<Drawn, FeatureCollection>();
 /** Draws these features, in this style and the next. */
 export function draw(name: Drawn, features: Feature[]): void {
   drawn.set(name, { type: "FeatureCollection", features });
-  if (map.value) show(map.value, name);
+  const made = styled();
+  if (made) show(made, name);
 }
 
 function show(onto: MapLibre, name: Drawn): void {
@@ -127,7 +128,8 @@ export function startOverlays(): void {
     shares = new Map(
       (figures ?? []).flatMap(({ grid, received }) => (grid ? [[grid.code, received] as const] : [])),
     );
-    if (map.value) colour(map.value);
+    const made = styled();
+    if (made) colour(made);
   });
 }
 

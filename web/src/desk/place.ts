@@ -108,7 +108,7 @@ function shapes(place: Place): Feature[] {
   if ("hull" in found) {
     return [
       ...(found.hull ? [feature(found.hull.outline, { role: "other" })] : []),
-      ...found.buildings.nodes.map(({ location }) => feature(location)),
+      ...found.buildings.nodes.map(({ location }) => feature(location, { role: "many" })),
     ];
   }
   return "location" in found ? [feature(found.location as Geometry)] : [];

@@ -33,6 +33,9 @@ const TILES = {
 } as const;
 export type Tiled = keyof typeof TILES;
 
+/** From where on reports are drawn one by one. */
+export const SINGLE_ZOOM = 15;
+
 /** Of the ids of our layers, those that belong to what people switch on and off. */
 export const SWITCHED: Record<LayerName, readonly string[]> = {
   regions: ["regions-outlines", "communities-names"],
@@ -186,6 +189,7 @@ export function styleOf(
       },
       tiled("reports", "circles", {
         type: "circle",
+        minzoom: SINGLE_ZOOM,
         paint: {
           "circle-color": [
             "match",
@@ -201,6 +205,8 @@ export function styleOf(
           "circle-stroke-width": ["case", ["get", "overdue"], 2.5, 1.5],
         },
       }),
+      names("communities-names", "community", 12.5, 15.2),
+      names("grids-names", "grid", 15.2, 24),
       {
         id: "clusters-circles",
         type: "circle",
@@ -223,8 +229,6 @@ export function styleOf(
           "icon-allow-overlap": true,
         },
       },
-      names("communities-names", "community", 12.5, 15.2),
-      names("grids-names", "grid", 15.2, 24),
       {
         id: "picked-points",
         type: "circle",
@@ -232,9 +236,9 @@ export function styleOf(
         filter: ["==", ["geometry-type"], "Point"],
         paint: {
           "circle-color": ["match", ["get", "role"], "point", c.pick, "rgba(0,0,0,0)"],
-          "circle-radius": ["match", ["get", "role"], "point", 7, 11],
+          "circle-radius": ["match", ["get", "role"], "point", 7, "many", 6, 11],
           "circle-stroke-color": ["match", ["get", "role"], "point", c.halo, c.pick],
-          "circle-stroke-width": 3,
+          "circle-stroke-width": ["match", ["get", "role"], "many", 2, 3],
         },
       },
     ],

@@ -53,7 +53,7 @@ const USUAL: View = {
   zoom: 4,
   region: "",
   on: "",
-  layers: ["regions", "grids", "buildings", "gaps", "overlaps", "clusters"],
+  layers: ["regions", "grids", "buildings", "gaps", "overlaps", "clusters", "reports"],
   colour: "plain",
   buildings: "mode",
   from: "",

@@ -4,7 +4,7 @@ import type { Feature, FeatureCollection, Geometry } from "geojson";
 import type { FilterSpecification, GeoJSONSource, Map as MapLibre, MapMouseEvent, MapTouchEvent, Point, VectorTileSource } from "maplibre-gl";
 import { watch } from "vue";
 import { type Position, metresBetween } from "../../lib/earth";
-import { map as current, onMap } from "../DeskMap";
+import { map as current, onMap, styled } from "../DeskMap";
 import { theme } from "../theme";
 import * as editor from "./editor";
 import { type Obstacle, obstaclesOf } from "./telling";
@@ -26,7 +26,7 @@ export function startDrawing(events: { close(): void }): () => void {
     ["touchstart", press],
     ["mousemove", hover],
     ["click", click],
-    ["zoomend", () => current.value && draw(current.value)],
+    ["zoomend", drawNow],
     ["dblclick", () => isDrawing() && events.close()],
   ] as const;
   const endStyle = onMap((map) => {
@@ -46,12 +46,13 @@ export function startDrawing(events: { close(): void }): () => void {
       editor.isPlanOfThis,
       editor.crossed,
     ],
-    () => current.value && draw(current.value),
+    () => drawNow(),
   );
   function hear(map: MapLibre): void {
     if (hearing === map) return;
     hearing = map;
     for (const [type, listener] of listeners) map.on(type, listener as never);
+    map.getCanvas().addEventListener("keydown", enter);
     map.doubleClickZoom.disable();
   }
 
@@ -62,6 +63,7 @@ export function startDrawing(events: { close(): void }): () => void {
     const map = hearing;
     if (!map) return;
     for (const [type, listener] of listeners) map.off(type, listener as never);
+    map.getCanvas().removeEventListener("keydown", enter);
     map.doubleClickZoom.enable();
     map.getCanvas().style.cursor = "";
     removeLayers(map);
@@ -132,26 +134,33 @@ function hover(event: MapMouseEvent): void {
 }
 
 function click(event: MapMouseEvent): void {
-  const map = event.target;
   if (justDragged || event.originalEvent.detail > 1) return;
   const at: Position = [event.lngLat.lng, event.lngLat.lat];
+  point(event.target, at, event.point, event.originalEvent.altKey);
+}
+
+// On the map itself Enter does at its middle what a click does there.
+function enter(event: KeyboardEvent): void {
+  const map = current.value;
+  if (!map || event.key !== "Enter") return;
+  event.preventDefault();
+  const { lng, lat } = map.getCenter();
+  point(map, [lng, lat], map.project([lng, lat]), event.altKey);
+}
+
+function point(map: MapLibre, at: Position, pixel: Point, isFree: boolean): void {
   if (isDrawing()) {
     const [first] = editor.drawn.value;
-    const isRing = editor.tool.value === "draw";
-    if (isRing && first && editor.drawn.value.length > 2 && pixels(map, first, event.point) < CORNER_PIXELS) {
-      return;
-    }
-    const isFree = event.originalEvent.altKey;
+    const isClosed = editor.drawn.value.length > 2 && first && pixels(map, first, pixel) < CORNER_PIXELS;
+    // An outline is closed of itself.
+    if (editor.tool.value === "draw" && isClosed) return;
     editor.drawn.value = [...editor.drawn.value, placed(map, at, isFree ? 0 : SNAP_PIXELS, null)];
     return;
   }
-  if (editor.tool.value === "corners" && holdable(map, event.point, CORNER_PIXELS)) return;
+  if (editor.tool.value === "corners" && holdable(map, pixel, CORNER_PIXELS)) return;
   const grid = gridAt(editor.sheet.value, at);
-  if (grid && !grid.isFixed) {
-    if (grid.code !== editor.chosen.value) void editor.choose(grid.code);
-    return;
-  }
-  void editor.chooseAt(at);
+  if (!grid || grid.isFixed) void editor.chooseAt(at);
+  else if (grid.code !== editor.chosen.value) void editor.choose(grid.code);
 }
 
 interface Holdable {
@@ -224,8 +233,8 @@ export function keepInSight([longitude, latitude]: Position): void {
 }
 
 /** Brings outlines into view. */
-export function showOutlines(box: readonly [number, number, number, number]): void {
-  current.value?.fitBounds([...box], { padding: 80, maxZoom: 18, duration: 300 });
+export function showOutlines(box: readonly [number, number, number, number], maxZoom = 18): void {
+  current.value?.fitBounds([...box], { padding: 80, maxZoom, duration: 300 });
 }
 
 /** Has the map read its tiles anew. */
@@ -239,6 +248,11 @@ export function refreshTiles(): void {
 }
 
 // --- what is drawn ----------------------------------------------------------------------------
+
+function drawNow(): void {
+  const map = styled();
+  if (map) draw(map);
+}
 
 function draw(map: MapLibre): void {
   if (!map.getSource("edit-grids")) return;
@@ -275,7 +289,7 @@ function draw(map: MapLibre): void {
     ...(shown?.buildings.nodes ?? []).flatMap(({ building }) =>
       building ? [feature(building.location, { kind: "building" })] : [],
     ),
-    ...(shown ? [] : editor.crossed.value.map(({ place }) => point(place, { kind: "crossing" }))),
+    ...(shown ? [] : editor.crossed.value.map(({ place }) => pointAt(place, { kind: "crossing" }))),
   ]);
 }
 
@@ -286,10 +300,10 @@ function corners(map: MapLibre, sheet: Sheet): Feature[] {
   return [
     ...[...edgesOf(outline)]
       .filter((edge) => !editor.preview.value && hasMiddle(map, edge))
-      .map((edge) => point(middle(edge), { kind: "middle" })),
+      .map((edge) => pointAt(middle(edge), { kind: "middle" })),
     ...outline
       .flat(2)
-      .map((place) => point(place, { kind: held && isAt(place, held) ? "held" : "corner" })),
+      .map((place) => pointAt(place, { kind: held && isAt(place, held) ? "held" : "corner" })),
   ];
 }
 
@@ -433,7 +447,7 @@ function lines(all: readonly (readonly Position[])[], role: string): Feature[] {
   );
 }
 
-function point([longitude, latitude]: Position, properties: Record<string, string>): Feature {
+function pointAt([longitude, latitude]: Position, properties: Record<string, string>): Feature {
   return feature({ type: "Point", coordinates: [longitude, latitude] }, properties);
 }
 

@@ -28,6 +28,7 @@ import {
   type SheetGrid,
   changedGrids,
   ended,
+  inCommunity,
   inserted,
   merged,
   moved,
@@ -40,7 +41,7 @@ import {
   swapped,
   withGrids,
 } from "./sheet";
-import { type Outline, at, boxOf, crossingOf, isAt, outlineOf, ringsOf } from "./shapes";
+import { type Box, type Outline, at, boxOf, crossingOf, holds, isAt, middleOf, outlineOf, ringsOf } from "./shapes";
 
 export type Plan = PlanFragment;
 export type Tool = "corners" | "split" | "merge" | "draw" | "end";
@@ -133,14 +134,20 @@ export function letGo(): void {
 const REACH_METRES = 500;
 
 /** All grids there come onto the sheet; those of other districts stay as they are. */
-export async function bringGrids(box: readonly [number, number, number, number]): Promise<void> {
+export async function bringGrids(
+  box: Box,
+  middle: Position | null = null,
+): Promise<void> {
   const found = await gridsWithin(box);
-  district.value ??= found[0] ? { code: found[0].district.code, name: found[0].district.name } : null;
+  // The sheet is of the district where the first outline is drawn.
+  const there = found.find(({ boundary }) => middle && holds(outlineOf(boundary) ?? [], middle));
+  const first = there ?? found[0];
+  district.value ??= first ? { code: first.district.code, name: first.district.name } : null;
   const grids = found.map(onTheSheet).filter((each) => each !== null);
   history.value = learned(history.value, (state) => withGrids(state, grids));
 }
 
-async function gridsWithin([west, south, east, north]: readonly [number, number, number, number]) {
+async function gridsWithin([west, south, east, north]: Box) {
   const found: OutlinedFragment[] = [];
   let after: string | null = null;
   do {
@@ -154,6 +161,15 @@ async function gridsWithin([west, south, east, north]: readonly [number, number,
 }
 
 const MOST_GRIDS = 600;
+
+function around(boxes: readonly Box[]): Box {
+  return [
+    Math.min(...boxes.map((box) => box[0])),
+    Math.min(...boxes.map((box) => box[1])),
+    Math.max(...boxes.map((box) => box[2])),
+    Math.max(...boxes.map((box) => box[3])),
+  ];
+}
 
 function onTheSheet(grid: OutlinedFragment): SheetGrid | null {
   const outline = outlineOf(grid.boundary);
@@ -296,6 +312,11 @@ export function rename(code: string, name: string): void {
   if (name.trim()) tried(() => go((now) => renamed(now, code, name.trim())));
 }
 
+/** Says which community a new grid is of; "" for that from which it has most of its ground. */
+export function putInto(code: string, community: string): void {
+  tried(() => go((now) => inCommunity(now, code, community.trim() || null)));
+}
+
 export function restore(code: string): void {
   tried(() => go((now) => restored(now, code)));
 }
@@ -351,12 +372,7 @@ async function put(
   giveWay: boolean,
 ): Promise<void> {
   const boxes = outlines.map(({ outline }) => boxOf(outline, REACH_METRES));
-  await bringGrids([
-    Math.min(...boxes.map((box) => box[0])),
-    Math.min(...boxes.map((box) => box[1])),
-    Math.max(...boxes.map((box) => box[2])),
-    Math.max(...boxes.map((box) => box[3])),
-  ]);
+  await bringGrids(around(boxes), outlines[0] ? middleOf(outlines[0].outline) : null);
   for (const { code, name } of outlines) {
     const isThere = code !== null && sheet.value.some((each) => each.code === code);
     if (!isThere && !name.trim()) throw new Problem("noName");
@@ -451,12 +467,7 @@ export async function planAnew(): Promise<void> {
   const boxes = sheet.value.flatMap(({ outline, before }) => [outline, before].flatMap((each) => (each ? [boxOf(each)] : [])));
   const done = await working("plan", "plan", async () => {
     if (boxes.length === 0) return;
-    const found = await gridsWithin([
-      Math.min(...boxes.map((box) => box[0])),
-      Math.min(...boxes.map((box) => box[1])),
-      Math.max(...boxes.map((box) => box[2])),
-      Math.max(...boxes.map((box) => box[3])),
-    ]);
+    const found = await gridsWithin(around(boxes));
     const grids = found.map(onTheSheet).filter((each) => each !== null);
     history.value = begun(onGrids(sheet.value, grids));
   });
@@ -575,12 +586,7 @@ watch(start, async () => {
   const boxes = sheet.value.flatMap(({ before }) => (before ? [boxOf(before)] : []));
   if (boxes.length === 0) return;
   await working("plan", "grid", async () => {
-    const found = await gridsWithin([
-      Math.min(...boxes.map((box) => box[0])),
-      Math.min(...boxes.map((box) => box[1])),
-      Math.max(...boxes.map((box) => box[2])),
-      Math.max(...boxes.map((box) => box[3])),
-    ]);
+    const found = await gridsWithin(around(boxes));
     const grids = found.map(onTheSheet).filter((each) => each !== null);
     history.value = learned(history.value, (state) => onGrids(state, grids));
   });

@@ -209,6 +209,11 @@ export function renamed(sheet: Sheet, code: string, name: string): Sheet {
   return sheet.map((each) => (each.code === code ? { ...each, name } : each));
 }
 
+/** A new grid in a community; null for that of the grid from which it has most ground. */
+export function inCommunity(sheet: Sheet, code: string, community: string | null): Sheet {
+  return sheet.map((each) => (each.code === code ? { ...each, community } : each));
+}
+
 /** Grids with other outlines; null for one that ends. */
 export function withOutlines(sheet: Sheet, outlines: ReadonlyMap<string, Outline | null>): Sheet {
   const next = sheet

@@ -4,7 +4,7 @@ import type { Feature } from "geojson";
 import type { GeoJSONSource, Map as MapLibre, StyleSpecification } from "maplibre-gl";
 import { base } from "../../lib/api";
 import { fetchMap } from "../../lib/map";
-import { onMap } from "../DeskMap";
+import { onMap, styled } from "../DeskMap";
 import { provideImages } from "../images";
 import { token } from "../session";
 import { tileAddress } from "../style";
@@ -77,7 +77,7 @@ export function startSwipe(element: HTMLElement, day: string): Swipe {
     },
     mark: (features) => {
       marked = features;
-      for (const map of [under, over]) if (map?.isStyleLoaded() || map?.getSource(NAME)) paint(map);
+      for (const map of [styled(), over]) if (map?.getSource(NAME)) paint(map);
     },
     remove: () => {
       isOver = true;

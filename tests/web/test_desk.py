@@ -1,0 +1,516 @@
+"""The planners' map as people use it, in a real browser on the real server."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import io
+import re
+import uuid
+from typing import Any
+
+import httpx
+import pytest
+import shapely
+from PIL import Image
+from playwright.sync_api import Browser, expect
+from shapely.geometry import shape
+from sqlalchemy import text
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gridmap.api.app import application
+from gridmap.api.identity import Tokens
+from gridmap.api.settings import Settings
+from gridmap.store.database import tool_engine
+from gridmap.store.dates import today
+from gridmap.store.viewers import Role, Viewer
+from tests.api.conftest import Server
+from tests.api.serving import served
+from tests.web.desks import NARROW, decoded, desk
+
+HERE = "130.28700,47.36000"
+MOVED = "230402001001004"
+"""A grid whose outline is moved away from where it belongs, and whose worker has gone."""
+
+LOCATE = """
+query ($point: PointInput!) {
+  locate(point: $point) {
+    outcome grid { code name workers { name } community { name } }
+    building { name } sponsor { code name }
+  }
+}
+"""
+RECEIVED = "query ($filter: ReportFilter) { reports(filter: $filter) { totalCount } }"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _furnished(demo_url: str) -> None:
+    """In the district is a grid that is not where it should be, and that nobody walks."""
+    engine = tool_engine(demo_url)
+    with engine.begin() as connection:
+        for statement in (
+            "UPDATE grids SET boundary = ST_Translate(boundary, 0.0008, 0.0004) WHERE code = :code",
+            "DELETE FROM worker_assignments WHERE grid_code = :code",
+        ):
+            connection.execute(text(statement), {"code": MOVED})
+    engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def office(tokens: Tokens) -> str:
+    """The token of the district's office."""
+    return tokens.issue(
+        Viewer(Role.DISTRICT, subject="办公室", codes=("230402",)), datetime.timedelta(days=1)
+    )
+
+
+def test_whoever_has_not_signed_in_sees_who_answers_and_what_nobody_covers(
+    browser: Browser, server: Server
+) -> None:
+    with desk(browser, server.address) as held:
+        # 1. The map begins where the grids are, and the figures where there is a choice.
+        page = held.open()
+        expect(held.layer("空白").locator(".keys-count")).to_have_text(re.compile(r"^\d+$"))
+        assert held.view()["region"] == "2304"
+        expect(held.layer("逐件上报")).to_have_count(0)
+        held.is_for_everybody()
+        held.picture("desk-start")
+
+        # 2. Of each kind of what is wrong there are as many as the server says.
+        held.open(f"at={HERE},15&region=230402&layers=regions,grids,buildings,gaps,overlaps,lacks")
+        coverage = held.ask(
+            '{ coverage(region: "230402") { gaps { totalCount } overlaps { totalCount }'
+            " gridsWithoutWorker { totalCount } } }"
+        )["coverage"]
+        assert all(each["totalCount"] > 0 for each in coverage.values())
+        for name, field in {"空白": "gaps", "重叠": "overlaps"}.items():
+            count = held.layer(name).locator(".keys-count")
+            expect(count).to_have_text(str(coverage[field]["totalCount"]))
+        without = page.locator(".keys li", has_text="无网格员").locator(".keys-count")
+        expect(without).to_have_text(str(coverage["gridsWithoutWorker"]["totalCount"]))
+        held.picture("desk-coverage")
+
+        # 3. Whose a building is can be told by colours that the legend explains.
+        held.open("at=130.28700,47.34500,13.3&region=230402")
+        page.locator(".layers").get_by_text("包保单位", exact=True).click()
+        sponsors = held.ask('{ sponsors(region: "230402") { nodes { name buildingCount } } }')[
+            "sponsors"
+        ]["nodes"]
+        most = max(sponsors, key=lambda each: each["buildingCount"])
+        expect(page.locator(".keys .plain").first).to_have_text(most["name"])
+
+        # 4. In the dark, and in English, too.
+        page.get_by_role("button", name="深色").click()
+        expect(page.locator("html")).to_have_class("dark")
+        held.is_for_everybody()
+        held.picture("desk-dark")
+        page.get_by_role("button", name="English").click()
+        expect(page.get_by_text("Layers and legend")).to_be_attached()
+        expect(page.locator("html")).to_have_attribute("lang", "en")
+        held.picture("desk-en")
+
+
+def test_a_click_asks_who_answers_there_and_leads_on(browser: Browser, server: Server) -> None:
+    with desk(browser, server.address) as held:
+        page = held.open("at=130.30348,47.35199,16&region=230402&layers=grids,buildings")
+        held.click_middle()
+        panel = page.locator("#panel")
+        expect(panel.locator(".kicker")).to_be_visible()
+        longitude, latitude = map(float, held.view()["pick"].removeprefix("point:").split(","))
+        point = {"longitude": longitude, "latitude": latitude, "datum": "WGS84"}
+        found = held.ask(LOCATE, point=point)["locate"]
+        assert found["outcome"] == "INSIDE"
+        expect(panel.locator("h2")).to_have_text(found["grid"]["name"])
+        expect(panel).to_contain_text(found["grid"]["workers"][0]["name"])
+        expect(panel).to_contain_text(found["sponsor"]["name"])
+        held.is_for_everybody()
+        held.picture("desk-place")
+
+        # To the sponsor, to a building of it, and back again.
+        panel.get_by_role("button", name=found["sponsor"]["name"]).first.click()
+        sponsor = held.ask(
+            "query ($code: String!) { sponsor(code: $code) { householdCount"
+            " buildings { nodes { name } } } }",
+            code=found["sponsor"]["code"],
+        )["sponsor"]
+        expect(panel.locator("h2")).to_have_text(found["sponsor"]["name"])
+        expect(panel.locator(".figures")).to_contain_text(str(sponsor["householdCount"]))
+        buildings = panel.locator(".rows .plain")
+        expect(buildings).to_have_text([each["name"] for each in sponsor["buildings"]["nodes"]])
+        buildings.first.click()
+        expect(panel.locator("h2")).to_have_text(sponsor["buildings"]["nodes"][0]["name"])
+        page.go_back()
+        expect(panel.locator("h2")).to_have_text(found["sponsor"]["name"])
+        page.go_back()
+        expect(panel.locator("h2")).to_have_text(found["grid"]["name"])
+        page.go_forward()
+        expect(panel.locator("h2")).to_have_text(found["sponsor"]["name"])
+
+
+def test_the_map_goes_where_a_name_a_code_or_coordinates_say(
+    browser: Browser, server: Server
+) -> None:
+    with desk(browser, server.address) as held:
+        page = held.open(f"at={HERE},11&region=230402")
+        search, options = page.get_by_role("combobox").first, page.locator(".search-list li")
+        title = page.locator("#panel h2")
+
+        search.fill("煤城社区 第8网格")
+        expect(options.first).to_contain_text("230402002006008")
+        held.is_for_everybody()
+        search.press("Enter")
+        expect(title).to_have_text("煤城社区第8网格")
+        grid = shape(held.ask('{ grid(code: "230402002006008") { boundary } }')["grid"]["boundary"])
+        page.wait_for_function("at => !location.hash.includes(at)", arg=HERE)
+        expect(page.locator(".map")).to_be_visible()
+        page.wait_for_function(
+            """([west, south, east, north]) => {
+                const [x, y] = new URLSearchParams(location.hash.slice(1)).get("at").split(",");
+                return west < x && x < east && south < y && y < north;
+            }""",
+            arg=list(grid.bounds),
+        )
+
+        search.fill("S2304-01")
+        expect(options).to_contain_text(["市审计局"])
+        options.first.click()
+        expect(title).to_have_text("市审计局")
+
+        # Nobody can tell by the numbers which datum they are of: each is offered.
+        search.fill("47.3600, 130.2870")
+        expect(options).to_have_count(4)
+        options.filter(has_text="BD09").click()
+        expect(page).to_have_url(re.compile("pick=point"))
+        point = {"longitude": 130.287, "latitude": 47.36, "datum": "BD09"}
+        asked = "query ($point: PointInput!) { locate(point: $point) { point {longitude latitude}}}"
+        true = held.ask(asked, point=point)["locate"]["point"]
+        picked = [float(each) for each in held.view()["pick"].removeprefix("point:").split(",")]
+        assert picked == pytest.approx([true["longitude"], true["latitude"]], abs=1e-6)
+
+
+def test_the_panel_tells_the_figures_of_the_region_that_is_chosen(
+    browser: Browser, server: Server, office: str
+) -> None:
+    with desk(browser, server.address, office) as held:
+        page = held.open(
+            "at=130.28700,47.34500,13.3&region=230402&panel=figures&colour=reports"
+            "&layers=regions,grids,clusters,hotspots"
+        )
+        panel = page.locator("#panel")
+
+        def figures(region: str) -> dict[str, str]:
+            told = held.ask(
+                "query ($region: String!) { coverage(region: $region) { gridCount buildingCount"
+                " grade { score letter } } reportFigures(filter: { region: $region })"
+                " { received open overdue } }",
+                region=region,
+            )
+            coverage, (reports,) = told["coverage"], told["reportFigures"]
+            return {
+                "得分": f"{round(coverage['grade']['score'], 1):g}",
+                "网格": str(coverage["gridCount"]),
+                "楼栋": str(coverage["buildingCount"]),
+                "收到": str(reports["received"]),
+                "在办": str(reports["open"]),
+                "超时": str(reports["overdue"]),
+            }
+
+        for region, name in {"230402": "向阳区", "230402002": "红军街道"}.items():
+            if region != "230402":
+                # By the tree, from the province down.
+                page.get_by_role("button", name="选择区域").click()
+                page.get_by_role("tree").get_by_text("向阳区").click()
+                page.locator(".el-tree-node__expand-icon").nth(2).click()
+                page.get_by_role("tree").get_by_text(name).click()
+                held.is_for_everybody()
+            expect(panel.locator("h2")).to_have_text(name)
+            for word, value in figures(region).items():
+                term = panel.locator(".figures > div", has=page.get_by_text(word, exact=True)).first
+                expect(term.locator("dd")).to_have_text(value)
+            if region == "230402":
+                held.picture("desk-figures")
+        # The day before, there were other grids or the same; the panel asks for that day.
+        page.locator(".day input").fill("2024-06-01")
+        page.keyboard.press("Enter")
+        expect(panel.locator(".day p")).to_contain_text("2024")
+        assert held.view()["on"] == "2024-06-01"
+
+
+def test_days_and_category_choose_which_reports_are_shown(
+    browser: Browser, server: Server, office: str
+) -> None:
+    with desk(browser, server.address, office) as held:
+        page = held.open("at=130.28700,47.34500,11&region=230402&colour=reports")
+        count = held.layer("上报聚合").locator(".keys-count")
+
+        def received(**filter: object) -> str:
+            return str(held.ask(RECEIVED, filter=filter)["reports"]["totalCount"])
+
+        everything = received()
+        expect(count).to_have_text(everything)
+
+        # 1. From ten days ago on, by the keyboard on the line of days.
+        page.get_by_role("slider").first.focus()
+        page.keyboard.press("End")
+        for _ in range(10):
+            page.keyboard.press("ArrowLeft")
+        since = today() - datetime.timedelta(days=10)
+        expect(page.locator(".time-words")).to_contain_text(f"{since.month}月{since.day}日")
+        lately = received(since=f"{since}T00:00:00+08:00")
+        assert int(lately) < int(everything)
+        expect(count).to_have_text(lately)
+
+        # 2. And of one category.
+        page.get_by_label("上报类别").select_option("01")
+        chosen = received(since=f"{since}T00:00:00+08:00", category="01")
+        assert int(chosen) < int(lately)
+        expect(count).to_have_text(chosen)
+        held.is_for_everybody()
+
+        # 3. A link brings all of it back, to whoever may see it.
+        page.get_by_role("button", name="复制链接").click()
+        expect(page.get_by_text("链接已复制")).to_be_visible()
+        link = page.evaluate("navigator.clipboard.readText()")
+        with desk(browser, server.address, office) as other:
+            copy = other.open(link.partition("#")[2])
+            expect(other.layer("上报聚合").locator(".keys-count")).to_have_text(chosen)
+            expect(copy.locator(".time-words")).to_have_text(
+                page.locator(".time-words").inner_text()
+            )
+            assert other.view() == held.view()
+
+        # 4. Played, the days go by.
+        page.get_by_role("button", name="全部", exact=True).click()
+        page.get_by_role("button", name="播放").click()
+        seen = {page.locator(".time-words").inner_text()}
+        for _ in range(2):
+            page.wait_for_function(
+                "seen => !seen.includes(document.querySelector('.time-words').innerText)",
+                arg=list(seen),
+            )
+            seen.add(page.locator(".time-words").inner_text())
+        page.get_by_role("button", name="暂停").click()
+
+
+def test_a_report_is_seen_as_it_comes_in(browser: Browser, server: Server, office: str) -> None:
+    with desk(browser, server.address, office) as held:
+        with held.page.expect_websocket() as opened:
+            page = held.open("at=130.30348,47.35199,14&region=230402&panel=place")
+        opened.value.wait_for_event("framereceived")
+        count = held.layer("上报聚合").locator(".keys-count")
+        expect(count).to_have_text(re.compile(r"^\d+$"))
+        before = int(count.inner_text())
+        number = _submit(server, "0503", "闻到燃气味")
+        notice = page.locator(".notice")
+        expect(notice).to_contain_text("燃气泄漏")
+        expect(count).to_have_text(str(before + 1))
+        held.picture("desk-live")
+        notice.get_by_role("button", name="查看").click()
+        expect(page.locator("#panel .kicker")).to_contain_text(number)
+        expect(page.locator("#panel .said")).to_have_text("闻到燃气味")
+        held.picture("desk-report")
+
+
+def test_whoever_may_not_see_reports_sees_by_and_by_that_there_are_others(
+    browser: Browser, server: Server
+) -> None:
+    with desk(browser, server.address) as held:
+        held.page.clock.install()
+        page = held.open("at=130.30348,47.35199,13&region=230402&layers=clusters")
+        expect(held.layer("上报聚合").locator(".keys-count")).to_have_text(re.compile(r"^\d+$"))
+        _submit(server, "0101", "垃圾没有清")
+        with page.expect_request(lambda request: "reportClusters" in (request.post_data or "")):
+            page.clock.fast_forward(25_000)
+
+
+def test_what_is_seen_is_saved_as_files(browser: Browser, server: Server, office: str) -> None:
+    with desk(browser, server.address, office) as held:
+        page = held.open("at=130.28900,47.34500,15&region=230402")
+        expect(held.layer("空白").locator(".keys-count")).to_have_text(re.compile(r"^\d+$"))
+
+        # 1. All grids of the region, through all pages, in the datum that is asked for.
+        file = decoded(held.download("grids", "geojson", of="region", datum="GCJ02"))
+        told = held.ask('{ grids(region: "230402") { nodes { code boundary(datum: GCJ02) } } }')
+        assert file["datum"] == "GCJ02"
+        assert {each["properties"]["code"]: each["geometry"] for each in file["features"]} == {
+            each["code"]: each["boundary"] for each in told["grids"]["nodes"]
+        }
+        buildings = held.download("buildings", "csv", of="region", datum="WGS84")
+        rows = list(csv.DictReader(io.StringIO(buildings.decode("utf-8-sig"))))
+        assert len(rows) == 370
+        assert {each["坐标系"] for each in rows} == {"WGS84"}
+
+        # 2. Of what the map shows, no more than that.
+        seen = decoded(held.download("buildings", "geojson", of="seen", datum="WGS84"))
+        assert 0 < len(seen["features"]) < 370
+        held.page.get_by_role("button", name="导出").click()
+        held.is_for_everybody()
+        page.keyboard.press("Escape")
+
+        # 3. What nobody covers, as the server tells it; and reports.
+        gaps = decoded(held.download("gaps", "geojson"))["features"]
+        outlines = held.ask('{ coverage(region: "230402") { gaps { nodes { outline } } } }')
+        area = shapely.union_all([shape(each["geometry"]) for each in gaps]).area
+        nodes = outlines["coverage"]["gaps"]["nodes"]
+        assert area == pytest.approx(
+            shapely.union_all([shape(each["outline"]) for each in nodes]).area, rel=1e-6
+        )
+        reports = held.download("reports", "csv").decode("utf-8-sig")
+        numbers = [row["编号"] for row in csv.DictReader(io.StringIO(reports))]
+        filter_ = {"region": "230402"}
+        assert len(numbers) == held.ask(RECEIVED, filter=filter_)["reports"]["totalCount"]
+
+        # 4. The map as a picture: larger than the map, by its legend, and of many colours.
+        box = page.locator(".maplibregl-canvas").bounding_box()
+        assert box is not None
+        picture = Image.open(io.BytesIO(held.download("map")))
+        assert picture.format == "PNG"
+        assert (picture.width, picture.height > box["height"]) == (box["width"], True)
+        colours = picture.convert("RGB").getcolors(1 << 24)
+        assert colours is not None
+        assert len(colours) > 20
+
+
+def test_all_can_be_done_by_keyboard(browser: Browser, server: Server) -> None:
+    with desk(browser, server.address) as held:
+        page = held.open("at=130.28900,47.34500,16&region=230402&layers=grids,buildings")
+
+        # 1. Everything that Tab comes to is seen to be focused, and leads to the end of the page.
+        seen: list[str] = []
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            told: dict[str, Any] = page.evaluate(_FOCUSED)
+            if told["name"] == "BODY":
+                break
+            assert told["isShown"], told
+            seen.append(told["name"])
+        for name in ("网格、楼栋、单位、区域，或坐标", "复制链接", "导出", "登录", "地点", "数据"):
+            assert any(name in each for each in seen), (name, seen)
+
+        # 2. The first that Tab comes to leads to the map; there arrows move it and Enter asks.
+        page.keyboard.press("Tab")
+        expect(page.get_by_text("跳到地图")).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(page.locator(".maplibregl-canvas")).to_be_focused()
+        before = held.centre()
+        page.keyboard.press("ArrowRight")
+        page.wait_for_function("at => !location.hash.includes(at)", arg=f"{before[0]:.5f}")
+        expect(page.locator(".map-cross")).to_be_visible()
+        page.keyboard.press("Enter")
+        expect(page.locator("#panel .kicker")).to_be_visible()
+        longitude, latitude = map(float, held.view()["pick"].removeprefix("point:").split(","))
+        point = {"longitude": longitude, "latitude": latitude, "datum": "WGS84"}
+        found = held.ask(LOCATE, point=point)["locate"]
+        expect(page.locator("#panel h2")).to_have_text(found["grid"]["name"])
+
+        # 3. A layer is switched, and a name is searched for.
+        held.layer("楼栋").locator("input").focus()
+        page.keyboard.press("Space")
+        expect(held.layer("楼栋").locator("input")).not_to_be_checked()
+        page.get_by_role("combobox").first.focus()
+        page.keyboard.type("第8网格")
+        second = page.locator(".search-list li").nth(1)
+        expect(second).to_be_visible()
+        name = second.locator("b").inner_text()
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Enter")
+        expect(page.locator("#panel h2")).to_have_text(name)
+
+
+def test_a_base_map_lies_below_where_there_is_one_and_the_page_asks_its_host_alone(
+    browser: Browser, demo_url: str
+) -> None:
+    """Of another host, with the attribution that is asked for."""
+    drawn = io.BytesIO()
+    Image.new("RGB", (256, 256), (230, 159, 0)).save(drawn, "PNG")
+
+    async def tile(_: Request) -> Response:
+        headers = {"access-control-allow-origin": "*"}
+        return Response(drawn.getvalue(), media_type="image/png", headers=headers)
+
+    with served(Starlette(routes=[Route("/{z}/{x}/{y}.png", tile)])) as elsewhere:
+        settings = Settings(
+            basemap=f"{elsewhere}/{{z}}/{{x}}/{{y}}.png?tk=1", basemap_attribution="测"
+        )
+        app = application(settings, demo_url)
+        with (
+            served(app, app.state.streams, lifespan="on") as address,
+            desk(browser, address, elsewhere=elsewhere) as held,
+        ):
+            policy = httpx.get(address).headers["content-security-policy"]
+            assert f"connect-src 'self' {elsewhere};" in policy
+            assert elsewhere not in httpx.get(f"{address}/m/").headers["content-security-policy"]
+            with held.page.expect_request(lambda request: request.url.startswith(elsewhere)):
+                page = held.open(f"at={HERE},14&layers=grids")
+            expect(page.locator(".map-attribution")).to_have_text("测")
+            page.wait_for_function(_SHOWS, arg=[230, 159, 0])
+
+
+def test_on_a_narrow_screen_the_panel_is_below_and_layers_come_by_a_button(
+    browser: Browser, server: Server
+) -> None:
+    with desk(browser, server.address, size=NARROW, scheme="dark") as held:
+        page = held.open(f"at={HERE},14&region=230402&panel=figures")
+        expect(page.locator("html")).to_have_class("dark")
+        expect(page.locator("#panel .grade-letter")).to_be_visible()
+        map_, panel = (
+            page.locator(which).bounding_box() for which in (".maplibregl-canvas", "#panel")
+        )
+        assert map_ is not None
+        assert panel is not None
+        assert map_["width"] == panel["width"] == NARROW[0]
+        assert map_["y"] + map_["height"] <= panel["y"]
+        assert page.evaluate("document.documentElement.scrollWidth") == NARROW[0]
+        held.is_for_everybody()
+        held.picture("desk-narrow")
+        expect(held.layer("网格").first).to_be_hidden()
+        page.get_by_role("button", name="图层").click()
+        expect(held.layer("网格").first).to_be_visible()
+        held.is_for_everybody()
+
+
+def _submit(server: Server, category: str, description: str) -> str:
+    """The number of a report that somebody sends in."""
+    sent = server.ask(
+        "mutation ($input: SubmitReportInput!) { submitReport(input: $input) { number } }",
+        input={
+            "id": str(uuid.uuid4()),
+            "point": {"longitude": 130.30348, "latitude": 47.35199, "datum": "WGS84"},
+            "capturedAt": datetime.datetime.now(datetime.UTC).isoformat(),
+            "category": category,
+            "description": description,
+        },
+    )["submitReport"]
+    return str(sent["number"])
+
+
+# Whether the corner of the map is of this colour.
+_SHOWS = """colour => {
+    const canvas = document.querySelector(".maplibregl-canvas");
+    const copy = document.createElement("canvas").getContext("2d");
+    copy.drawImage(canvas, 0, 0);
+    const found = copy.getImageData(4, 4, 1, 1).data;
+    return colour.every((value, i) => Math.abs(value - found[i]) < 12);
+}"""
+
+# What has the focus, and whether one sees that.
+_FOCUSED = """() => {
+    const element = document.activeElement;
+    const around = element.closest(
+        ".el-radio-button, .el-checkbox, .el-slider__button-wrapper, .el-select__wrapper",
+    );
+    const inside = around?.querySelector(".el-checkbox__inner, .el-slider__button");
+    const isShown = [element, around, inside].filter(Boolean).some((each) => {
+        const { outlineStyle, outlineWidth, boxShadow } = getComputedStyle(each);
+        return (outlineStyle !== "none" && outlineWidth !== "0px") || boxShadow !== "none";
+    });
+    const words = [element.ariaLabel, element.innerText, element.placeholder].filter(Boolean);
+    return {
+        name: element === document.body ? "BODY" : words.join(" "),
+        isShown,
+        html: element.outerHTML.slice(0, 200),
+    };
+}"""
