@@ -65,13 +65,16 @@ async function presented(bearer: Bearer): Promise<Record<string, string>> {
   return token ? { authorization: `Bearer ${token}` } : {};
 }
 
-/** As `follow`, what happens to a report, or to those of a grid. */
+/**
+ * As `follow`, what happens to a report, or to those of a grid: the report's version, or null where
+ * it is no longer theirs to see.
+ */
 export function followReports(
   of: { id: string } | { grid: string },
-  hear: (report: ReportChangedSubscription["reportChanged"]["report"]) => void,
+  hear: (version: number | null) => void,
   bearer: Bearer = null,
 ): () => void {
-  return follow(ReportChangedDocument, { ...of }, ({ reportChanged }) => hear(reportChanged.report), bearer);
+  return follow(ReportChangedDocument, { ...of }, ({ reportChanged }) => hear(reportChanged.report?.version ?? null), bearer);
 }
 
 /**
