@@ -10,24 +10,41 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
+
+from gridmap.api.identity import Tokens
+from gridmap.store.viewers import Role, Viewer
+
+SECRET = "a secret of servers that tests start"
 
 
 @dataclass(frozen=True)
 class Server:
-    """A running server and what it answers."""
+    """A running server and what it answers. `secret` signs its tokens."""
 
     address: str
     process: subprocess.Popen[str]
+    secret: str
+
+    def headers(self, role: Role = Role.ADMINISTRATOR, *codes: str) -> dict[str, str]:
+        """Of a request by somebody who has this role."""
+        if role is Role.ANONYMOUS:
+            return {}
+        viewer = Viewer(role, "tester", frozenset(codes))
+        token = Tokens(SecretStr(self.secret)).issue(viewer, timedelta(hours=1))
+        return {"authorization": f"Bearer {token}"}
 
     def ask(self, query: str, **variables: object) -> Any:
-        """The data that a query gives; an error fails the test."""
+        """The data that a query gives to the administrator; an error fails the test."""
         answer = httpx.post(
             f"{self.address}/graphql",
             json={"query": query, "variables": variables},
+            headers=self.headers(),
             timeout=60,
         ).json()
         assert "errors" not in answer, answer["errors"]
@@ -42,7 +59,14 @@ UNCOUNTED = {f"GRIDMAP_{what}_PER_MINUTE": "0" for what in ("REQUESTS", "REPORTS
 
 @contextmanager
 def gridmap(*arguments: str, **environment: str) -> Iterator[Server]:
-    """`gridmap serve` or `gridmap demo` with these settings, until the block ends."""
+    """`gridmap serve` or `gridmap demo` with these settings, until the block ends.
+
+    It has a secret, but for an empty one.
+    """
+    environment = {"GRIDMAP_SECRET": SECRET, **environment}
+    secret = environment["GRIDMAP_SECRET"]
+    if not secret:
+        del environment["GRIDMAP_SECRET"]
     process = subprocess.Popen(
         [sys.executable, "-m", "gridmap", *arguments],
         env={**os.environ, **LOGIN, **UNCOUNTED, "PORT": "0", "COLUMNS": "200", **environment},
@@ -56,7 +80,7 @@ def gridmap(*arguments: str, **environment: str) -> Iterator[Server]:
         for line in process.stdout:
             said += line
             if found := re.search(r"Serving on (http://[\d.]+:\d+)", line):
-                yield Server(found[1], process)
+                yield Server(found[1], process, secret)
                 break
         else:
             raise AssertionError(f"The server did not start:\n{said}")

@@ -398,9 +398,10 @@ class TestServer:
         gone = got(guarded, FORGED["expired"][0], **{"if-none-match": tags[1]})
         assert gone.status_code == 401
 
-    def test_one_that_has_no_secret_takes_no_token(self, server: Server) -> None:
-        assert got(server).json()["data"]["viewer"]["role"] == "ANONYMOUS"
-        refused = got(server, signed({}))
+    def test_one_that_has_no_secret_takes_no_token(self, demo_url: str) -> None:
+        with gridmap("serve", DATABASE_URL=demo_url, GRIDMAP_SECRET="") as server:
+            assert got(server).json()["data"]["viewer"]["role"] == "ANONYMOUS"
+            refused = got(server, signed({}))
         assert refused.status_code == 401
         assert "GRIDMAP_SECRET" in refused.text
 

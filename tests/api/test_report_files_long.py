@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psycopg
@@ -21,10 +22,11 @@ import pytest
 from starlette.types import Message
 
 from gridmap.api.report_files import ReportFile, send_csv
-from gridmap.errors import Unavailable
+from gridmap.errors import Unauthenticated, Unavailable
 from gridmap.schema.context import Context
 from gridmap.store.database import Database, tool_engine
 from tests.api.conftest import Server, gridmap
+from tests.asking import AUDITOR
 from tests.districts import put_district
 from tests.reports import FIRST, put_many_reports
 
@@ -83,7 +85,8 @@ def exports(administrator: psycopg.Connection) -> list[tuple[int, str]]:
 def swallow(server: Server, ending: str, wanted: dict[str, str]) -> int:
     """How many bytes a file has, of which none is kept."""
     address = f"{server.address}/reports.{ending}"
-    with httpx.stream("GET", address, params={"filter": json.dumps(wanted)}, timeout=120) as answer:
+    said: dict[str, Any] = {"params": {"filter": json.dumps(wanted)}, "headers": server.headers()}
+    with httpx.stream("GET", address, **said, timeout=120) as answer:
         assert answer.status_code == 200
         return sum(map(len, answer.iter_raw(1 << 20)))
 
@@ -117,7 +120,8 @@ def test_a_file_is_of_one_moment_though_reports_change_while_it_is_sent(
     until = (FIRST + datetime.timedelta(minutes=FEWER)).isoformat()
     parameters = {"filter": json.dumps({"until": until})}
     address = f"{server.address}/reports.csv"
-    with httpx.stream("GET", address, params=parameters, timeout=120) as answer:
+    said: dict[str, Any] = {"params": parameters, "headers": server.headers()}
+    with httpx.stream("GET", address, **said, timeout=120) as answer:
         chunks = answer.iter_raw()
         # 1. The file has begun, and most of it is still to be read.
         content = next(chunks)
@@ -151,7 +155,9 @@ def test_a_client_that_leaves_ends_the_reading(
     # Nothing is kept back: the connections and the places are free for others.
     for _ in range(3):
         assert httpx.get(
-            f"{server.address}/reports.{ending}", params={"filter": '{"number": "230402-5"}'}
+            f"{server.address}/reports.{ending}",
+            params={"filter": '{"number": "230402-5"}'},
+            headers=server.headers(),
         ).is_success
 
 
@@ -176,6 +182,7 @@ def test_the_time_limit_of_statements_does_not_cut_a_file(
             httpx.get(
                 f"{server.address}/reports.csv",
                 params={"filter": '{"until": "2025-01-01T10:00:00+08:00"}'},
+                headers=server.headers(),
                 timeout=60,
             )
         )
@@ -195,7 +202,8 @@ def test_the_time_limit_of_statements_does_not_cut_a_file(
 def test_a_file_that_cannot_be_finished_is_seen_to_be_cut_off(
     server: Server, administrator: psycopg.Connection
 ) -> None:
-    with httpx.stream("GET", f"{server.address}/reports.csv", timeout=60) as answer:
+    address, headers = f"{server.address}/reports.csv", server.headers()
+    with httpx.stream("GET", address, headers=headers, timeout=60) as answer:
         chunks = answer.iter_raw()
         next(chunks)
         for pid, _ in exports(administrator):
@@ -210,7 +218,7 @@ def test_no_more_than_two_files_are_made_at_once(
     first, second = asking(server, "csv"), asking(server, "csv")
     wait_until(lambda: len(exports(administrator)) == 2)
     # 1. The third is told to come again; all else is answered.
-    answer = httpx.get(f"{server.address}/reports.xlsx")
+    answer = httpx.get(f"{server.address}/reports.xlsx", headers=server.headers())
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) > 0
     assert answer.json()["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
@@ -219,7 +227,9 @@ def test_no_more_than_two_files_are_made_at_once(
     first.close()
     wait_until(lambda: len(exports(administrator)) == 1)
     assert httpx.get(
-        f"{server.address}/reports.csv", params={"filter": '{"number": "230402-5"}'}
+        f"{server.address}/reports.csv",
+        params={"filter": '{"number": "230402-5"}'},
+        headers=server.headers(),
     ).is_success
     second.close()
 
@@ -240,7 +250,9 @@ def test_a_client_that_takes_nothing_for_too_long_is_cut_off(
     async def get() -> None:
         database = Database(many_url)
         places = asyncio.Semaphore(1)
-        file = ReportFile(send_csv, lambda _: Context(database, 30), places, patience_seconds=0.2)
+        file = ReportFile(
+            send_csv, lambda _: Context(database, 30, viewer=AUDITOR), places, patience_seconds=0.2
+        )
         scope = {"type": "http", "method": "GET", "query_string": b"", "headers": []}
         try:
             with pytest.raises(Unavailable, match="took nothing"):
@@ -255,9 +267,45 @@ def test_a_client_that_takes_nothing_for_too_long_is_cut_off(
     assert sent[-1]["more_body"]
 
 
+@pytest.mark.parametrize("status", [200, 401])
+def test_a_file_ends_with_the_token_of_who_asked(
+    many_url: str, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    """Cut off where it has begun, and else refused."""
+    ends_at, sent = time.time() + 3600, list[Message]()
+    clock = [ends_at - 1 if status == 200 else ends_at]
+    monkeypatch.setattr("gridmap.api.sending.time.time", lambda: clock[0])
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+        clock[0] = ends_at
+
+    async def receive() -> Message:
+        return await asyncio.Event().wait() and {}
+
+    async def get() -> None:
+        database = Database(many_url)
+        context = Context(database, 30, viewer=AUDITOR, ends_at=ends_at)
+        file = ReportFile(send_csv, lambda _: context, asyncio.Semaphore(1))
+        try:
+            await file(
+                {"type": "http", "method": "GET", "query_string": b"", "headers": []}, receive, send
+            )
+        except Unauthenticated:
+            assert status == 200
+        finally:
+            await database.close()
+
+    asyncio.run(get())
+    assert sent[0]["status"] == status
+    assert len(sent) == (1 if status == 200 else 2)
+
+
 def asking(server: Server, ending: str) -> socket.socket:
     """A client that has asked for all reports and reads nothing."""
     host, _, port = server.address.removeprefix("http://").rpartition(":")
     client = socket.create_connection((host, int(port)))
-    client.sendall(f"GET /reports.{ending} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+    token = server.headers()["authorization"]
+    request = f"GET /reports.{ending} HTTP/1.1\r\nHost: {host}\r\nAuthorization: {token}\r\n\r\n"
+    client.sendall(request.encode())
     return client

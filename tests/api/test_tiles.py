@@ -23,6 +23,7 @@ from shapely.geometry import shape
 
 from gridmap.store import tables
 from gridmap.store.database import tool_engine
+from gridmap.store.viewers import Role
 from tests.api.conftest import Server, gridmap
 from tests.districts import (
     COMMUNITY,
@@ -101,7 +102,7 @@ def tile_of(longitude: float, latitude: float, zoom: int) -> tuple[int, int, int
 
 
 def get(server: Server, path: str, accept: str = "identity", **more: Any) -> httpx.Response:
-    headers = {"accept-encoding": accept, **more.pop("headers", {})}
+    headers = {"accept-encoding": accept, **server.headers(Role.AUDITOR), **more.pop("headers", {})}
     return _client.get(f"{server.address}/tiles/{path}", headers=headers, **more)
 
 

@@ -67,12 +67,13 @@ async function presented(bearer: Bearer): Promise<Record<string, string>> {
 
 /**
  * Calls back whenever something happens to a report, or to one of a grid, until the function that
- * it gives is called. A connection that is lost, or ends with its token, is made again when there
+ * it gives is called: with the report's version, or null where it is no longer theirs to see. A
+ * connection that is lost, or ends with its token, is made again when there
  * is a network, and then tells what came between.
  */
 export function followReports(
   of: { id: string } | { grid: string },
-  hear: (report: ReportChangedSubscription["reportChanged"]["report"]) => void,
+  hear: (version: number | null) => void,
   bearer: Bearer = null,
 ): () => void {
   let stopped = false;
@@ -97,7 +98,7 @@ export function followReports(
           next: ({ data }) => {
             if (!data) return;
             variables.after = data.reportChanged.cursor;
-            hear(data.reportChanged.report);
+            hear(data.reportChanged.report?.version ?? null);
           },
           // The library takes the end of a token for the end of all; where there is a next, it is not.
           error: (reason) => {

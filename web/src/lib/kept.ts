@@ -30,6 +30,8 @@ export interface Sent {
   category: string;
   description: string;
   reply: Reply;
+  /** The number of the report that it was joined to from here. */
+  joined?: string;
 }
 
 interface Kept extends DBSchema {

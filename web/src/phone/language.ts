@@ -50,6 +50,15 @@ export function moment(iso: string): string {
   }).format(new Date(iso));
 }
 
+/** A day as 2026-03-01 says it. */
+export function day(iso: string): string {
+  return new Intl.DateTimeFormat(locale.value === "zh" ? "zh-CN" : "en-GB", {
+    timeZone: "UTC",
+    month: locale.value === "zh" ? "numeric" : "short",
+    day: "numeric",
+  }).format(new Date(iso));
+}
+
 export function percent(share: number): string {
   return `${Math.round(share * 100)}%`;
 }

@@ -308,7 +308,7 @@ export type SubmitReportMutationVariables = Exact<{
 }>;
 
 
-export type SubmitReportMutation = { submitReport: { number: string, deadline: string | null, receipt: string | null, isDefaultHandler: boolean, report: { id: string, version: number }, grid: { code: string, name: string } | null, candidates: Array<{ share: number, grid: { code: string, name: string } }>, workers: Array<{ name: string }>, sponsor: { name: string } | null, duplicates: Array<{ id: string, number: string, description: string, receivedAt: string, state: ReportState, location: import('geojson').Geometry, photos: Array<{ thumbnailUrl: string }> }> } };
+export type SubmitReportMutation = { submitReport: { number: string, deadline: string | null, receipt: string | null, isDefaultHandler: boolean, report: { id: string, version: number }, grid: { code: string, name: string } | null, candidates: Array<{ share: number, grid: { code: string, name: string } }>, workers: Array<{ name: string }>, sponsor: { name: string } | null, duplicates: Array<{ id: string, number: string, state: ReportState, receivedOn: string }> } };
 
 export type ChooseReportGridMutationVariables = Exact<{
   input: ChooseReportGridInput;
@@ -347,7 +347,7 @@ export type ReportChangedSubscriptionVariables = Exact<{
 }>;
 
 
-export type ReportChangedSubscription = { reportChanged: { cursor: string, report: { id: string, version: number } } };
+export type ReportChangedSubscription = { reportChanged: { cursor: string, report: { version: number } | null } };
 
 export type ViewerQueryVariables = Exact<{ [key: string]: never; }>;
 
@@ -595,13 +595,8 @@ export const SubmitReportDocument = new TypedDocumentString(`
     duplicates {
       id
       number
-      description
-      receivedAt
       state
-      location
-      photos {
-        thumbnailUrl
-      }
+      receivedOn
     }
   }
 }
@@ -715,7 +710,6 @@ export const ReportChangedDocument = new TypedDocumentString(`
     subscription ReportChanged($id: ID, $grid: String, $after: Cursor) {
   reportChanged(id: $id, grid: $grid, after: $after) {
     report {
-      id
       version
     }
     cursor
