@@ -778,7 +778,8 @@ def _serve(
     settings: Settings, url: str, listening: socket.socket, *, is_demo: bool = False
 ) -> None:
     configure_logs(settings.log_format)
-    check_login(settings.serving_url(url, Rights.SERVER))
+    for rights in Rights:
+        check_login(settings.serving_url(url, rights))
     app = application(with_secret(settings), url, is_demo=is_demo)
     server = Server(
         app,

@@ -27,7 +27,7 @@ def upgrade(connection: Connection, revision: str = "head") -> None:
             error.orig
         ):
             raise Unavailable(
-                f"The database refused a role: {str(error.orig).strip()}\n"
+                f"The database refused a role: {str(error.orig).partition(chr(10))[0]}\n"
                 f"Ask its administrator for: {row_security.in_words()}"
             ) from error
         if "extension" in str(error.orig):

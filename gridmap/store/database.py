@@ -183,7 +183,7 @@ def check_login(url: str) -> None:
 
     `url`: an address of the server's, as `with_rights` gives it.
     """
-    engine = tool_engine(url)
+    engine = create_engine(database_url(url), connect_args={"connect_timeout": 5})
     try:
         with engine.connect() as connection:
             login = connection.exec_driver_sql(
@@ -191,11 +191,8 @@ def check_login(url: str) -> None:
                 "WHERE rolname = session_user AND (rolsuper OR rolbypassrls)"
             ).scalar()
     except exc.OperationalError as error:
-        if "permission denied to set role" in str(error.orig):
-            raise Forbidden(
-                "The login of DATABASE_URL may not take the roles of a server. Let it: GRANT "
-                "gridmap_server, gridmap_keeper TO the_login;"
-            ) from error
+        if _MAY_NOT_TAKE in str(error.orig):
+            raise Forbidden(_LET_IT_TAKE) from error
         return  # as the server says itself, until it answers
     finally:
         engine.dispose()
@@ -271,6 +268,13 @@ def _try_out(
         raise exc.InvalidatePoolError from error
 
 
+_MAY_NOT_TAKE = "permission denied to set role"
+_LET_IT_TAKE = (
+    "The login of DATABASE_URL may not take the roles of a server. Let it: GRANT gridmap_server, "
+    "gridmap_keeper TO the_login;"
+)
+
+
 @contextmanager
 def explained() -> Iterator[None]:
     """Tells in our own errors what kept the database from answering."""
@@ -289,8 +293,10 @@ def explained() -> Iterator[None]:
         if isinstance(cause, psycopg.OperationalError) and any(
             f'"{role}"' in str(cause) for role in Rights
         ):
+            if _MAY_NOT_TAKE in str(cause):
+                raise Unavailable(_LET_IT_TAKE) from error
             raise Unavailable(
-                "The database does not let the server in; run `gridmap migrate`."
+                "The database does not know the server; run `gridmap migrate`."
             ) from error
         if isinstance(cause, psycopg.OperationalError):
             raise Unavailable("The database cannot be reached; ask again in a moment.") from error

@@ -634,6 +634,30 @@ def test_no_viewer_is_left_behind_on_a_connection_whatever_became_of_the_work(
 WHO = text("SELECT current_user, coalesce(current_setting('gridmap.role', TRUE), '')")
 
 
+def test_indexes_of_places_and_words_serve_a_viewer_too(world: World) -> None:
+    """As PostgreSQL lets nothing but a policy look at a row first, unless it knows that it may."""
+
+    async def planned() -> str:
+        async with (
+            world.database() as database,
+            database.as_viewer(viewer_of(Role.DISTRICT)) as connection,
+        ):
+            await connection.execute(text("SET LOCAL enable_seqscan = off"))
+            await connection.execute(text("SET LOCAL enable_bitmapscan = off"))
+            rows = await connection.execute(
+                text("EXPLAIN SELECT FROM reports WHERE location && ST_MakePoint(130.28, 47.33)")
+            )
+            return "\n".join(rows.scalars())
+
+    assert "Index Scan using reports_location_idx" in asyncio.run(planned())
+    with psycopg.connect(world.url) as connection:
+        kept_back = connection.execute(
+            "SELECT proname FROM pg_proc WHERE NOT proleakproof AND proname IN "
+            "('geometry_overlaps', 'arraycontains', 'gridmap_words') AND prorettype <> 0"
+        ).fetchall()
+    assert kept_back == []
+
+
 def test_a_viewer_writes_nothing(world: World) -> None:
     """Not even their own: what they may write is written by the keeper, after the code's check."""
 
