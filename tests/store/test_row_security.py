@@ -364,6 +364,30 @@ def put_places(connection: psycopg.Connection) -> None:
         changed=0,
         unchanged=0,
     )
+    put(
+        connection,
+        "audit_entries",
+        **of,
+        role="OPERATOR",
+        subject="",
+        account="",
+        address="",
+        request="",
+        action="IMPORT",
+        noun="grids",
+        ids=[],
+    )
+    put(
+        connection,
+        "audit_seals",
+        number=1,
+        at=day,
+        as_of="1:1:",
+        district_codes=[],
+        entry_ids=[],
+        digests=b"",
+        hash=b"",
+    )
 
 
 def put_report(connection: psycopg.Connection, report: Kept) -> None:

@@ -63,7 +63,7 @@ def _furnished(demo_url: str) -> None:
 def office(tokens: Tokens) -> str:
     """The token of the district's office."""
     return tokens.issue(
-        Viewer(Role.DISTRICT, subject="办公室", codes=("230402",)), datetime.timedelta(days=1)
+        Viewer(Role.DISTRICT, subject="办公室", codes=frozenset({"230402"})), datetime.timedelta(days=1)
     )
 
 
