@@ -3,11 +3,7 @@
 
 import { type CombinedError, createClient, fetchExchange } from "@urql/core";
 import type { Client as Socket } from "graphql-ws";
-import {
-  ReportChangedDocument,
-  type ReportChangedSubscription,
-  type TypedDocumentString,
-} from "./gql/graphql";
+import { ReportChangedDocument, type TypedDocumentString } from "./gql/graphql";
 
 export const base = new URL(/* @vite-ignore */ "../", import.meta.url);
 

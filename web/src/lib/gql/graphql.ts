@@ -154,7 +154,8 @@ export type PermissionName =
   | 'SEE_PERSONS'
   | 'ASSIGN_SPONSORS'
   | 'LOOK_AFTER_BUILDINGS'
-  | 'CHANGE_BOUNDARIES';
+  | 'CHANGE_BOUNDARIES'
+  | 'SEE_AUDIT';
 
 /** Which grids are to have which outlines, and from which day on. */
 export type PlanBoundaryChangeInput = {
@@ -610,7 +611,7 @@ export type RegionReportsSubscriptionVariables = Exact<{
 }>;
 
 
-export type RegionReportsSubscription = { reportChanged: { cursor: string, report: { id: string, number: string, version: number, state: ReportState, location: import('geojson').Geometry, category: { name: string }, grid: { code: string, name: string } | null }, event: { action: ReportAction } } };
+export type RegionReportsSubscription = { reportChanged: { cursor: string, report: { id: string, number: string, version: number, state: ReportState, location: import('geojson').Geometry, category: { name: string }, grid: { code: string, name: string } | null } | null, event: { action: ReportAction } | null } };
 
 export type GridsAroundQueryVariables = Exact<{
   bounds: BoundsInput;
@@ -651,16 +652,16 @@ export type PlanBoundaryChangeMutationVariables = Exact<{
 }>;
 
 
-export type PlanBoundaryChangeMutation = { planBoundaryChange: { id: string, from: string, madeAt: string, author: string, groundMayChange: boolean, warnings: Array<string>, obstacles: Array<string>, district: { code: string, name: string }, change: { appliedAt: string, author: string, reason: string } | null, grids: Array<{ code: string, name: string, fate: BoundaryFate, areaBefore: number, areaAfter: number, outlineBefore: import('geojson').Geometry | null, outlineAfter: import('geojson').Geometry | null, community: { name: string }, workBefore: { buildings: number, households: number, workers: number }, workAfter: { buildings: number, households: number, workers: number } }>, snapped: { totalCount: number }, gaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, taken: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, overlaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry, isNew: boolean }> }, moves: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, area: number, buildings: number, households: number, openReports: number, sponsorships: number }> }, buildings: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, households: number, building: { code: string, name: string, location: import('geojson').Geometry, sponsor: { name: string } | null } | null }> }, reports: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, report: { number: string } | null }> }, sponsorships: { totalCount: number }, endingSponsorships: { totalCount: number, nodes: Array<{ gridBefore: string | null, sponsorship: { sponsor: { name: string } } | null }> }, endingAssignments: { totalCount: number, nodes: Array<{ grid: string, worker: { name: string } | null }> } } };
+export type PlanBoundaryChangeMutation = { planBoundaryChange: { id: string, from: string, madeAt: string, author: string, groundMayChange: boolean, warnings: Array<string>, obstacles: Array<string>, district: { code: string, name: string }, change: { appliedAt: string, author: string, reason: string } | null, grids: Array<{ code: string, name: string, fate: BoundaryFate, areaBefore: number, areaAfter: number, outlineBefore: import('geojson').Geometry | null, outlineAfter: import('geojson').Geometry | null, community: { name: string }, workBefore: { buildings: number, households: number, workers: number }, workAfter: { buildings: number, households: number, workers: number } }>, snapped: { totalCount: number }, gaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, taken: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, overlaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry, isNew: boolean }> }, moves: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, area: number, buildings: number, households: number, openReports: number | null, sponsorships: number }> }, buildings: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, households: number, building: { code: string, name: string, location: import('geojson').Geometry, sponsor: { name: string } | null } | null }> }, reports: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, report: { number: string } | null }> }, sponsorships: { totalCount: number }, endingSponsorships: { totalCount: number, nodes: Array<{ gridBefore: string | null, sponsorship: { sponsor: { name: string } } | null }> }, endingAssignments: { totalCount: number, nodes: Array<{ grid: string, worker: { name: string } | null }> } } };
 
 export type BoundaryPlanQueryVariables = Exact<{
   id: string | number;
 }>;
 
 
-export type BoundaryPlanQuery = { boundaryPlan: { id: string, from: string, madeAt: string, author: string, groundMayChange: boolean, warnings: Array<string>, obstacles: Array<string>, district: { code: string, name: string }, change: { appliedAt: string, author: string, reason: string } | null, grids: Array<{ code: string, name: string, fate: BoundaryFate, areaBefore: number, areaAfter: number, outlineBefore: import('geojson').Geometry | null, outlineAfter: import('geojson').Geometry | null, community: { name: string }, workBefore: { buildings: number, households: number, workers: number }, workAfter: { buildings: number, households: number, workers: number } }>, snapped: { totalCount: number }, gaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, taken: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, overlaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry, isNew: boolean }> }, moves: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, area: number, buildings: number, households: number, openReports: number, sponsorships: number }> }, buildings: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, households: number, building: { code: string, name: string, location: import('geojson').Geometry, sponsor: { name: string } | null } | null }> }, reports: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, report: { number: string } | null }> }, sponsorships: { totalCount: number }, endingSponsorships: { totalCount: number, nodes: Array<{ gridBefore: string | null, sponsorship: { sponsor: { name: string } } | null }> }, endingAssignments: { totalCount: number, nodes: Array<{ grid: string, worker: { name: string } | null }> } } | null };
+export type BoundaryPlanQuery = { boundaryPlan: { id: string, from: string, madeAt: string, author: string, groundMayChange: boolean, warnings: Array<string>, obstacles: Array<string>, district: { code: string, name: string }, change: { appliedAt: string, author: string, reason: string } | null, grids: Array<{ code: string, name: string, fate: BoundaryFate, areaBefore: number, areaAfter: number, outlineBefore: import('geojson').Geometry | null, outlineAfter: import('geojson').Geometry | null, community: { name: string }, workBefore: { buildings: number, households: number, workers: number }, workAfter: { buildings: number, households: number, workers: number } }>, snapped: { totalCount: number }, gaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, taken: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, overlaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry, isNew: boolean }> }, moves: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, area: number, buildings: number, households: number, openReports: number | null, sponsorships: number }> }, buildings: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, households: number, building: { code: string, name: string, location: import('geojson').Geometry, sponsor: { name: string } | null } | null }> }, reports: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, report: { number: string } | null }> }, sponsorships: { totalCount: number }, endingSponsorships: { totalCount: number, nodes: Array<{ gridBefore: string | null, sponsorship: { sponsor: { name: string } } | null }> }, endingAssignments: { totalCount: number, nodes: Array<{ grid: string, worker: { name: string } | null }> } } | null };
 
-export type PlanFragment = { id: string, from: string, madeAt: string, author: string, groundMayChange: boolean, warnings: Array<string>, obstacles: Array<string>, district: { code: string, name: string }, change: { appliedAt: string, author: string, reason: string } | null, grids: Array<{ code: string, name: string, fate: BoundaryFate, areaBefore: number, areaAfter: number, outlineBefore: import('geojson').Geometry | null, outlineAfter: import('geojson').Geometry | null, community: { name: string }, workBefore: { buildings: number, households: number, workers: number }, workAfter: { buildings: number, households: number, workers: number } }>, snapped: { totalCount: number }, gaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, taken: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, overlaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry, isNew: boolean }> }, moves: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, area: number, buildings: number, households: number, openReports: number, sponsorships: number }> }, buildings: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, households: number, building: { code: string, name: string, location: import('geojson').Geometry, sponsor: { name: string } | null } | null }> }, reports: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, report: { number: string } | null }> }, sponsorships: { totalCount: number }, endingSponsorships: { totalCount: number, nodes: Array<{ gridBefore: string | null, sponsorship: { sponsor: { name: string } } | null }> }, endingAssignments: { totalCount: number, nodes: Array<{ grid: string, worker: { name: string } | null }> } };
+export type PlanFragment = { id: string, from: string, madeAt: string, author: string, groundMayChange: boolean, warnings: Array<string>, obstacles: Array<string>, district: { code: string, name: string }, change: { appliedAt: string, author: string, reason: string } | null, grids: Array<{ code: string, name: string, fate: BoundaryFate, areaBefore: number, areaAfter: number, outlineBefore: import('geojson').Geometry | null, outlineAfter: import('geojson').Geometry | null, community: { name: string }, workBefore: { buildings: number, households: number, workers: number }, workAfter: { buildings: number, households: number, workers: number } }>, snapped: { totalCount: number }, gaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, taken: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, overlaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry, isNew: boolean }> }, moves: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, area: number, buildings: number, households: number, openReports: number | null, sponsorships: number }> }, buildings: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, households: number, building: { code: string, name: string, location: import('geojson').Geometry, sponsor: { name: string } | null } | null }> }, reports: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, report: { number: string } | null }> }, sponsorships: { totalCount: number }, endingSponsorships: { totalCount: number, nodes: Array<{ gridBefore: string | null, sponsorship: { sponsor: { name: string } } | null }> }, endingAssignments: { totalCount: number, nodes: Array<{ grid: string, worker: { name: string } | null }> } };
 
 export type PieceFragment = { area: number, grids: Array<string>, outline: import('geojson').Geometry };
 
@@ -669,7 +670,7 @@ export type ApplyBoundaryChangeMutationVariables = Exact<{
 }>;
 
 
-export type ApplyBoundaryChangeMutation = { applyBoundaryChange: { plan: { id: string, from: string, madeAt: string, author: string, groundMayChange: boolean, warnings: Array<string>, obstacles: Array<string>, district: { code: string, name: string }, change: { appliedAt: string, author: string, reason: string } | null, grids: Array<{ code: string, name: string, fate: BoundaryFate, areaBefore: number, areaAfter: number, outlineBefore: import('geojson').Geometry | null, outlineAfter: import('geojson').Geometry | null, community: { name: string }, workBefore: { buildings: number, households: number, workers: number }, workAfter: { buildings: number, households: number, workers: number } }>, snapped: { totalCount: number }, gaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, taken: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, overlaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry, isNew: boolean }> }, moves: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, area: number, buildings: number, households: number, openReports: number, sponsorships: number }> }, buildings: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, households: number, building: { code: string, name: string, location: import('geojson').Geometry, sponsor: { name: string } | null } | null }> }, reports: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, report: { number: string } | null }> }, sponsorships: { totalCount: number }, endingSponsorships: { totalCount: number, nodes: Array<{ gridBefore: string | null, sponsorship: { sponsor: { name: string } } | null }> }, endingAssignments: { totalCount: number, nodes: Array<{ grid: string, worker: { name: string } | null }> } }, grids: Array<{ code: string, name: string }> } };
+export type ApplyBoundaryChangeMutation = { applyBoundaryChange: { plan: { id: string, from: string, madeAt: string, author: string, groundMayChange: boolean, warnings: Array<string>, obstacles: Array<string>, district: { code: string, name: string }, change: { appliedAt: string, author: string, reason: string } | null, grids: Array<{ code: string, name: string, fate: BoundaryFate, areaBefore: number, areaAfter: number, outlineBefore: import('geojson').Geometry | null, outlineAfter: import('geojson').Geometry | null, community: { name: string }, workBefore: { buildings: number, households: number, workers: number }, workAfter: { buildings: number, households: number, workers: number } }>, snapped: { totalCount: number }, gaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, taken: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, overlaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry, isNew: boolean }> }, moves: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, area: number, buildings: number, households: number, openReports: number | null, sponsorships: number }> }, buildings: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, households: number, building: { code: string, name: string, location: import('geojson').Geometry, sponsor: { name: string } | null } | null }> }, reports: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, report: { number: string } | null }> }, sponsorships: { totalCount: number }, endingSponsorships: { totalCount: number, nodes: Array<{ gridBefore: string | null, sponsorship: { sponsor: { name: string } } | null }> }, endingAssignments: { totalCount: number, nodes: Array<{ grid: string, worker: { name: string } | null }> } }, grids: Array<{ code: string, name: string }> } };
 
 export type DifferenceQueryVariables = Exact<{
   region: string;
@@ -1136,7 +1137,7 @@ export const TopRegionsDocument = new TypedDocumentString(`
     }
   }
 }
-    `) as unknown as TypedDocumentString<TopRegionsQuery, TopRegionsQueryVariables>;
+    `, {"hash":"sha256:2aab703ed85e3dcb84b71e5db07d0ea4cf5049dbac863fa2d752c94ce818bb4f"}) as unknown as TypedDocumentString<TopRegionsQuery, TopRegionsQueryVariables>;
 export const RegionChildrenDocument = new TypedDocumentString(`
     query RegionChildren($code: String!) {
   region(code: $code) {
@@ -1150,7 +1151,7 @@ export const RegionChildrenDocument = new TypedDocumentString(`
     }
   }
 }
-    `) as unknown as TypedDocumentString<RegionChildrenQuery, RegionChildrenQueryVariables>;
+    `, {"hash":"sha256:f6eeb5cdc388196777b58733dedfafc90e26008d0f923f74963228cf53ab5783"}) as unknown as TypedDocumentString<RegionChildrenQuery, RegionChildrenQueryVariables>;
 export const RegionPathDocument = new TypedDocumentString(`
     query RegionPath($code: String!) {
   region(code: $code) {
@@ -1174,7 +1175,7 @@ export const RegionPathDocument = new TypedDocumentString(`
   code
   name
   level
-}`) as unknown as TypedDocumentString<RegionPathQuery, RegionPathQueryVariables>;
+}`, {"hash":"sha256:8910f5b3ff822c34bfe7fc2bc604c1e0696a50a0b58fdf7a5a852e4793518819"}) as unknown as TypedDocumentString<RegionPathQuery, RegionPathQueryVariables>;
 export const SearchDocument = new TypedDocumentString(`
     query Search($text: String!, $on: Date) {
   search(text: $text, on: $on, first: 12) {
@@ -1215,7 +1216,7 @@ export const SearchDocument = new TypedDocumentString(`
     }
   }
 }
-    `) as unknown as TypedDocumentString<SearchQuery, SearchQueryVariables>;
+    `, {"hash":"sha256:bb0067511fb1010692e7e92e1e73973896104a9980bcc05ddd7fb7a5902a0251"}) as unknown as TypedDocumentString<SearchQuery, SearchQueryVariables>;
 export const LocatePointDocument = new TypedDocumentString(`
     query LocatePoint($point: PointInput!, $on: Date) {
   locate(point: $point, on: $on) {
@@ -1289,7 +1290,7 @@ export const LocatePointDocument = new TypedDocumentString(`
       level
     }
   }
-}`) as unknown as TypedDocumentString<LocatePointQuery, LocatePointQueryVariables>;
+}`, {"hash":"sha256:19a12432ab91a0a6bf8aab645dcbd976e068bc9058a7b948a30d04c45fc43b88"}) as unknown as TypedDocumentString<LocatePointQuery, LocatePointQueryVariables>;
 export const GridPlaceByCodeDocument = new TypedDocumentString(`
     query GridPlaceByCode($code: String!, $on: Date) {
   grid(code: $code, on: $on) {
@@ -1352,7 +1353,7 @@ fragment BuildingRow on Building {
     code
     name
   }
-}`) as unknown as TypedDocumentString<GridPlaceByCodeQuery, GridPlaceByCodeQueryVariables>;
+}`, {"hash":"sha256:934714026df47654628e992608044ef83cef47f9bc13537132c9a93d085e1443"}) as unknown as TypedDocumentString<GridPlaceByCodeQuery, GridPlaceByCodeQueryVariables>;
 export const GridReportsDocument = new TypedDocumentString(`
     query GridReports($grid: String!) {
   reportFigures(filter: {grid: $grid}) {
@@ -1362,7 +1363,7 @@ export const GridReportsDocument = new TypedDocumentString(`
     closedRate
   }
 }
-    `) as unknown as TypedDocumentString<GridReportsQuery, GridReportsQueryVariables>;
+    `, {"hash":"sha256:1b3546ab570aa361f3416c1a56c432675f76c281bbad1996d67adb7eca51d0a6"}) as unknown as TypedDocumentString<GridReportsQuery, GridReportsQueryVariables>;
 export const BuildingPlaceDocument = new TypedDocumentString(`
     query BuildingPlace($code: String!, $on: Date) {
   building(code: $code, on: $on) {
@@ -1407,7 +1408,7 @@ export const BuildingPlaceDocument = new TypedDocumentString(`
     code
     name
   }
-}`) as unknown as TypedDocumentString<BuildingPlaceQuery, BuildingPlaceQueryVariables>;
+}`, {"hash":"sha256:4d34a8e6bb1a68dc8fe79135075519a8bdd334d0d1be797edb0b41a74ba3d902"}) as unknown as TypedDocumentString<BuildingPlaceQuery, BuildingPlaceQueryVariables>;
 export const SponsorPlaceDocument = new TypedDocumentString(`
     query SponsorPlace($code: String!, $on: Date) {
   sponsor(code: $code, on: $on) {
@@ -1443,7 +1444,7 @@ export const SponsorPlaceDocument = new TypedDocumentString(`
     code
     name
   }
-}`) as unknown as TypedDocumentString<SponsorPlaceQuery, SponsorPlaceQueryVariables>;
+}`, {"hash":"sha256:18dd85168724cc54adccd3a4b54bd5fe2bb452fd35abb66e41336d4eac425762"}) as unknown as TypedDocumentString<SponsorPlaceQuery, SponsorPlaceQueryVariables>;
 export const SponsorReportsDocument = new TypedDocumentString(`
     query SponsorReports($code: String!) {
   sponsor(code: $code) {
@@ -1451,7 +1452,7 @@ export const SponsorReportsDocument = new TypedDocumentString(`
     overdueReportCount
   }
 }
-    `) as unknown as TypedDocumentString<SponsorReportsQuery, SponsorReportsQueryVariables>;
+    `, {"hash":"sha256:3be3a921a7ed9dbf5a00001b57a5ef2d3d8efc8c2e7a9ce681ed024c5d3df7c6"}) as unknown as TypedDocumentString<SponsorReportsQuery, SponsorReportsQueryVariables>;
 export const ReportPlaceDocument = new TypedDocumentString(`
     query ReportPlace($filter: ReportFilter!) {
   reports(filter: $filter, first: 1) {
@@ -1489,7 +1490,7 @@ export const ReportPlaceDocument = new TypedDocumentString(`
     }
   }
 }
-    `) as unknown as TypedDocumentString<ReportPlaceQuery, ReportPlaceQueryVariables>;
+    `, {"hash":"sha256:c65b1db143acd503480378bf1933de3e6372d7fb2787fd5f2094041d4d24dd5d"}) as unknown as TypedDocumentString<ReportPlaceQuery, ReportPlaceQueryVariables>;
 export const NamesDocument = new TypedDocumentString(`
     query Names($bounds: BoundsInput!, $on: Date, $after: Cursor) {
   grids(bounds: $bounds, on: $on, after: $after) {
@@ -1508,7 +1509,7 @@ export const NamesDocument = new TypedDocumentString(`
     }
   }
 }
-    `) as unknown as TypedDocumentString<NamesQuery, NamesQueryVariables>;
+    `, {"hash":"sha256:1e0818dc726901dac4a95af318a146114539b2c31114dc6c256b798cbf9ec9e6"}) as unknown as TypedDocumentString<NamesQuery, NamesQueryVariables>;
 export const RegionSponsorsDocument = new TypedDocumentString(`
     query RegionSponsors($region: String, $on: Date, $after: Cursor) {
   sponsors(region: $region, on: $on, after: $after) {
@@ -1531,7 +1532,7 @@ export const RegionSponsorsDocument = new TypedDocumentString(`
     }
   }
 }
-    `) as unknown as TypedDocumentString<RegionSponsorsQuery, RegionSponsorsQueryVariables>;
+    `, {"hash":"sha256:38af03d68ba8e0e4a97e652dcde96b51191ff9603b4e600a9169a9dc0ae4986b"}) as unknown as TypedDocumentString<RegionSponsorsQuery, RegionSponsorsQueryVariables>;
 export const GapsDocument = new TypedDocumentString(`
     query Gaps($region: String!, $on: Date, $after: Cursor) {
   coverage(region: $region, on: $on) {
@@ -1548,7 +1549,7 @@ export const GapsDocument = new TypedDocumentString(`
     }
   }
 }
-    `) as unknown as TypedDocumentString<GapsQuery, GapsQueryVariables>;
+    `, {"hash":"sha256:d4f7ebe772d62cf1d6ab617a943cee23d45389264c78b593bf45ee57d33e2757"}) as unknown as TypedDocumentString<GapsQuery, GapsQueryVariables>;
 export const OverlapsDocument = new TypedDocumentString(`
     query Overlaps($region: String!, $on: Date, $after: Cursor) {
   coverage(region: $region, on: $on) {
@@ -1569,7 +1570,7 @@ export const OverlapsDocument = new TypedDocumentString(`
     }
   }
 }
-    `) as unknown as TypedDocumentString<OverlapsQuery, OverlapsQueryVariables>;
+    `, {"hash":"sha256:b6576e4dc50373967dc9ac08050549d425bf94c1a9b86ffeb8d1c4ae626c04ac"}) as unknown as TypedDocumentString<OverlapsQuery, OverlapsQueryVariables>;
 export const GridsWithoutWorkerDocument = new TypedDocumentString(`
     query GridsWithoutWorker($region: String!, $on: Date, $after: Cursor) {
   coverage(region: $region, on: $on) {
@@ -1586,7 +1587,7 @@ export const GridsWithoutWorkerDocument = new TypedDocumentString(`
     }
   }
 }
-    `) as unknown as TypedDocumentString<GridsWithoutWorkerQuery, GridsWithoutWorkerQueryVariables>;
+    `, {"hash":"sha256:3a93a3a5b49f2c914ff9ea196764c90d342028c5441f7626b96ff7d113ac34fb"}) as unknown as TypedDocumentString<GridsWithoutWorkerQuery, GridsWithoutWorkerQueryVariables>;
 export const GridsWithoutSponsorDocument = new TypedDocumentString(`
     query GridsWithoutSponsor($region: String!, $on: Date, $after: Cursor) {
   coverage(region: $region, on: $on) {
@@ -1603,7 +1604,7 @@ export const GridsWithoutSponsorDocument = new TypedDocumentString(`
     }
   }
 }
-    `) as unknown as TypedDocumentString<GridsWithoutSponsorQuery, GridsWithoutSponsorQueryVariables>;
+    `, {"hash":"sha256:b29e27c653abc397e5090edde92fe8565af9e6d1c13d979021736982e5967184"}) as unknown as TypedDocumentString<GridsWithoutSponsorQuery, GridsWithoutSponsorQueryVariables>;
 export const ClustersDocument = new TypedDocumentString(`
     query Clusters($bounds: BoundsInput!, $zoom: Int!, $filter: ReportFilter) {
   reportClusters(bounds: $bounds, zoom: $zoom, filter: $filter) {
@@ -1613,7 +1614,7 @@ export const ClustersDocument = new TypedDocumentString(`
     bounds
   }
 }
-    `) as unknown as TypedDocumentString<ClustersQuery, ClustersQueryVariables>;
+    `, {"hash":"sha256:0a167c30ca6d4cf855bdb28510f83a682649d4cdd81634a3e74bfbe5ebe9ccdc"}) as unknown as TypedDocumentString<ClustersQuery, ClustersQueryVariables>;
 export const HotspotsDocument = new TypedDocumentString(`
     query Hotspots($region: String!, $filter: ReportFilter) {
   hotspots(region: $region, filter: $filter) {
@@ -1627,7 +1628,7 @@ export const HotspotsDocument = new TypedDocumentString(`
     }
   }
 }
-    `) as unknown as TypedDocumentString<HotspotsQuery, HotspotsQueryVariables>;
+    `, {"hash":"sha256:7a9e24c16b7e33c2abd03e13a3afef34618cc25b0973f6e69b18ecf78dddf127"}) as unknown as TypedDocumentString<HotspotsQuery, HotspotsQueryVariables>;
 export const ReportCategoriesDocument = new TypedDocumentString(`
     query ReportCategories {
   reportCategories {
@@ -1639,7 +1640,7 @@ export const ReportCategoriesDocument = new TypedDocumentString(`
     }
   }
 }
-    `) as unknown as TypedDocumentString<ReportCategoriesQuery, ReportCategoriesQueryVariables>;
+    `, {"hash":"sha256:4981236d1a9d2ccfa991a3c34cc568d1cc53f3db12462efb18a2cbd2a3c8697f"}) as unknown as TypedDocumentString<ReportCategoriesQuery, ReportCategoriesQueryVariables>;
 export const CoverageFiguresDocument = new TypedDocumentString(`
     query CoverageFigures($region: String!, $on: Date) {
   coverage(region: $region, on: $on) {
@@ -1712,7 +1713,7 @@ export const CoverageFiguresDocument = new TypedDocumentString(`
     }
   }
 }
-    `) as unknown as TypedDocumentString<CoverageFiguresQuery, CoverageFiguresQueryVariables>;
+    `, {"hash":"sha256:07cf6712759c7686e6c338ce02c9321cfece010a12c83865c7e3c0173d821bc7"}) as unknown as TypedDocumentString<CoverageFiguresQuery, CoverageFiguresQueryVariables>;
 export const ReportFiguresOfDocument = new TypedDocumentString(`
     query ReportFiguresOf($filter: ReportFilter!) {
   all: reportFigures(filter: $filter) {
@@ -1748,7 +1749,7 @@ export const ReportFiguresOfDocument = new TypedDocumentString(`
     overdue
   }
 }
-    `) as unknown as TypedDocumentString<ReportFiguresOfQuery, ReportFiguresOfQueryVariables>;
+    `, {"hash":"sha256:a2e90d9846b440ea0e64da43d8b4c683e79942369c85ddf84e6a4ba091d59507"}) as unknown as TypedDocumentString<ReportFiguresOfQuery, ReportFiguresOfQueryVariables>;
 export const ReportTrendsOfDocument = new TypedDocumentString(`
     query ReportTrendsOf($region: String!, $filter: ReportFilter) {
   reportTrends(region: $region, filter: $filter, first: 8) {
@@ -1763,7 +1764,7 @@ export const ReportTrendsOfDocument = new TypedDocumentString(`
     unusual
   }
 }
-    `) as unknown as TypedDocumentString<ReportTrendsOfQuery, ReportTrendsOfQueryVariables>;
+    `, {"hash":"sha256:57a31406f357afa94fc976db9f085531b73c29d4c6c800359322e60cb5234289"}) as unknown as TypedDocumentString<ReportTrendsOfQuery, ReportTrendsOfQueryVariables>;
 export const ReportsByGridDocument = new TypedDocumentString(`
     query ReportsByGrid($filter: ReportFilter!) {
   reportFigures(filter: $filter, by: [GRID]) {
@@ -1773,7 +1774,7 @@ export const ReportsByGridDocument = new TypedDocumentString(`
     }
   }
 }
-    `) as unknown as TypedDocumentString<ReportsByGridQuery, ReportsByGridQueryVariables>;
+    `, {"hash":"sha256:07f61ff10ba43bbee159df1168064aadae573cc845be8211c29b0118cfde40bb"}) as unknown as TypedDocumentString<ReportsByGridQuery, ReportsByGridQueryVariables>;
 export const GridListDocument = new TypedDocumentString(`
     query GridList($region: String, $bounds: BoundsInput, $on: Date, $datum: Datum!, $after: Cursor) {
   grids(region: $region, bounds: $bounds, on: $on, after: $after) {
@@ -1806,7 +1807,7 @@ export const GridListDocument = new TypedDocumentString(`
     }
   }
 }
-    `) as unknown as TypedDocumentString<GridListQuery, GridListQueryVariables>;
+    `, {"hash":"sha256:d302c9f84108a1eb87c2fa34e3e10c87748efafa22efdf1e7118971b6c21ef82"}) as unknown as TypedDocumentString<GridListQuery, GridListQueryVariables>;
 export const BuildingListDocument = new TypedDocumentString(`
     query BuildingList($region: String, $bounds: BoundsInput, $on: Date, $datum: Datum!, $after: Cursor) {
   buildings(region: $region, bounds: $bounds, on: $on, after: $after) {
@@ -1832,7 +1833,7 @@ export const BuildingListDocument = new TypedDocumentString(`
     }
   }
 }
-    `) as unknown as TypedDocumentString<BuildingListQuery, BuildingListQueryVariables>;
+    `, {"hash":"sha256:a053b0a73f6ce18e9a135dfb2d91158e94c68de7197f3061062bcf5afde33ea2"}) as unknown as TypedDocumentString<BuildingListQuery, BuildingListQueryVariables>;
 export const RegionReportsDocument = new TypedDocumentString(`
     subscription RegionReports($region: String, $after: Cursor) {
   reportChanged(region: $region, after: $after) {
@@ -1856,7 +1857,7 @@ export const RegionReportsDocument = new TypedDocumentString(`
     cursor
   }
 }
-    `) as unknown as TypedDocumentString<RegionReportsSubscription, RegionReportsSubscriptionVariables>;
+    `, {"hash":"sha256:e332a91029adbd56b098fb1c3ae42866007f8034a51e6e0cd6d8b587132b2ec6"}) as unknown as TypedDocumentString<RegionReportsSubscription, RegionReportsSubscriptionVariables>;
 export const GridsAroundDocument = new TypedDocumentString(`
     query GridsAround($bounds: BoundsInput!, $on: Date, $after: Cursor) {
   grids(bounds: $bounds, on: $on, after: $after) {
@@ -1881,7 +1882,7 @@ export const GridsAroundDocument = new TypedDocumentString(`
     code
     name
   }
-}`) as unknown as TypedDocumentString<GridsAroundQuery, GridsAroundQueryVariables>;
+}`, {"hash":"sha256:1d5c4bd9ffcfde2468d0766d695996767f61bc18d6145dc75cba23ea75ab880d"}) as unknown as TypedDocumentString<GridsAroundQuery, GridsAroundQueryVariables>;
 export const GridToEditDocument = new TypedDocumentString(`
     query GridToEdit($code: String!, $on: Date) {
   grid(code: $code, on: $on) {
@@ -1900,7 +1901,7 @@ export const GridToEditDocument = new TypedDocumentString(`
     code
     name
   }
-}`) as unknown as TypedDocumentString<GridToEditQuery, GridToEditQueryVariables>;
+}`, {"hash":"sha256:fdf490fa3edf28896388df9c11a5daaa6ff5d64148958eb86ba807ffe5f30daf"}) as unknown as TypedDocumentString<GridToEditQuery, GridToEditQueryVariables>;
 export const GridAtDocument = new TypedDocumentString(`
     query GridAt($point: PointInput!, $on: Date) {
   locate(point: $point, on: $on) {
@@ -1909,7 +1910,7 @@ export const GridAtDocument = new TypedDocumentString(`
     }
   }
 }
-    `) as unknown as TypedDocumentString<GridAtQuery, GridAtQueryVariables>;
+    `, {"hash":"sha256:6df46a4f23fd86758122512ca70f60f174252134e9592c81ccf8d4ea8eee932f"}) as unknown as TypedDocumentString<GridAtQuery, GridAtQueryVariables>;
 export const ToWgs84Document = new TypedDocumentString(`
     query ToWgs84($points: [PointInput!]!) {
   locateMany(points: $points) {
@@ -1920,7 +1921,7 @@ export const ToWgs84Document = new TypedDocumentString(`
     }
   }
 }
-    `) as unknown as TypedDocumentString<ToWgs84Query, ToWgs84QueryVariables>;
+    `, {"hash":"sha256:6c0ee8949117ab87d9cfac40c47f7917cea57b2d032db4a75d2b5ca118e05782"}) as unknown as TypedDocumentString<ToWgs84Query, ToWgs84QueryVariables>;
 export const PlanBoundaryChangeDocument = new TypedDocumentString(`
     mutation PlanBoundaryChange($input: PlanBoundaryChangeInput!) {
   planBoundaryChange(input: $input) {
@@ -2056,7 +2057,7 @@ fragment Piece on PlannedPiece {
   area
   grids
   outline
-}`) as unknown as TypedDocumentString<PlanBoundaryChangeMutation, PlanBoundaryChangeMutationVariables>;
+}`, {"hash":"sha256:b58614753cfd7216ebbe9773e711b6d3e5e9d61f98f42b6e0af9071cbb1312d3"}) as unknown as TypedDocumentString<PlanBoundaryChangeMutation, PlanBoundaryChangeMutationVariables>;
 export const BoundaryPlanDocument = new TypedDocumentString(`
     query BoundaryPlan($id: ID!) {
   boundaryPlan(id: $id) {
@@ -2192,7 +2193,7 @@ fragment Piece on PlannedPiece {
   area
   grids
   outline
-}`) as unknown as TypedDocumentString<BoundaryPlanQuery, BoundaryPlanQueryVariables>;
+}`, {"hash":"sha256:4001591b1d565e44d3d84de5fb5bc3e5deca63c58a7d575be3729022eebe2444"}) as unknown as TypedDocumentString<BoundaryPlanQuery, BoundaryPlanQueryVariables>;
 export const ApplyBoundaryChangeDocument = new TypedDocumentString(`
     mutation ApplyBoundaryChange($input: ApplyBoundaryChangeInput!) {
   applyBoundaryChange(input: $input) {
@@ -2334,7 +2335,7 @@ fragment Piece on PlannedPiece {
   area
   grids
   outline
-}`) as unknown as TypedDocumentString<ApplyBoundaryChangeMutation, ApplyBoundaryChangeMutationVariables>;
+}`, {"hash":"sha256:6fc4eac970491603913448af918520540aea195eee70a608b14289ed4d309e71"}) as unknown as TypedDocumentString<ApplyBoundaryChangeMutation, ApplyBoundaryChangeMutationVariables>;
 export const DifferenceDocument = new TypedDocumentString(`
     query Difference($region: String!, $from: Date!, $to: Date!) {
   boundaryDifference(region: $region, from: $from, to: $to) {
@@ -2373,7 +2374,7 @@ export const DifferenceDocument = new TypedDocumentString(`
     }
   }
 }
-    `) as unknown as TypedDocumentString<DifferenceQuery, DifferenceQueryVariables>;
+    `, {"hash":"sha256:7228cd62201a34f559ef75cd329fc89b9d312d1c670c4256c0e16feb4ca7706c"}) as unknown as TypedDocumentString<DifferenceQuery, DifferenceQueryVariables>;
 export const CoveredDocument = new TypedDocumentString(`
     query Covered($region: String!, $on: Date!) {
   coverage(region: $region, on: $on) {
@@ -2412,7 +2413,7 @@ export const CoveredDocument = new TypedDocumentString(`
     }
   }
 }
-    `) as unknown as TypedDocumentString<CoveredQuery, CoveredQueryVariables>;
+    `, {"hash":"sha256:f217deb9ff635fb3bdc02d89156d410724dddff849f22cea9dada26d6bb7e693"}) as unknown as TypedDocumentString<CoveredQuery, CoveredQueryVariables>;
 export const HistoryDocument = new TypedDocumentString(`
     query History($code: String!) {
   gridHistory(code: $code) {
@@ -2440,7 +2441,7 @@ export const HistoryDocument = new TypedDocumentString(`
     }
   }
 }
-    `) as unknown as TypedDocumentString<HistoryQuery, HistoryQueryVariables>;
+    `, {"hash":"sha256:32c7c36d0e954bd7d4f0a595ecdf10fa31ac11734d71ea41b3726c89d518b3aa"}) as unknown as TypedDocumentString<HistoryQuery, HistoryQueryVariables>;
 export const LocateDocument = new TypedDocumentString(`
     query Locate($point: PointInput!) {
   locate(point: $point) {
@@ -2538,7 +2539,7 @@ export const SubmitReportDocument = new TypedDocumentString(`
     }
   }
 }
-    `, {"hash":"sha256:8f7187813d62bf88d9a43891419817c4ef0f3544f170cc4ccf301ef0b3997b99"}) as unknown as TypedDocumentString<SubmitReportMutation, SubmitReportMutationVariables>;
+    `, {"hash":"sha256:de130ee5ee0a6d971b63c635baa51af8c7c69d0e31ee99d1a4e1f4e3b572aebe"}) as unknown as TypedDocumentString<SubmitReportMutation, SubmitReportMutationVariables>;
 export const ChooseReportGridDocument = new TypedDocumentString(`
     mutation ChooseReportGrid($input: ChooseReportGridInput!) {
   chooseReportGrid(input: $input) {
@@ -2653,7 +2654,7 @@ export const ReportChangedDocument = new TypedDocumentString(`
     cursor
   }
 }
-    `, {"hash":"sha256:5e6a6fac6ac5fbeff70d88b4c6b479948439bb674a1ffbfb973d63847776441a"}) as unknown as TypedDocumentString<ReportChangedSubscription, ReportChangedSubscriptionVariables>;
+    `, {"hash":"sha256:d9cb0fcf8e03ab159a52ec25fc9bb023719a5b8c275473339a8b12456792fb55"}) as unknown as TypedDocumentString<ReportChangedSubscription, ReportChangedSubscriptionVariables>;
 export const ViewerDocument = new TypedDocumentString(`
     query Viewer {
   viewer {
@@ -2666,7 +2667,7 @@ export const ViewerDocument = new TypedDocumentString(`
     }
   }
 }
-    `, {"hash":"sha256:9f12a2a72d3dc9b88d304825a23a2039cdeb8995ef5a7a49ea01726d8e21e1ca"}) as unknown as TypedDocumentString<ViewerQuery, ViewerQueryVariables>;
+    `, {"hash":"sha256:df12815b1d4be4290f8e9089059c887768d23f37a4354d84b07d3e0b63ab7ce3"}) as unknown as TypedDocumentString<ViewerQuery, ViewerQueryVariables>;
 export const WorkReportsDocument = new TypedDocumentString(`
     query WorkReports($filter: ReportFilter!) {
   reports(filter: $filter, first: 100) {
