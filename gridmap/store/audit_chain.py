@@ -40,7 +40,7 @@ from gridmap.store import tables
 from gridmap.store.audit import Entry, enter_now
 from gridmap.store.database import Database
 from gridmap.store.dates import CHINA
-from gridmap.store.states import state_of
+from gridmap.store.states import end_of, state_until
 
 PAUSE_SECONDS = 5.0
 """How long entries wait to be sealed, while a server runs."""
@@ -355,7 +355,7 @@ _TURN = text("SELECT pg_try_advisory_xact_lock(7045610032517)")
 _CAME = text(
     f"""
     WITH state AS MATERIALIZED (
-        SELECT CAST(:after AS pg_snapshot) AS after, {state_of("audit_entries")} AS now
+        SELECT CAST(:after AS pg_snapshot) AS after, {state_until(end_of("audit_entries"))} AS now
     )
     SELECT state.now AS state, CAST(came.transaction AS text) AS transaction, {
         _SAID.replace("entry.", "came.")

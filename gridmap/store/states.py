@@ -28,10 +28,10 @@ def is_state(text: str) -> bool:
     )
 
 
-def state_of(table: str) -> str:
-    """The state that the statement sees which has this in it, once; of the rows of a table.
+def state_until(end: str) -> str:
+    """The state that the statement sees which has this in it, once.
 
-    The table has a column `transaction`, with an index.
+    `end`: in SQL, the number after that of the last transaction that is seen, as `end_of` gives it.
     """
     return f"""(
     SELECT concat_ws(
@@ -47,6 +47,15 @@ def state_of(table: str) -> str:
     FROM pg_current_snapshot() AS snapshot, LATERAL (
         SELECT least(
             CAST(CAST(pg_snapshot_xmax(snapshot) AS text) AS bigint),
+            {end}
+        ) AS until
+    ) AS seen
+)"""
+
+
+def end_of(table: str) -> str:
+    """Of a table with an index on its column `transaction`."""
+    return f"""
             1 + coalesce(
                 (
                     SELECT CAST(CAST(transaction AS text) AS bigint)
@@ -55,11 +64,8 @@ def state_of(table: str) -> str:
                     LIMIT 1
                 ),
                 0
-            )
-        ) AS until
-    ) AS seen
-)"""
+            )"""
 
 
-STATE_NOW = state_of("report_events")
+STATE_NOW = state_until(end_of("report_events"))
 """The state of reports. Served by report_events_transaction_idx."""
