@@ -40,7 +40,7 @@ from gridmap.store import tables
 from gridmap.store.audit import Entry, enter_now
 from gridmap.store.database import Database
 from gridmap.store.dates import CHINA
-from gridmap.store.states import state_of
+from gridmap.store.states import end_of, state_until
 
 PAUSE_SECONDS = 5.0
 """How long entries wait to be sealed, while a server runs."""
@@ -351,24 +351,11 @@ _SAID = ", ".join(f"entry.{name}" for name in Entry._fields)
 # One at a time, over all servers. The number is of no meaning.
 _TURN = text("SELECT pg_try_advisory_xact_lock(7045610032517)")
 
-# After the last transaction that has an entry. Served by audit_entries_transaction_idx.
-_END = """
-    1 + coalesce(
-        (
-            SELECT CAST(CAST(transaction AS text) AS bigint)
-            FROM audit_entries
-            ORDER BY audit_entries.transaction DESC
-            LIMIT 1
-        ),
-        0
-    )
-"""
-
 # Served by audit_entries_transaction_idx, as in `report_changes`.
 _CAME = text(
     f"""
     WITH state AS MATERIALIZED (
-        SELECT CAST(:after AS pg_snapshot) AS after, {state_of(_END)} AS now
+        SELECT CAST(:after AS pg_snapshot) AS after, {state_until(end_of("audit_entries"))} AS now
     )
     SELECT state.now AS state, CAST(came.transaction AS text) AS transaction, {
         _SAID.replace("entry.", "came.")

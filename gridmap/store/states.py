@@ -28,10 +28,10 @@ def is_state(text: str) -> bool:
     )
 
 
-def state_of(end: str) -> str:
-    """The state that the statement sees which has this in it, once; of the rows of a table.
+def state_until(end: str) -> str:
+    """The state that the statement sees which has this in it, once.
 
-    `end`: the number after the last transaction that has written there, as SQL.
+    `end`: in SQL, the number after that of the last transaction that is seen, as `end_of` gives it.
     """
     return f"""(
     SELECT concat_ws(
@@ -53,6 +53,20 @@ def state_of(end: str) -> str:
 )"""
 
 
-STATE_NOW = state_of("gridmap_events_end()")
+def end_of(table: str) -> str:
+    """Of a table with an index on its column `transaction`."""
+    return f"""
+            1 + coalesce(
+                (
+                    SELECT CAST(CAST(transaction AS text) AS bigint)
+                    FROM {table}
+                    ORDER BY {table}.transaction DESC
+                    LIMIT 1
+                ),
+                0
+            )"""
+
+
+STATE_NOW = state_until("gridmap_events_end()")
 """The state of reports, the same for every viewer, though few may see the last event. Served by
 report_events_transaction_idx."""

@@ -349,6 +349,29 @@ def test_more_than_one_seal_takes_is_sealed_by_the_next(
         assert verdict(connection)[1:] == (13, 0, 0, 0, [])
 
 
+def test_a_server_seals_by_itself_what_was_entered(empty: Engine) -> None:
+    put(empty, "one")
+
+    async def serve() -> None:
+        database = Database(empty.url.render_as_string(hide_password=False))
+        sealing = asyncio.create_task(audit_chain.Sealer(database).run())
+        async with asyncio.timeout(20):
+            while await asyncio.to_thread(seals, empty) == 0:
+                await asyncio.sleep(0.01)
+        sealing.cancel()
+        await asyncio.wait([sealing])
+        await database.close()
+
+    asyncio.run(serve())
+    with empty.connect() as connection:
+        assert verdict(connection)[1:] == (1, 0, 0, 0, [])
+
+
+def seals(engine: Engine) -> int:
+    with engine.connect() as connection:
+        return int(connection.execute(text("SELECT count(*) FROM audit_seals")).scalar_one())
+
+
 def test_a_log_that_was_restored_on_another_server_goes_on(empty: Engine) -> None:
     far = 2**40
     put(empty, "sealed")
