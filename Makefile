@@ -29,7 +29,7 @@ check: dev ## Check format, lint, types and import rules
 # Each takes some minutes; all of them are in `make test` too, with few examples.
 audit: dev ## Look for weak places for longer (GRIDMAP_FUZZ_EXAMPLES=200 of each field)
 	@GRIDMAP_FUZZ_EXAMPLES=$${GRIDMAP_FUZZ_EXAMPLES:-200} exec $(bin)/pytest $(ARGS) \
-		tests/api/test_audits.py tests/api/test_fuzzing.py
+		tests/api/test_audits.py tests/api/test_fuzzing.py tests/api/test_owasp.py
 
 format: dev ## Format the code and mend what the linter can mend
 	@$(bin)/ruff format .

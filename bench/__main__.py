@@ -19,6 +19,7 @@ BENCHMARKS = (
     "report_maps",
     "tiles",
     "submissions",
+    "costs",
 )
 
 

@@ -27,7 +27,7 @@ from gridmap.store import users as store
 from gridmap.store.counts import Counted, Rate, forget, spend
 from gridmap.store.database import Database
 from gridmap.store.dates import CHINA, now
-from gridmap.store.passwords import LONGEST, hashed, is_outdated, is_password
+from gridmap.store.passwords import LONGEST, check_password, hashed, is_outdated, is_password
 from gridmap.store.sessions import Ended, Renewed, begin_session, end_session, renew_session
 from gridmap.store.users import User, sign_in_name
 
@@ -86,6 +86,36 @@ class Accounts:
         the user does not sign in now, TooOften after failures, and Unavailable without a secret or
         where too many sign in at once.
         """
+        user = await self._known(name, password, address)
+        if is_outdated(user.password):
+            again = await self._hashed(hashed, password)
+            async with self._database.connection() as connection:
+                await store.keep_hash(connection, user, again)
+        async with self._database.transaction() as connection:
+            return self._signed_in(await begin_session(connection, user, now()))
+
+    async def change_password(
+        self, name: str, password: str, new_password: str, address: str
+    ) -> SignedIn:
+        """Gives somebody another password who knows the one there is, ends all their sessions, and
+        signs them in anew.
+
+        Raises what `sign_in` does, and Invalid for a password that is guessed easily or no other.
+        """
+        user = await self._known(name, password, address)
+        if new_password == password:
+            raise Invalid("The new password is the one that there is; choose another.")
+        if user.is_demo:
+            raise Forbidden("The demo's passwords are for all who try it; they stay.")
+        await self._hashed(check_password, new_password, user.name, user.subject)
+        kept = await self._hashed(hashed, new_password)
+        async with self._database.transaction() as connection:
+            if not await store.change_password(connection, user, kept):
+                raise Unauthenticated(_WRONG)  # it was changed meanwhile
+            return self._signed_in(await begin_session(connection, user, now()))
+
+    async def _known(self, name: str, password: str, address: str) -> User:
+        """Who has this name and password, and signs in now."""
         self._key()
         try:
             name = sign_in_name(name)
@@ -105,12 +135,7 @@ class Accounts:
         assert user is not None
         await forget(self._database, wholly=[by_both, by_name], once=[by_address])
         self._check(user)
-        if is_outdated(user.password):
-            again = await self._hashed(hashed, password)
-            async with self._database.connection() as connection:
-                await store.keep_hash(connection, user, again)
-        async with self._database.transaction() as connection:
-            return self._signed_in(await begin_session(connection, user, now()))
+        return user
 
     async def renew(self, refresh_token: str) -> SignedIn:
         """The next tokens of a session; the user is as the table says now.

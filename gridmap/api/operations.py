@@ -37,8 +37,8 @@ from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from gridmap.api.graphql_errors import field_errors, http_status, masked, request_errors, told
 from gridmap.api.plans import ListPlans, Plan, PlannedExecutor, plan
 from gridmap.api.trusted_documents import TrustedDocuments
-from gridmap.errors import GridmapError, Invalid, Unavailable
-from gridmap.schema.limits import Limits, costs, limit_rule, parse_within
+from gridmap.errors import GridmapError, Invalid, TooLarge, Unavailable
+from gridmap.schema.limits import Cost, Limits, costs, limit_rule, parse_within, too_costly
 from gridmap.schema.null_characters import NullCharacterRule, refuse_null_characters
 
 Value = TypeVar("Value")
@@ -150,14 +150,18 @@ class Operation:
         """Runs a query or a mutation. Raises Failed where it has no data by a fault of the request
         or by its time. Whoever asks for `cost` in the extensions is told it.
         """
+        if self._definition is None:
+            return await self._run(context)
+        name, limits = self._definition.name, self._operations.limits
+        cost = self._document.costs[name.value if name else ""].of(self._asked.variables)
+        if cost > limits.cost:
+            refused = TooLarge(too_costly(limits, cost), cost=cost, most=limits.cost)
+            raise Failed([told(refused)])
         answer = await self._run(context)
         if self._operations.before_answer is not None:
             await self._operations.before_answer(context)
-        if self._definition and (self._asked.extensions or {}).get("cost") is True:
-            name = self._definition.name
-            cost = self._document.costs[name.value if name else ""]
-            most = self._operations.limits.cost
-            answer["extensions"] = {"cost": {"cost": cost, "most": most}}
+        if (self._asked.extensions or {}).get("cost") is True:
+            answer["extensions"] = {"cost": {"cost": cost, "most": limits.cost}}
         return answer
 
     async def _run(self, context: object) -> Answer:
@@ -279,7 +283,7 @@ class Document:
     """A document without fault, and the plans of its operations."""
 
     def __init__(
-        self, schema: strawberry.Schema, node: DocumentNode, costs: dict[str, int]
+        self, schema: strawberry.Schema, node: DocumentNode, costs: dict[str, Cost]
     ) -> None:
         self.node = node
         self.costs = costs

@@ -40,7 +40,8 @@ _PATH = re.compile(r"/(?![/\\])[^\\\x00-\x20\x7f]*")
 
 
 def routes(accounts: Accounts) -> list[BaseRoute]:
-    """`/sign-in`, the page and what it asks; `/sign-in/refresh` and `/sign-out`."""
+    """`/sign-in`, the page and what it asks; `/sign-in/password`, `/sign-in/refresh` and
+    `/sign-out`."""
     page_text = (FOLDER / "index.html").read_text("utf-8")
 
     async def page(request: Request) -> Response:
@@ -56,6 +57,12 @@ def routes(accounts: Accounts) -> list[BaseRoute]:
         given = await _given(request)
         name, password = (_text(given, field) for field in ("name", "password"))
         signed_in = await accounts.sign_in(name, password, client_address(request))
+        return _answer(request, signed_in, in_body=given.get("app") is True)
+
+    async def change_password(request: Request) -> Response:
+        given = await _given(request)
+        name, old, new = (_text(given, field) for field in ("name", "password", "newPassword"))
+        signed_in = await accounts.change_password(name, old, new, client_address(request))
         return _answer(request, signed_in, in_body=given.get("app") is True)
 
     async def refresh(request: Request) -> Response:
@@ -80,6 +87,7 @@ def routes(accounts: Accounts) -> list[BaseRoute]:
     return [
         Route("/sign-in", page, methods=["GET"]),
         Route("/sign-in", telling_errors(sign_in), methods=["POST"]),
+        Route("/sign-in/password", telling_errors(change_password), methods=["POST"]),
         Route("/sign-in/refresh", telling_errors(refresh), methods=["POST"]),
         Route("/sign-out", telling_errors(sign_out), methods=["POST"]),
         Mount("/sign-in/page", StaticFiles(directory=FOLDER)),

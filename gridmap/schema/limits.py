@@ -7,9 +7,10 @@ cost grows with the text and with nothing else.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
@@ -24,10 +25,13 @@ from graphql import (
     FragmentSpreadNode,
     GraphQLError,
     IntValueNode,
+    ListValueNode,
     Node,
     OperationDefinitionNode,
     SelectionNode,
     SelectionSetNode,
+    ValueNode,
+    VariableNode,
     VisitorAction,
     parse,
 )
@@ -37,17 +41,20 @@ from gridmap.errors import TooLarge
 LARGEST_PAGE = 100
 
 WEIGHTS = {
-    "reportClusters": 50,
-    "coverage": 500,
-    "reportFigures": 500,
-    "reportTrends": 500,
-    "hotspots": 2_000,
-    "suggestSponsorships": 2_500,
-    "locateMany": 5_000,
+    "reportClusters": 100,
+    "coverage": 600,
+    "reportFigures": 1_500,
+    "reportTrends": 400,
+    "hotspots": 10_000,
+    "suggestSponsorships": 1_500,
 }
 """What a field costs that takes longer than it looks, in rows of a list, each some 50 µs of a core.
-Those of maps, hotspots and locateMany are rounded from what `docs/speed.md` says; the others are
-estimates."""
+Measured by `make bench ARGS=costs` in a district of 92 grids, 370 buildings and 50,000 reports, in
+the server and in PostgreSQL together, and rounded. Hotspots took 14,000 where all reports lie
+within some 300 m of two hundred places, and 2,000 as in a city (`docs/speed.md`)."""
+
+EACH = {"locateMany": ("points", 0.75)}
+"""The same for each value of a list that is an argument: which one, and what each costs."""
 
 _MANY = 10**12
 
@@ -71,7 +78,8 @@ class Limits:
     a million rows, and nobody else would be answered meanwhile."""
 
     cost: int = 20_000
-    """These rows and the WEIGHTS of fields: a second or so of a core."""
+    """These rows, the WEIGHTS of fields and what EACH costs of a list: a second or so of a core,
+    and up to five where all of it is rows of reports, which take five times as long as others."""
 
     directives: int = 5
     """Of one field, fragment or operation. There are two kinds that make sense there."""
@@ -122,13 +130,38 @@ def limit_rule(limits: Limits) -> type[ASTValidationRule]:
     return LimitRule
 
 
-def costs(limits: Limits, document: DocumentNode) -> dict[str, int]:
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What an operation costs: `fixed` by its text, and so much for each value of the lists that
+    its variables give.
+    """
+
+    fixed: int
+    each: Mapping[str, float]
+
+    def of(self, variables: Mapping[str, Any] | None) -> int:
+        """With these values, as they were sent; what is no list counts as one value."""
+        given = variables or {}
+        lists = ((given.get(name), each) for name, each in self.each.items())
+        more = sum(each * (len(value) if isinstance(value, list) else 1) for value, each in lists)
+        return self.fixed + math.ceil(more)
+
+
+def costs(limits: Limits, document: DocumentNode) -> dict[str, Cost]:
     """What each operation of a document without fault costs, by its name or by ""."""
     fragments = _fragment_sizes(limits, document)
     return {
-        operation.name.value if operation.name else "": size.cost
+        operation.name.value if operation.name else "": Cost(size.cost, size.each)
         for operation, size in _operation_sizes(limits, document, fragments)
     }
+
+
+def too_costly(limits: Limits, cost: int) -> str:
+    """What to tell whoever asks for an operation of this cost."""
+    return (
+        f"The operation costs {cost}, of rows and of fields that take long; at most {limits.cost} "
+        "is answered. Ask in several operations, one after the other."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +170,7 @@ class _Size:
     aliases: int = 0
     nodes: int = 0
     cost: int = 0
+    each: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +217,7 @@ def _exceeded(limits: Limits, document: DocumentNode) -> Iterable[GraphQLError]:
             )
         elif size.cost > limits.cost:
             yield _too_large(
-                f"The operation costs {size.cost}, of rows and of fields that take long; at most "
-                f"{limits.cost} is answered. Ask in several operations, one after the other.",
+                too_costly(limits, size.cost),
                 operation,
                 cost=size.cost,
                 most=limits.cost,
@@ -257,6 +290,7 @@ def _operation_sizes(
 def _selections(of: SelectionSetNode) -> _Selections:
     deepest = aliases = nodes = cost = 0
     spreads: list[_Spread] = []
+    each: defaultdict[str, float] = defaultdict(float)
     # With each the level of the field around it, how many of it there may be, and how many rows it
     # has where it is a page.
     within: list[tuple[SelectionSetNode, int | None, int, int]] = [(of, 0, 1, LARGEST_PAGE)]
@@ -270,6 +304,11 @@ def _selections(of: SelectionSetNode) -> _Selections:
             if isinstance(selection, FieldNode):
                 aliases += selection.alias is not None
                 cost += min(rows * WEIGHTS.get(selection.name.value, 0), _MANY)
+                values, weight = _listed(selection)
+                if isinstance(values, VariableNode):
+                    each[values.name.value] += min(rows * weight, _MANY)
+                elif isinstance(values, ListValueNode):
+                    cost += min(math.ceil(rows * weight * len(values.values)), _MANY)
                 if selection.name.value in ("__schema", "__type"):
                     level = None
                 if level is not None:
@@ -282,7 +321,16 @@ def _selections(of: SelectionSetNode) -> _Selections:
             inner = getattr(selection, "selection_set", None)
             if inner is not None:
                 within.append((inner, level, inside, inner_page))
-    return _Selections(_Size(deepest, aliases, nodes, nodes + cost), spreads)
+    return _Selections(_Size(deepest, aliases, nodes, nodes + cost, each), spreads)
+
+
+def _listed(field: FieldNode) -> tuple[ValueNode | None, float]:
+    """The list whose values cost something each, where the field takes one."""
+    name, weight = EACH.get(field.name.value, ("", 0))
+    for argument in field.arguments or ():
+        if argument.name.value == name:
+            return argument.value, weight
+    return None, 0
 
 
 def _page(field: FieldNode) -> int:
@@ -296,15 +344,19 @@ def _page(field: FieldNode) -> int:
 def _expanded(selections: _Selections, sizes: dict[str, _Size], limits: Limits) -> _Size:
     own = selections.own
     depth, aliases, nodes, cost = own.depth, own.aliases, own.nodes, own.cost
+    each = defaultdict(float, own.each)
     for spread in selections.spreads:
         size = sizes.get(spread.name, _Size())
         aliases += size.aliases
         nodes += spread.rows * size.nodes
         cost += spread.rows * size.cost
+        for name, weight in size.each.items():
+            each[name] += min(spread.rows * weight, _MANY)
         if spread.level is not None:
             depth = max(depth, spread.level + size.depth)
     # The counts double with each fragment of a bomb; beyond the limit they say nothing more.
-    return _Size(depth, min(aliases, limits.aliases + 1), min(nodes, _MANY), min(cost, _MANY))
+    aliases, nodes, cost = min(aliases, limits.aliases + 1), min(nodes, _MANY), min(cost, _MANY)
+    return _Size(depth, aliases, nodes, cost, each)
 
 
 def _too_large(message: str, node: Node | None = None, **details: int) -> GraphQLError:

@@ -149,6 +149,20 @@ async def set_password(connection: AsyncConnection, name: str, password: str) ->
     await _sign_out(connection, name)
 
 
+async def change_password(connection: AsyncConnection, user: User, password: str) -> bool:
+    """Keeps the hash of another password instead of the one that the user has, and signs the user
+    out everywhere; False where it is not the one that is kept any more.
+    """
+    changed = await connection.execute(
+        update(users)
+        .where(users.c.name == user.name, users.c.password == user.password)
+        .values(password=password)
+    )
+    if changed.rowcount:
+        await _sign_out(connection, user.name)
+    return bool(changed.rowcount)
+
+
 async def keep_hash(connection: AsyncConnection, user: User, password: str) -> None:
     """Keeps the hash of the same password at the costs of today."""
     await connection.execute(

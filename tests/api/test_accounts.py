@@ -155,7 +155,7 @@ class TestSignIn:
             assert code(answer) == (403, "FORBIDDEN")
             assert why in answer.text
 
-    @pytest.mark.parametrize("path", ["sign-in", "sign-in/refresh", "sign-out"])
+    @pytest.mark.parametrize("path", ["sign-in", "sign-in/password", "sign-in/refresh", "sign-out"])
     @pytest.mark.parametrize(
         "kind", ["application/x-www-form-urlencoded", "multipart/form-data", "text/plain", ""]
     )
@@ -169,6 +169,52 @@ class TestSignIn:
             answer = sign_in(address, "anybody")
         assert code(answer) == (503, "UNAVAILABLE")
         assert "GRIDMAP_SECRET" in answer.text
+
+
+class TestPasswords:
+    NEW = "harbour velvet comet thimble"
+
+    def change(self, address: str, name: str, password: str, new: str) -> httpx.Response:
+        given = {"name": name, "password": password, "newPassword": new, "app": True}
+        return httpx.post(f"{address}/sign-in/password", json=given, timeout=60)
+
+    def test_who_knows_the_old_one_has_a_new_one_and_no_other_session(
+        self, address: str, another: str, database_url: str
+    ) -> None:
+        add(database_url, "changes")
+        elsewhere = sign_in(another, "changes", app=True).json()
+        changed = self.change(address, "changes", PASSWORD, self.NEW)
+        assert changed.status_code == 200
+        assert viewer(address, changed.json()["accessToken"])["subject"] == "W001"
+        assert code(refresh(another, elsewhere["refreshToken"])) == (401, "UNAUTHENTICATED")
+        assert refresh(another, changed.json()["refreshToken"]).status_code == 200
+        assert code(sign_in(another, "changes")) == (401, "UNAUTHENTICATED")
+        assert sign_in(another, "changes", self.NEW).status_code == 200
+
+    def test_one_that_is_guessed_easily_or_no_other_is_refused(
+        self, address: str, database_url: str
+    ) -> None:
+        add(database_url, "stays")
+        session = sign_in(address, "stays", app=True).json()
+        for new in ("short", "password1234", "stays stays stays", PASSWORD, "x" * 200):
+            refused = self.change(address, "stays", PASSWORD, new)
+            assert code(refused) == (400, "INVALID")
+            assert new not in refused.text
+        assert refresh(address, session["refreshToken"]).status_code == 200
+        assert sign_in(address, "stays").status_code == 200
+
+    def test_guessing_the_old_one_is_slowed_down_as_at_the_sign_in(
+        self, address: str, database_url: str
+    ) -> None:
+        add(database_url, "guesses")
+        codes = [
+            code(self.change(address, "guesses", "wrong", self.NEW))[1]
+            if number % 2
+            else code(sign_in(address, "guesses", "wrong"))[1]
+            for number in range(6)
+        ]
+        assert codes == ["UNAUTHENTICATED"] * 5 + ["RATE_LIMITED"]
+        assert code(self.change(address, "guesses", PASSWORD, self.NEW)) == (429, "RATE_LIMITED")
 
 
 class TestSessions:

@@ -22,6 +22,7 @@ from gridmap.api.identity import Tokens
 from gridmap.api.rates import Requests, who_is_counted
 from gridmap.api.settings import Settings, settings_from_environment
 from gridmap.errors import Invalid, TooOften
+from gridmap.schema.limits import EACH
 from gridmap.store.counts import Rate
 from gridmap.store.dates import now
 from gridmap.store.viewers import ANONYMOUS, Role, Viewer, holder_of_receipt
@@ -244,9 +245,23 @@ class TestAnswers:
             assert asked(page) == {"data": {"grids": {"nodes": []}}}
             told = asked(page, extensions={"cost": True})
             assert told["extensions"] == {"cost": {"cost": 7, "most": 20_000}}
-            hotspots = " ".join(f'a{i}: hotspots(region: "23") {{ count }}' for i in range(11))
+            # A list that is a variable costs by what it holds.
+            many = "query ($points: [PointInput!]!) { a: locateMany(points: $points) { outcome } }"
+            point = {"longitude": 130.287, "latitude": 47.36, "datum": "WGS84"}
+            costs = [
+                asked(many, variables={"points": [point] * count}, extensions={"cost": True})
+                for count in (0, 1_000)
+            ]
+            [none, thousand] = (told["extensions"]["cost"]["cost"] for told in costs)
+            assert thousand - none == 1_000 * EACH["locateMany"][1]
+            lots = " ".join(f"a{i}: locateMany(points: $points) {{ outcome }}" for i in range(10))
+            lots = f"query ($points: [PointInput!]!) {{ {lots} }}"
+            [error] = asked(lots, variables={"points": [point] * 10_000})["errors"]
+            assert error["extensions"]["code"] == "TOO_LARGE"
+            assert error["extensions"]["cost"] > error["extensions"]["most"]
+            hotspots = " ".join(f'a{i}: hotspots(region: "23") {{ count }}' for i in range(3))
             [error] = asked(f"{{ {hotspots} }}")["errors"]
-            assert error["extensions"] == {"code": "TOO_LARGE", "cost": 22_000, "most": 20_000}
+            assert error["extensions"] == {"code": "TOO_LARGE", "cost": 30_000, "most": 20_000}
 
     def test_each_has_a_number_and_tells_browsers_to_be_careful(self, database_url: str) -> None:
         with serving(database_url) as address:
@@ -275,7 +290,8 @@ class TestAnswers:
             [error] = answer.json()["errors"]
             server.process.send_signal(signal.SIGTERM)
             logged, _ = server.process.communicate(timeout=30)
-        assert error["extensions"] == {"code": "INTERNAL"}
+        id = answer.headers["x-request-id"]
+        assert error["extensions"] == {"code": "INTERNAL", "requestId": id}
         assert "relation" not in error["message"]
         number = error["message"].split()[-1]
         lines = [json.loads(line) for line in logged.splitlines() if line.startswith("{")]

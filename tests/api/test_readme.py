@@ -23,7 +23,7 @@ from gridmap.api.cli import app
 from gridmap.api.settings import Settings
 from gridmap.geo.batches import Batch
 from gridmap.geo.problems import Kind
-from gridmap.schema.limits import WEIGHTS, Limits
+from gridmap.schema.limits import EACH, WEIGHTS, Limits
 from gridmap.store.imports import Noun
 from gridmap.store.imports.columns import FIELDS, Columns
 from gridmap.store.imports.values import (
@@ -106,15 +106,16 @@ class TestQueries:
         assert _plain_number(shown["tokens of a document"]) == limits.tokens
         assert _plain_number(shown["characters of a document"]) == limits.characters
         assert _plain_number(shown["cost of an operation"]) == limits.cost
-        [told] = re.findall(
-            r"as many as it is worth: (.*?)\. One", (ROOT / "docs/api.md").read_text()
-        )
+        text = (ROOT / "docs/api.md").read_text()
+        [told] = re.findall(r"as many as it is worth: (.*?)\. `", text)
         weights = {
             name: _plain_number(weight)
             for weight, names in re.findall(r"(\d[\d ]*) for ((?:`\w+`(?:, | and )?)+)", told)
             for name in quoted(names)
         }
         assert weights == WEIGHTS
+        [(field, each)] = re.findall(r"`(\w+)` costs ([\d.]+) for each", text)
+        assert (field, float(each)) == ("locateMany", EACH["locateMany"][1])
 
 
 class TestCommands:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import Any
 
@@ -20,7 +21,7 @@ from graphql import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridmap.schema.limits import WEIGHTS, Limits, costs, limit_rule, parse_within
+from gridmap.schema.limits import EACH, WEIGHTS, Limits, costs, limit_rule, parse_within
 from gridmap.schema.root import schema as real_schema
 
 SCHEMA = build_schema("type Query { a: Query b: Query leaf: String }")
@@ -277,6 +278,7 @@ def test_counting_rows_takes_no_time_for_pages_that_multiply() -> None:
     assert errors_in(text, depth=100)
 
 
+SPOTS, CLUSTERS = WEIGHTS["hotspots"], WEIGHTS["reportClusters"]
 PRICED = build_schema(
     """
     type Query { hotspots: [String] reportClusters: [String] list(first: Int): List }
@@ -288,21 +290,58 @@ PRICED = build_schema(
 @pytest.mark.parametrize(
     ("query", "cost"),
     [
-        ("{ hotspots }", 2_000),
-        ("{ a: hotspots b: hotspots reportClusters }", 4_050),
-        ("{ list(first: 7) { nodes { reportClusters } } }", 7 + 7 * 50),
+        ("{ hotspots }", SPOTS),
+        ("{ a: hotspots b: hotspots reportClusters }", 2 * SPOTS + CLUSTERS),
+        ("{ list(first: 7) { nodes { reportClusters } } }", 7 + 7 * CLUSTERS),
         ("{ list { nodes { list(first: 2) { nodes { __typename } } } } }", 100 + 200),
-        ("{ ...F list(first: 3) { nodes { ...F } } } fragment F on Query { hotspots }", 8_003),
-        ("query A { ...F } fragment F on Query { list(first: 5) { nodes { hotspots } } }", 10_005),
+        (
+            "{ ...F list(first: 3) { nodes { ...F } } } fragment F on Query { hotspots }",
+            3 + 4 * SPOTS,
+        ),
+        (
+            "query A { ...F } fragment F on Query { list(first: 5) { nodes { hotspots } } }",
+            5 + 5 * SPOTS,
+        ),
     ],
 )
 def test_cost_is_rows_and_the_weights_of_fields_within_them(query: str, cost: int) -> None:
     document = parse(query)
-    assert list(costs(Limits(), document).values()) == [cost]
+    assert [each.of(None) for each in costs(Limits(), document).values()] == [cost]
     assert validate(PRICED, document, [limit_rule(Limits(cost=cost))]) == []
     [error] = validate(PRICED, document, [limit_rule(Limits(cost=cost - 1))])
     assert error.extensions == {"code": "TOO_LARGE", "cost": cost, "most": cost - 1}
 
 
+@pytest.mark.parametrize(
+    ("query", "more"),
+    [
+        ("query ($p: [P!]!) { locateMany(points: $p) { leaf } }", 1),
+        (
+            "query ($p: [P!]!) { ...F ... { x: locateMany(points: $p) } } "
+            "fragment F on Query { ...G } fragment G on Query { locateMany(points: $p) }",
+            2,
+        ),
+        ("query ($p: [P!]!) { list(first: 3) { nodes { locateMany(points: $p) } } }", 3),
+    ],
+)
+def test_a_list_costs_by_its_values(query: str, more: int) -> None:
+    [cost] = costs(Limits(), parse(query)).values()
+    fixed = cost.of({"p": []})
+    _, weight = EACH["locateMany"]
+    assert cost.of({"p": [{}] * 4_000}) == fixed + more * 4_000 * weight
+    assert cost.of({"p": {}}) == cost.of({}) == fixed + math.ceil(more * weight)
+
+
+def test_values_in_the_text_cost_what_they_cost_as_variables() -> None:
+    points = "{longitude: 1, latitude: 2, datum: WGS84} " * 60
+    [cost] = costs(Limits(), parse(f"{{ locateMany(points: [{points}]) {{ outcome }} }}")).values()
+    _, weight = EACH["locateMany"]
+    assert cost.of(None) == math.ceil(60 * weight)
+
+
 def test_every_weight_is_of_a_field_that_there_is() -> None:
-    assert WEIGHTS.keys() <= real_schema._schema.query_type.fields.keys()  # type: ignore[union-attr]
+    query = real_schema._schema.query_type
+    assert query is not None
+    assert WEIGHTS.keys() <= query.fields.keys()
+    for field, (argument, _) in EACH.items():
+        assert argument in query.fields[field].args

@@ -3,7 +3,9 @@
 const TEXTS = {
   "zh-CN": {
     title: "登录", note: "请使用街道或社区发给您的账号。", name: "账号", password: "密码",
-    show: "显示密码", submit: "登录", other: "English", otherLang: "en",
+    show: "显示密码", submit: "登录", newPassword: "新密码（至少 10 个字符）",
+    change: "修改密码", keep: "不修改密码", save: "修改密码并登录",
+    weak: "新密码过短、过于简单，或与原密码相同。请用四个互不相关的词。", other: "English", otherLang: "en",
     empty: "请填写账号和密码。", wrong: "账号或密码不正确。",
     forbidden: "此账号目前不能登录，请联系管理员。",
     often: (s) => `尝试次数过多，请在 ${s} 秒后再试。`,
@@ -12,6 +14,10 @@ const TEXTS = {
   en: {
     title: "Sign in", note: "Use the account that your office gave you.", name: "Name",
     password: "Password", show: "Show the password", submit: "Sign in",
+    newPassword: "New password (10 characters or more)",
+    change: "Change the password", keep: "Keep the password", save: "Change it and sign in",
+    weak: "The new password is too short, guessed too easily, or the old one. "
+      + "Take four words that have nothing to do with each other.",
     other: "中文", otherLang: "zh-CN",
     empty: "Fill in name and password.", wrong: "The name or the password is wrong.",
     forbidden: "This account cannot sign in now; ask whoever runs this server.",
@@ -26,6 +32,8 @@ const form = document.querySelector("form");
 const error = document.querySelector("#error");
 const button = form.querySelector("button[type=submit]");
 const { name, password } = form.elements;
+const changing = document.querySelector("#changing");
+const newPassword = form.elements.new;
 let texts = TEXTS["zh-CN"];
 
 function speak(language) {
@@ -35,15 +43,21 @@ function speak(language) {
   for (const each of document.querySelectorAll("[data-text]")) {
     each.textContent = texts[each.dataset.text];
   }
+  sayWhatIsDone();
   const other = document.querySelector("#language");
   other.textContent = texts.other;
   other.lang = texts.otherLang;
   error.textContent = "";
 }
 
+function sayWhatIsDone() {
+  button.textContent = changing.hidden ? texts.submit : texts.save;
+  document.querySelector("#change").textContent = changing.hidden ? texts.change : texts.keep;
+}
+
 function complain(text, field) {
   error.textContent = text;
-  for (const each of [name, password]) each.toggleAttribute("aria-invalid", false);
+  for (const each of [name, password, newPassword]) each.toggleAttribute("aria-invalid", false);
   if (field) {
     field.setAttribute("aria-invalid", "true");
     field.focus();
@@ -51,10 +65,13 @@ function complain(text, field) {
 }
 
 async function signIn() {
-  const answer = await fetch(document.baseURI.split("?")[0], {
+  const given = { name: name.value, password: password.value };
+  if (!changing.hidden) given.newPassword = newPassword.value;
+  const here = document.baseURI.split("?")[0];
+  const answer = await fetch(changing.hidden ? here : `${here}/password`, {
     method: "POST",
     headers: { "content-type": "application/json" },
-    body: JSON.stringify({ name: name.value, password: password.value }),
+    body: JSON.stringify(given),
   });
   if (answer.ok) {
     // The server has looked at it; a last look that it stays on this one.
@@ -65,6 +82,8 @@ async function signIn() {
   if (answer.status === 401) {
     password.value = "";
     complain(texts.wrong, password);
+  } else if (answer.status === 400 && !changing.hidden) {
+    complain(texts.weak, newPassword);
   } else if (answer.status === 403) {
     complain(texts.forbidden, name);
   } else if (answer.status === 429) {
@@ -77,8 +96,8 @@ async function signIn() {
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
-  if (!name.value || !password.value) {
-    complain(texts.empty, name.value ? password : name);
+  if (!name.value || !password.value || (!changing.hidden && !newPassword.value)) {
+    complain(texts.empty, !name.value ? name : password.value ? newPassword : password);
     return;
   }
   complain("");
@@ -94,7 +113,14 @@ form.addEventListener("submit", async (event) => {
 });
 
 document.querySelector("#show").addEventListener("change", (event) => {
-  password.type = event.target.checked ? "text" : "password";
+  for (const each of [password, newPassword]) each.type = event.target.checked ? "text" : "password";
+});
+document.querySelector("#change").addEventListener("click", () => {
+  changing.hidden = !changing.hidden;
+  newPassword.required = !changing.hidden;
+  sayWhatIsDone();
+  complain("");
+  if (!changing.hidden) newPassword.focus();
 });
 document.querySelector("#language").addEventListener("click", () => speak(texts.otherLang));
 name.focus();
