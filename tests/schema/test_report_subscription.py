@@ -17,6 +17,7 @@ from gridmap.schema.nodes import GlobalId
 from gridmap.schema.root import schema
 from gridmap.store.database import Database
 from gridmap.store.report_changes import ReportNews
+from gridmap.store.viewers import ANONYMOUS, Role, Viewer
 from tests.asking import AUDITOR
 from tests.reports import (
     COMMUNITIES,
@@ -33,7 +34,7 @@ CHANGES = """
         $region: String, $grid: String, $sponsor: String, $id: ID, $after: Cursor
     ) {
         reportChanged(region: $region, grid: $grid, sponsor: $sponsor, id: $id, after: $after) {
-            report { number version grid { code } } event { version action } cursor
+            id report { number version grid { code } } event { version action } cursor
         }
     }
 """
@@ -62,9 +63,12 @@ class Client:
         assert result.data is not None
         return result.data["reports"]
 
-    async def told(self, how_many: int, **variables: object) -> list[Any]:
+    async def told(
+        self, how_many: int, viewer: Viewer = AUDITOR, /, **variables: object
+    ) -> list[Any]:
         """The first changes; then it is left. An error is its message."""
-        stream: Any = await schema.subscribe(CHANGES, variables, context_value=self.context())
+        context = Context(self._database, 30, viewer=viewer, news=self.news)
+        stream: Any = await schema.subscribe(CHANGES, variables, context_value=context)
         if not hasattr(stream, "__aiter__"):
             return [error.message for error in stream.errors]
         found: list[Any] = []
@@ -155,6 +159,57 @@ def test_what_cannot_be_followed_is_refused(
             assert refused.value.status == (404 if "There is no" in said else 400)
             assert client.news is not None
             assert not client.news._listeners
+
+    asyncio.run(main())
+
+
+def test_each_is_told_of_reports_that_they_may_see_and_when_one_leaves_that(url: str) -> None:
+    office = Viewer(Role.COMMUNITY, "office", frozenset(COMMUNITIES[1:2]))
+    sender = Viewer(Role.RESIDENT, "sender")
+    sponsor = Viewer(Role.SPONSOR, "clerk", frozenset({"S7"}))
+
+    async def main() -> None:
+        async with client_of(url) as client:
+            begin = (await client.page())["asOf"]
+            # 1. It comes to the office, is dispatched to a sponsor, and goes to another community.
+            id_ = put_report(client.writer, region=COMMUNITIES[0])
+            client.writer.execute(
+                "INSERT INTO reporters (district_code, report_id, subject) "
+                "VALUES (%s, %s, 'RESIDENT/sender')",
+                [DISTRICTS[0], id_],
+            )
+            put_report(client.writer, region=COMMUNITIES[0])
+            here, there = ({"region_code": code} for code in COMMUNITIES[:2])
+            change_report(client.writer, id_, before=here, **there)
+            handler: dict[str, Any] = {"handler_kind": "SPONSOR", "handler_code": "S7"}
+            unhandled: dict[str, Any] = dict.fromkeys(handler)
+            change_report(client.writer, id_, before=unhandled, **handler)
+            key = GlobalId("Report", DISTRICTS[0], str(id_)).encoded()
+
+            def told(changes: list[Any]) -> list[tuple[str, int | None, int | None]]:
+                return [
+                    (
+                        each["id"],
+                        each["report"] and each["report"]["version"],
+                        each["event"] and each["event"]["version"],
+                    )
+                    for each in changes
+                ]
+
+            # 2. While it is theirs, they are told all of it, and its sender from the beginning.
+            assert told(await client.told(2, office, after=begin)) == [(key, 3, 2), (key, 3, 3)]
+            assert told(await client.told(1, sponsor, after=begin)) == [(key, 3, 3)]
+            whole = [(key, 3, 1), (key, 3, 2), (key, 3, 3)]
+            assert told(await client.told(3, sender, after=begin)) == whole
+            # 3. Once it is not, they are told of its leaving, and of nothing that it says.
+            change_report(client.writer, id_, before=there, **here)
+            change_report(client.writer, id_, before=handler, **unhandled)
+            left = [(key, None, None)] * 3
+            assert told(await client.told(3, office, after=begin)) == left
+            assert told(await client.told(2, sponsor, after=begin)) == left[:2]
+            # 4. Nobody is told nothing at all.
+            [refusal] = await client.told(1, ANONYMOUS)
+            assert "sign in" in refusal
 
     asyncio.run(main())
 
