@@ -52,7 +52,7 @@ def test_a_corner_dragged_on_the_map_gives_its_ground_to_the_other_grid(
     code, other, corner = shared_corner(grids, f"{COMMUNITY}004")
     # Into the other grid, so far that there is ground in between, and nothing is crossed.
     inward = np.array(grids[other].centroid.coords[0]) - corner
-    to = corner + inward / np.hypot(*inward) * 30 / METRES
+    to = corner + inward / np.hypot(*inward) * 20 / METRES
     taken = shapely.difference(moved(grids[code], corner, to), grids[code])
     point = taken.representative_point()
     assert located(server, point) == other
@@ -197,8 +197,8 @@ def test_a_refused_drawing_is_kept_and_mended_and_a_grid_is_split_by_who_may(
         # 3. A line cuts the grid in two.
         west, south, east, north = grids[code].bounds
         line = [
-            (west + (east - west) * 0.45, south - 1e-4),
-            (west + (east - west) * 0.5, north + 1e-4),
+            (west + (east - west) * 0.46, south - 1e-4),
+            (west + (east - west) * 0.32, north + 1e-4),
         ]
         page.get_by_role("radio", name="切分").check()
         page.get_by_label("新网格名称").fill("第8网格西片")

@@ -325,20 +325,22 @@ function addLayers(map: MapLibre): void {
   const before = isDark ? "#d5dbe3" : "#3c4653";
   const paper = isDark ? "#15191f" : "#ffffff";
   for (const name of SOURCES) map.addSource(name, { type: "geojson", data: collection([]) });
+  // Names are read across borders, not the other way round.
+  const names = map.getLayer("grids-names") ? "grids-names" : undefined;
   map.addLayer({
     id: "edit-areas",
     type: "fill",
     source: "edit-grids",
     filter: role("chosen", "after"),
     paint: { "fill-color": now, "fill-opacity": ["match", ["get", "role"], "chosen", 0.2, 0.1] },
-  });
+  }, names);
   map.addLayer({
     id: "edit-beside",
     type: "line",
     source: "edit-grids",
     filter: role("beside"),
     paint: { "line-color": before, "line-width": 1, "line-opacity": 0.7 },
-  });
+  }, names);
   // On a band of paper, so that they are seen on any ground.
   for (const [id, source, filter, colour, width] of [
     ["edit-now-band", "edit-grids", role("chosen", "after"), paper, 4],
@@ -354,7 +356,7 @@ function addLayers(map: MapLibre): void {
       filter,
       layout: { "line-join": "round", "line-cap": "round" },
       paint: { "line-color": colour, "line-width": width },
-    });
+    }, names);
   }
   map.addLayer({
     id: "edit-gone",
@@ -362,13 +364,13 @@ function addLayers(map: MapLibre): void {
     source: "edit-borders",
     filter: role("gone"),
     paint: { "line-color": before, "line-width": 3, "line-dasharray": [2, 1.5] },
-  });
+  }, names);
   map.addLayer({
     id: "edit-pieces",
     type: "fill",
     source: "edit-pieces",
     paint: { "fill-color": "#cc3377", "fill-opacity": 0.45, "fill-outline-color": "#cc3377" },
-  });
+  }, names);
   map.addLayer({
     id: "edit-drawn",
     type: "line",
