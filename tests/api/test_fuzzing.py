@@ -26,7 +26,7 @@ from tests.api.conftest import gridmap
 from tests.api.hostile import operation, texts, values
 
 SECRET = "a secret of these tests, of no use elsewhere"
-EXAMPLES = int(os.environ.get("GRIDMAP_FUZZ_EXAMPLES", "12"))
+EXAMPLES = int(os.environ.get("GRIDMAP_FUZZ_EXAMPLES", "8"))
 """Of each field. `make audit` takes more."""
 
 CODES = {
