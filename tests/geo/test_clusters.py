@@ -287,10 +287,11 @@ def test_nothing_that_is_told_of_coarse_points_says_where_in_their_squares_they_
     """As many other points in the same squares, of other ids, are told to the last bit alike."""
     points, ids = given_points
     random, across = np.random.default_rng(seed), 1 << COARSE_LEVEL
-    places = [tile_cell(*point, COARSE_LEVEL - 3) for point in points.tolist()]
-    x, y = (np.array(places, dtype=np.float64).reshape(-1, 2) + random.random((len(ids), 2))).T
+    places = [tile_cell(x, y, COARSE_LEVEL - 3) for x, y in points.tolist()]
+    corners = np.array(places, dtype=np.float64).reshape(-1, 2)
+    east, down = (corners + random.random(corners.shape)).T / across
     others = np.column_stack(
-        [x / across * 360 - 180, np.degrees(np.arctan(np.sinh(np.pi * (1 - 2 * y / across))))]
+        [east * 360 - 180, np.degrees(np.arctan(np.sinh(np.pi * (1 - 2 * down))))]
     )
     one = ClusterIndex(points, ids).coarsened()
     other = ClusterIndex(others, random.integers(0, 1 << 63, len(ids)).astype(np.uint64))
@@ -299,7 +300,7 @@ def test_nothing_that_is_told_of_coarse_points_says_where_in_their_squares_they_
         one.cells(bounds, zoom), other.coarsened().cells(bounds, zoom), but=("member", "size")
     )
     # And they are where they are: in the middle of those squares, in the index's order.
-    middles = {tile_cell(*point, COARSE_LEVEL - 3) for point in one.points.tolist()}
+    middles = {tile_cell(x, y, COARSE_LEVEL - 3) for x, y in one.points.tolist()}
     assert middles <= {(c + i, r + j) for c, r in places for i in (0, 1) for j in (0, 1)}
     assert len(np.unique(one.points, axis=0)) == len(set(places))
 
