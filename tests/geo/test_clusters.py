@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from gridmap.errors import Invalid
 from gridmap.geo.bounds import Bounds
 from gridmap.geo.clusters import (
+    COARSE_LEVEL,
     DEEPEST_ZOOM,
     MOST_POINTS,
     MOST_STRETCHES,
@@ -277,6 +278,31 @@ def test_a_point_on_an_edge_of_the_bounds_is_within_and_one_just_beyond_is_not(
 
         assert len(index.cells(touching, 10)) == 1
         assert len(index.cells(beyond, 10)) == 0
+
+
+@given(reports(), st.integers(0, 1 << 32), st.data())
+def test_nothing_that_is_told_of_coarse_points_says_where_in_their_squares_they_are(
+    given_points: tuple[Points, Ids], seed: int, data: st.DataObject
+) -> None:
+    """As many other points in the same squares, of other ids, are told to the last bit alike."""
+    points, ids = given_points
+    random, across = np.random.default_rng(seed), 1 << COARSE_LEVEL
+    places = [tile_cell(x, y, COARSE_LEVEL - 3) for x, y in points.tolist()]
+    corners = np.array(places, dtype=np.float64).reshape(-1, 2)
+    east, down = (corners + random.random(corners.shape)).T / across
+    others = np.column_stack(
+        [east * 360 - 180, np.degrees(np.arctan(np.sinh(np.pi * (1 - 2 * down))))]
+    )
+    one = ClusterIndex(points, ids).coarsened()
+    other = ClusterIndex(others, random.integers(0, 1 << 63, len(ids)).astype(np.uint64))
+    bounds, zoom = data.draw(boxes(points)), data.draw(st.sampled_from(ZOOMS))
+    assert_same(
+        one.cells(bounds, zoom), other.coarsened().cells(bounds, zoom), but=("member", "size")
+    )
+    # And they are where they are: in the middle of those squares, in the index's order.
+    middles = {tile_cell(x, y, COARSE_LEVEL - 3) for x, y in one.points.tolist()}
+    assert middles <= {(c + i, r + j) for c, r in places for i in (0, 1) for j in (0, 1)}
+    assert len(np.unique(one.points, axis=0)) == len(set(places))
 
 
 def test_the_filter_is_asked_for_few_stretches_and_what_lies_between_does_not_count() -> None:
