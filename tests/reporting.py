@@ -12,12 +12,11 @@ from uuid import UUID, uuid4
 import numpy as np
 import orjson
 import psycopg
-from sqlalchemy import event
 
 from gridmap.schema.context import Context
 from gridmap.schema.root import schema
 from gridmap.store.actions import Deed, Outcome, act
-from gridmap.store.database import Database, tool_engine
+from gridmap.store.database import Database, Rights, tool_engine, with_rights
 from gridmap.store.dates import CHINA
 from gridmap.store.locations import locate_points
 from gridmap.store.loop import Action
@@ -33,7 +32,7 @@ from gridmap.store.reports import (
 from gridmap.store.scopes import EVERYTHING
 from gridmap.store.submissions import Submission, Submitted, place, submit
 from gridmap.store.viewers import Role, Viewer
-from tests.asking import Answer
+from tests.asking import Answer, noted
 from tests.districts import COMMUNITY, DISTRICT, SIDE, SOUTH, STREET, WEST, grid_code, put_district
 
 T = TypeVar("T")
@@ -59,13 +58,18 @@ def middle_of(number: int) -> tuple[float, float]:
 
 
 class Desk:
-    """The schema and the store of one database, over a pool of its own; for one thread.
+    """The schema and the store of one database, over pools of its own; for one thread.
 
+    The store is asked as whoever owns the tables, who sees all, and the schema has the rights of a
+    server.
     `now` is what time the store is told; the schema looks at the clock.
     """
 
     def __init__(self, database_url: str) -> None:
         self.database = Database(database_url, pool_size=4)
+        self.server, self.keeper = (
+            Database(with_rights(database_url, rights), pool_size=4) for rights in Rights
+        )
         self.url = database_url
         self.now = MONDAY
         self._runner = asyncio.Runner()
@@ -75,7 +79,8 @@ class Desk:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.run(self.database.close())
+        for database in (self.database, self.server, self.keeper):
+            self.run(database.close())
         self._runner.close()
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
@@ -187,21 +192,12 @@ class Desk:
         return self.run(self._ask(query, viewer, variables))
 
     async def _ask(self, query: str, viewer: Viewer, variables: dict[str, Any]) -> Answer:
-        statements: list[str] = []
-
-        def note(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
-            statements.append(statement)
-
-        engine = self.database.engine.sync_engine
-        event.listen(engine, "before_cursor_execute", note)
-        try:
+        with noted(self.server, self.keeper) as statements:
             result = await schema.execute(
                 query,
                 variable_values=variables,
-                context_value=Context(self.database, 30, viewer=viewer),
+                context_value=Context(self.server, 30, viewer=viewer, keeper=self.keeper),
             )
-        finally:
-            event.remove(engine, "before_cursor_execute", note)
         errors = [
             (
                 getattr(error.original_error, "code", type(error.original_error).__name__),

@@ -30,7 +30,7 @@ from gridmap.api.tile_cache import TileCache
 from gridmap.errors import GridmapError
 from gridmap.schema.context import Context
 from gridmap.schema.root import schema
-from gridmap.store.database import Database
+from gridmap.store.database import Database, Rights
 from gridmap.store.follower import Follower
 from gridmap.store.objects import Objects
 from gridmap.store.photos import Photos
@@ -45,21 +45,26 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
 
     `is_demo`: users of the demo may sign in. Its `state.streams` are for the server to stop.
     """
-    database = Database(
-        database_url,
-        pool_size=settings.pool_size,
-        statement_timeout_seconds=settings.statement_timeout_seconds,
+    server_url, keeper_url = (settings.serving_url(database_url, each) for each in Rights)
+    # Each has a pool of its own, so that no mistake on one connection has the rights of the other.
+    database, keeper = (
+        Database(
+            url,
+            pool_size=settings.pool_size,
+            statement_timeout_seconds=settings.statement_timeout_seconds,
+        )
+        for url in (server_url, keeper_url)
     )
 
-    follower = Follower(database_url, settings.building_reach_metres)
+    follower = Follower(server_url, settings.building_reach_metres)
 
     issuer = settings.issuer()
     tokens = Tokens(settings.secret, issuer)
-    rates = Rates(settings, tokens, database)
-    accounts = Accounts(database, tokens, settings.secret, is_demo=is_demo)
-    rules, news = KeptRules(database), ReportNews(database)
-    points = ReportPoints(database, database_url)
-    shapes = TileShapes(database)
+    rates = Rates(settings, tokens, keeper)
+    accounts = Accounts(keeper, tokens, settings.secret, is_demo=is_demo)
+    rules, news = KeptRules(database), ReportNews(keeper)
+    points = ReportPoints(keeper, keeper_url)
+    shapes = TileShapes(keeper)
     # Most connections are left to those who ask for something else than a map.
     cache = TileCache(
         settings.tile_cache_bytes,
@@ -81,6 +86,7 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
             receipt=tokens.receipt if tokens.can_sign else None,
             ends_at=ends_at,
             count=partial(rates.count, connection),
+            keeper=keeper,
         )
 
     async def prepare(connection: HTTPConnection) -> None:
@@ -90,6 +96,8 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
         try:
             async with database.connection() as connection:
                 current = await connection.run_sync(migrations.is_current)
+        except exc.ProgrammingError:  # there is nothing yet that the server may look at
+            current = False
         except (GridmapError, exc.SQLAlchemyError) as error:
             return _not_ready(str(error))
         return (
@@ -112,6 +120,7 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
         await points.close()
         accounts.close()
         await database.close()
+        await keeper.close()
 
     def version(context: Context) -> str | None:
         return context.remembered.version if context.remembered else None
@@ -147,7 +156,7 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
             *web.routes,
             *(sign_in.routes(accounts) if issuer is None else []),
             *photo_routes(
-                Photos(database, Objects(settings.photos_address)),
+                Photos(keeper, Objects(settings.photos_address)),
                 lambda request: rates.count(request, "photos"),
             ),
         ],

@@ -44,12 +44,13 @@ from gridmap.api.terminal import (
 )
 from gridmap.errors import GridmapError, Invalid, Unavailable
 from gridmap.geo.datums import Datum
+from gridmap.migrations import row_security
 from gridmap.schema.context import Context
 from gridmap.schema.points import PointInput, wgs84_position
 from gridmap.schema.root import schema as graphql_schema
 from gridmap.store import imports, users
 from gridmap.store.cluster import private_cluster
-from gridmap.store.database import Database, tool_engine
+from gridmap.store.database import Database, Rights, check_login, tool_engine
 from gridmap.store.dates import today
 from gridmap.store.imports import CodeScheme, ImportOptions, Noun
 from gridmap.store.imports.columns import FIELDS
@@ -139,7 +140,7 @@ def demo() -> None:
         _listening(settings) as listening,
         _database(settings) as url,
     ):
-        _migrate(url)
+        _migrate(settings, url)
         engine = tool_engine(url)
         load_demo(engine, console)
         engine.dispose()
@@ -167,8 +168,9 @@ def serve() -> None:
 @app.command()
 def migrate() -> None:
     """Bring the database's tables up to date."""
-    with _database(settings_from_environment()) as url:
-        _migrate(url)
+    settings = settings_from_environment()
+    with _database(settings) as url:
+        _migrate(settings, url)
     console.print("The database is up to date.")
 
 
@@ -369,8 +371,8 @@ def purge() -> None:
         finally:
             await database.close()
 
-    with _engine() as engine:
-        gone = asyncio.run(purged(engine.url.render_as_string(hide_password=False)))
+    with _database(settings) as url:
+        gone = asyncio.run(purged(settings.serving_url(url, Rights.KEEPER)))
     console.print(f"Photos removed: {gone.photos}. Files of none removed: {gone.files}.")
 
 
@@ -506,7 +508,7 @@ def _database(settings: Settings) -> Iterator[str]:
         yield settings.database_url
         return
     with private_cluster(settings.data) as url:
-        _migrate(url)
+        _migrate(settings, url)
         yield url
 
 
@@ -522,12 +524,18 @@ def _engine() -> Iterator[Engine]:
             engine.dispose()
 
 
-def _migrate(url: str) -> None:
+def _migrate(settings: Settings, url: str) -> None:
+    password = settings.server_password
     engine = tool_engine(url)
     try:
         with engine.begin() as connection:
             migrations.upgrade(connection)
             bring_back(connection)
+        with engine.begin() as connection:
+            if password:
+                row_security.make_logins(connection, password.get_secret_value())
+            elif settings.database_url is None:
+                row_security.make_logins(connection)
     finally:
         engine.dispose()
 
@@ -593,6 +601,8 @@ def _serve(
     settings: Settings, url: str, listening: socket.socket, *, is_demo: bool = False
 ) -> None:
     configure_logs(settings.log_format)
+    for rights in Rights:
+        check_login(settings.serving_url(url, rights))
     app = application(with_secret(settings), url, is_demo=is_demo)
     server = Server(
         app,

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import ParamSpec, TypeVar, cast
+from typing import ParamSpec, TypeAlias, TypeVar, cast
 
 import orjson
 from graphql import GraphQLError, GraphQLInputType, coerce_input_value, validate_input_value
@@ -25,13 +26,15 @@ from gridmap.schema.context import Context
 from gridmap.schema.null_characters import refuse_null_characters
 from gridmap.schema.reports import ReportFilter, filter_of
 from gridmap.schema.root import schema
-from gridmap.store import reports as store
-from gridmap.store.database import Database
 from gridmap.store.report_exports import report_rows
 from gridmap.store.report_sheets import TITLES, Language, Workbook, csv_heading, csv_lines
+from gridmap.store.streaming import Rows
 
 _PARAMETERS = ("filter", "language")
 _CHUNK_BYTES = 1 << 18
+
+Reading: TypeAlias = AbstractAsyncContextManager[AsyncIterator[Rows]]
+"""The rows of a file, which are read from when the block begins."""
 
 Terms = ParamSpec("Terms")
 Value = TypeVar("Value")
@@ -53,7 +56,7 @@ class ReportFile:
 
     def __init__(
         self,
-        write: Callable[[Database, store.ReportFilter, Language, Sending], Awaitable[None]],
+        write: Callable[[Reading, Language, Sending], Awaitable[None]],
         context: Callable[[Request], Context],
         places: asyncio.Semaphore,
         patience_seconds: float = PATIENCE_SECONDS,
@@ -76,7 +79,8 @@ class ReportFile:
             sending.name = f"{TITLES[language]}-{context.today}"
             sending.plain_name = f"reports-{context.today}"
             sending.ends_at = context.ends_at
-            await self._write(context.database, wanted, language, sending)
+            reading = report_rows(context.database, wanted, context.viewer)
+            await self._write(reading, language, sending)
 
 
 def report_filter(text: str) -> ReportFilter | None:
@@ -108,11 +112,9 @@ def report_filter(text: str) -> ReportFilter | None:
     return cast("ReportFilter | None", converted)
 
 
-async def send_csv(
-    database: Database, wanted: store.ReportFilter, language: Language, sending: Sending
-) -> None:
+async def send_csv(reading: Reading, language: Language, sending: Sending) -> None:
     """Reads and sends at the same time."""
-    async with report_rows(database, wanted) as batches:
+    async with reading as batches:
         await sending.begin("text/csv; charset=utf-8", ".csv")
         await sending.bytes(csv_heading(language))
         async for rows in batches:
@@ -120,15 +122,13 @@ async def send_csv(
     await sending.end()
 
 
-async def send_xlsx(
-    database: Database, wanted: store.ReportFilter, language: Language, sending: Sending
-) -> None:
+async def send_xlsx(reading: Reading, language: Language, sending: Sending) -> None:
     """Makes the file, and then sends it."""
     with tempfile.TemporaryDirectory(prefix="gridmap-") as folder:
         path = Path(folder) / "reports.xlsx"
         book = Workbook(path, language)
         try:
-            async with report_rows(database, wanted) as batches:
+            async with reading as batches:
                 async for rows in batches:
                     await _in_thread(book.write, rows)
             await _in_thread(book.close)

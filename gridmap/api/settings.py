@@ -13,6 +13,7 @@ from gridmap.api.logs import LogFormat
 from gridmap.api.oidc import Claims, Issuer, check_address
 from gridmap.errors import Invalid
 from gridmap.store.cluster import default_folder
+from gridmap.store.database import Rights, with_rights
 
 SHORTEST_SECRET = 32
 """Characters. HS256 wants 256 bits, which 32 random bytes have."""
@@ -25,6 +26,17 @@ class Settings(BaseSettings):
 
     database_url: str | None = Field(None, alias="DATABASE_URL")
     """A PostGIS database that exists; without it, a private cluster is kept in `data`."""
+
+    server_password: SecretStr | None = Field(None, alias="GRIDMAP_SERVER_PASSWORD")
+    """With which the server logs in as gridmap_server and gridmap_keeper. Without, it logs in as
+    DATABASE_URL says, who is a member of both."""
+
+    def serving_url(self, url: str, rights: Rights) -> str:
+        """The address of a database, for connections of the server with these rights."""
+        if self.server_password:
+            return with_rights(url, rights, self.server_password.get_secret_value())
+        # A private cluster asks for no password.
+        return with_rights(url, rights, "" if self.database_url is None else None)
 
     data: Path = Field(default_factory=default_folder, alias="GRIDMAP_DATA")
     """The folder of the private cluster, and of photos unless `photos` is another place."""

@@ -82,8 +82,7 @@ class Tiles:
         state, scope = "", _ALL_MAY_SEE
         if isinstance(asked, _Reports):
             scope = await asked.scope(context, layer)
-            async with context.database.connection() as connection:
-                state = await state_now(connection)
+            state = await context.run(state_now)
         found = await self._cache.tile(
             (layer.name, place, asked.key, state, scope),
             layer.tables,
@@ -202,16 +201,14 @@ class _Reports:
     async def told(self, context: Context, layer: Layer, place: Tile) -> bytes:
         if layer.name == "reports":
             wanted = replace(await filter_of(context, self.filter), now=self.minute)
-            async with context.database.connection() as connection:
-                return await store.reports_tile(connection, place, wanted)
+            return await context.run(store.reports_tile, place, wanted)
         if context.points is None:
             raise Unavailable("This server keeps no map of reports.")
         wanted, is_public = await map_filter_of(context, self.filter)
         wanted = replace(wanted, now=self.minute)
         clusters = await store.report_clusters(context.points, place, wanted, is_public=is_public)
         scope = NOTHING if is_public else wanted.scope
-        async with context.database.connection() as connection:
-            return await store.report_clusters_tile(connection, clusters, scope)
+        return await context.run(store.report_clusters_tile, clusters, scope)
 
 
 def _asked(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import psycopg
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -9,16 +10,26 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, exc
 
 from gridmap.errors import Unavailable
+from gridmap.migrations import row_security
 
 
 def upgrade(connection: Connection, revision: str = "head") -> None:
     """Brings the database to `revision`, in the connection's transaction.
 
-    Raises Unavailable when PostGIS or btree_gist is not there and this user may not add it.
+    Raises Unavailable when PostGIS, btree_gist or a role is not there and this user may not add it.
     """
     try:
         command.upgrade(_config(connection), revision)
+        if is_current(connection):
+            row_security.settle(connection)
     except exc.DBAPIError as error:
+        if isinstance(error.orig, psycopg.errors.InsufficientPrivilege) and "role" in str(
+            error.orig
+        ):
+            raise Unavailable(
+                f"The database refused a role: {str(error.orig).partition(chr(10))[0]}\n"
+                f"Ask its administrator for: {row_security.in_words()}"
+            ) from error
         if "extension" in str(error.orig):
             raise Unavailable(
                 f"The database refused an extension: {str(error.orig).strip()}\n"

@@ -48,7 +48,7 @@ class BoundaryMutation:
         self, info: Info, input: PlanBoundaryChangeInput
     ) -> BoundaryPlan:
         context, draft = info.context, draft_of(input)
-        async with context.database.transaction() as connection:
+        async with context.keeper.transaction() as connection:
             row = await store_plans.plan(connection, draft, context.viewer, context.now)
         return boundary_plan(row)
 
@@ -61,7 +61,7 @@ class BoundaryMutation:
         self, info: Info, input: ApplyBoundaryChangeInput
     ) -> ApplyBoundaryChangePayload:
         context, key = info.context, plan_key(input.plan)
-        async with context.database.transaction() as connection:
+        async with context.keeper.transaction() as connection:
             change = await store.apply(connection, key, input.reason, context.viewer, context.now)
         context.forget_loaded()
         row = await context.load(store_plans.plans_by_key, key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Concatenate, Literal, ParamSpec, TypeAlias, TypeVar
 from uuid import UUID
 
@@ -12,7 +12,7 @@ import strawberry
 from sqlalchemy.ext.asyncio import AsyncConnection
 from strawberry.dataloader import DataLoader
 
-from gridmap.store.database import Database
+from gridmap.store.database import Database, is_protected
 from gridmap.store.dates import now
 from gridmap.store.follower import Follower
 from gridmap.store.report_changes import ReportNews
@@ -33,6 +33,10 @@ class Context:
     `load` gathers the keys that sibling resolvers ask for in one turn of the event loop and
     answers all of them with one call of a store function, so that the number of statements does
     not grow with the number of rows.
+
+    `database` sees what is public, and as the viewer what the viewer may see: `load` and `run` go
+    by whether the store function is `protected`. `keeper` writes, after the code has found that the
+    viewer may.
     """
 
     def __init__(
@@ -47,8 +51,10 @@ class Context:
         receipt: Callable[[str, UUID], str] | None = None,
         ends_at: float | None = None,
         count: Callable[[Literal["reports"]], Awaitable[None]] | None = None,
+        keeper: Database | None = None,
     ) -> None:
         self.database = database
+        self.keeper = keeper or database
         self.viewer = viewer
         # When the viewer is nobody any more, in seconds of the epoch; None where that is never.
         self.ends_at = ends_at
@@ -79,7 +85,7 @@ class Context:
         if loader is None:
 
             async def load_all(keys: list[Key]) -> Sequence[Value]:
-                async with self.database.connection() as connection:
+                async with self._connection_for(batch) as connection:
                     return await batch(connection, keys, *terms, **named)
 
             loader = self._loaders[name] = DataLoader(load_all)
@@ -145,8 +151,25 @@ class Context:
         **named: Terms.kwargs,
     ) -> Value:
         """What `statement` gives, on a connection of its own: siblings run at the same time."""
-        async with self.database.connection() as connection:
+        async with self._connection_for(statement) as connection:
             return await statement(connection, *terms, **named)
+
+    async def run_as_keeper(
+        self,
+        statement: Callable[Concatenate[AsyncConnection, Terms], Awaitable[Value]],
+        *terms: Terms.args,
+        **named: Terms.kwargs,
+    ) -> Value:
+        """The same of a statement that looks itself at what the viewer may do, and see of it."""
+        async with self.keeper.connection() as connection:
+            return await statement(connection, *terms, **named)
+
+    def _connection_for(
+        self, statement: Callable[..., object]
+    ) -> AbstractAsyncContextManager[AsyncConnection]:
+        if is_protected(statement):
+            return self.database.as_viewer(self.viewer)
+        return self.database.connection()
 
 
 Info: TypeAlias = strawberry.Info[Context, None]

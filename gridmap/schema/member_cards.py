@@ -86,7 +86,7 @@ class MemberCardMutation:
         self, info: Info, input: PostMemberCardInput
     ) -> PostMemberCardPayload:
         context = info.context
-        async with context.database.transaction() as connection:
+        async with context.keeper.transaction() as connection:
             row = await store.post(
                 connection, input.building, input.name, input.from_, context.viewer, context.today
             )
@@ -100,7 +100,7 @@ class MemberCardMutation:
         self, info: Info, input: RemoveMemberCardInput
     ) -> RemoveMemberCardPayload:
         context, key = info.context, card_key(GlobalId.decoded(input.id))
-        async with context.database.transaction() as connection:
+        async with context.keeper.transaction() as connection:
             row = await store.remove(connection, key, input.to, context.viewer, context.today)
         context.forget_loaded()
         return RemoveMemberCardPayload(

@@ -171,7 +171,7 @@ class SubmitReportPayload:
             store.ReportKey(self.event.district_code, UUID(id_))
             for id_ in self.event.details["duplicates"]
         ]
-        rows = await info.context.run(submissions.duplicates, keys) if keys else []
+        rows = await info.context.run_as_keeper(submissions.duplicates, keys) if keys else []
         return [report_duplicate(row) for row in rows]
 
     async def _grid(self, context: Context, code: str, district_code: str) -> Grid | None:
@@ -517,7 +517,7 @@ async def _submit(context: Context, given: SubmitReportInput) -> SubmitReportPay
     )
     day = submission.captured_at.astimezone(CHINA).date()
     [located] = await spots(context, np.array([position]), [submission.accuracy], day)
-    async with context.database.connection() as connection:
+    async with context.keeper.connection() as connection:
         try:
             placement = await submissions.place(
                 connection, located, position, submission.grid, day, rules
@@ -562,7 +562,7 @@ async def _act(
         **particulars,  # type: ignore[arg-type]
     )
     key, rules = report_key(given.id), await context.report_rules()
-    async with context.database.transaction() as connection:
+    async with context.keeper.transaction() as connection:
         outcome = await store_actions.act(connection, key, deed, context.viewer, now(), rules)
     context.announce_reports()
     return payload(report=report(outcome.report), event=report_event(outcome.event))
@@ -570,7 +570,7 @@ async def _act(
 
 async def _kept(context: Context, given: strawberry.ID, scope: Scope) -> store.Report:
     key = report_key(given)
-    [row] = await context.run(store.reports_by_key, [key], scope)
+    [row] = await context.run_as_keeper(store.reports_by_key, [key], scope)
     if row is None:
         raise store_actions.no_such(key)
     return row

@@ -143,7 +143,7 @@ class SponsorshipMutation:
         self, info: Info, input: EndSponsorshipInput
     ) -> EndSponsorshipPayload:
         context, key = info.context, sponsorship_key(input.id)
-        async with context.database.transaction() as connection:
+        async with context.keeper.transaction() as connection:
             row = await store.end(connection, key, input.to, context.viewer, context.today)
         context.forget_loaded()
         return EndSponsorshipPayload(
@@ -169,7 +169,7 @@ class SponsorshipMutation:
 async def _assigned(
     context: Context, wanted: list[store.Wanted], since: datetime.date
 ) -> list[store.Sponsorship]:
-    async with context.database.transaction() as connection:
+    async with context.keeper.transaction() as connection:
         rows = await store.assign(connection, wanted, since, context.viewer, context.today)
     context.forget_loaded()
     return rows

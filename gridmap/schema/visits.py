@@ -128,7 +128,7 @@ class VisitMutation:
             input.note,
             input.worker,
         )
-        row = await context.run(store.log, given, context.viewer, context.now)
+        row = await context.run_as_keeper(store.log, given, context.viewer, context.now)
         context.forget_loaded()
         kept = await context.load(store_buildings.buildings_by_key, row.building_key, context.today)
         assert kept is not None  # a foreign key holds it

@@ -31,6 +31,7 @@ from gridmap.store.dates import CHINA
 from gridmap.store.reports import ReportFilter, is_overdue, matching
 from gridmap.store.scopes import condition
 from gridmap.store.streaming import Rows, rows_in_batches
+from gridmap.store.viewers import Viewer
 
 
 class Kind(Enum):
@@ -96,13 +97,14 @@ COLUMNS = (
 
 @asynccontextmanager
 async def report_rows(
-    database: Database, wanted: ReportFilter
+    database: Database, wanted: ReportFilter, viewer: Viewer
 ) -> AsyncIterator[AsyncIterator[Rows]]:
-    """All reports that match, newest first, in batches, as they are when the block begins.
+    """All reports that match, of those that the viewer may see, newest first, in batches.
 
-    See `rows_in_batches` for what that holds and raises.
+    They are as they are when the block begins. See `rows_in_batches` for what that holds and
+    raises.
     """
-    async with rows_in_batches(database, _statement(wanted)) as batches:
+    async with rows_in_batches(database, _statement(wanted), viewer) as batches:
         yield batches
 
 

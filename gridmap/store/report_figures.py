@@ -26,6 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap.errors import TooLarge
 from gridmap.store import tables
+from gridmap.store.database import protected
 from gridmap.store.dates import CHINA
 from gridmap.store.loop import Level, State
 from gridmap.store.reports import ReportFilter, is_overdue, matching
@@ -117,6 +118,7 @@ class Figures(NamedTuple):
         return self.in_time / self.due if self.due else None
 
 
+@protected
 async def report_figures(
     connection: AsyncConnection,
     wanted: FigureFilter,
@@ -146,6 +148,7 @@ async def report_figures(
     return [_read(names, row) for row in rows]
 
 
+@protected
 async def median_replies(
     connection: AsyncConnection,
     groups: Sequence[Group],

@@ -39,7 +39,7 @@ from gridmap.errors import TooLarge
 from gridmap.geo.bounds import Bounds
 from gridmap.geo.clusters import Cells, ClusterIndex, merged, of_at_least
 from gridmap.store import tables
-from gridmap.store.database import Database, explained, tool_engine
+from gridmap.store.database import Database, explained, protected, tool_engine
 from gridmap.store.loop import ENDED
 from gridmap.store.reports import OVERDUE_AT_AS_TEXT, REPORT_COLUMNS, Report, ReportFilter
 from gridmap.store.scopes import Clause, Scope, condition
@@ -860,6 +860,7 @@ async def _serials_of(connection: AsyncConnection, district_code: str, serial: i
     return np.array(found.all(), dtype=np.int64)
 
 
+@protected
 async def reports_by_serial(
     connection: AsyncConnection, serials: Sequence[int], scope: Scope
 ) -> list[Report | None]:

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap.errors import TooLarge
 from gridmap.store import tables
+from gridmap.store.database import protected
 from gridmap.store.dates import CHINA, holds_on
 from gridmap.store.grids import Grid, grid_columns
 from gridmap.store.paging import Key, among
@@ -68,6 +69,7 @@ class Trend(NamedTuple):
     is_unusual: bool
 
 
+@protected
 async def report_trends(
     connection: AsyncConnection,
     regions: Sequence[str],

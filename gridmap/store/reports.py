@@ -32,6 +32,7 @@ from sqlalchemy.sql.expression import TableValuedAlias
 
 from gridmap.geo.bounds import Bounds
 from gridmap.store import tables
+from gridmap.store.database import protected
 from gridmap.store.geometry import lies_in
 from gridmap.store.loop import State
 from gridmap.store.paging import Key, Slice, among, parents, rows_by_parent
@@ -196,6 +197,7 @@ REPORT_COLUMNS = tuple(_column(name) for name in Report._fields)
 EVENT_COLUMNS = tuple(_event.c[name] for name in Event._fields)
 
 
+@protected
 async def reports_by_key(
     connection: AsyncConnection, keys: Sequence[ReportKey], scope: Scope
 ) -> list[Report | None]:
@@ -210,6 +212,7 @@ async def reports_by_key(
     return [found.get(key) for key in keys]
 
 
+@protected
 async def page_of_reports(
     connection: AsyncConnection, wanted: ReportFilter, cut: Slice
 ) -> tuple[list[Report], str]:
@@ -228,6 +231,7 @@ async def page_of_reports(
     return [Report(*row[1:]) for row in rows if row.id is not None], rows[0].as_of
 
 
+@protected
 async def count_reports(connection: AsyncConnection, wanted: ReportFilter) -> int:
     """How many reports match."""
     statement = matching(select(func.count()).select_from(_table), wanted)
@@ -235,6 +239,7 @@ async def count_reports(connection: AsyncConnection, wanted: ReportFilter) -> in
     return count
 
 
+@protected
 async def reports_of_grids(
     connection: AsyncConnection, grids: Sequence[str], wanted: ReportFilter, cut: Slice
 ) -> list[tuple[list[Report], str]]:
@@ -247,6 +252,7 @@ async def reports_of_grids(
     return await _pages(connection, parent, rows, cut, len(grids))
 
 
+@protected
 async def count_reports_of_grids(
     connection: AsyncConnection, grids: Sequence[str], wanted: ReportFilter
 ) -> list[int]:
@@ -258,6 +264,7 @@ async def count_reports_of_grids(
     return [count for [(count,)] in await rows_by_parent(connection, parent, rows, len(grids))]
 
 
+@protected
 async def open_reports_of_sponsors(
     connection: AsyncConnection, codes: Sequence[str], now: datetime.datetime, scope: Scope
 ) -> list[tuple[int, int]]:
@@ -275,6 +282,7 @@ async def open_reports_of_sponsors(
     return [found.get(code, (0, 0)) for code in codes]
 
 
+@protected
 async def events_of_reports(
     connection: AsyncConnection, keys: Sequence[ReportKey]
 ) -> list[list[Event]]:
@@ -291,6 +299,7 @@ async def events_of_reports(
     return [found[key] for key in keys]
 
 
+@protected
 async def reports_merged_into(
     connection: AsyncConnection, keys: Sequence[ReportKey], scope: Scope, cut: Slice
 ) -> list[tuple[list[Report], str]]:
@@ -304,6 +313,7 @@ async def reports_merged_into(
     return await _pages(connection, parent, rows, cut, len(keys))
 
 
+@protected
 async def count_reports_merged_into(
     connection: AsyncConnection, keys: Sequence[ReportKey], scope: Scope
 ) -> list[int]:
@@ -313,6 +323,7 @@ async def count_reports_merged_into(
     return [count for [(count,)] in await rows_by_parent(connection, parent, rows, len(keys))]
 
 
+@protected
 async def hold_others(connection: AsyncConnection, keys: Sequence[ReportKey]) -> list[bool]:
     """Whether others were merged into each. Served by reports_merged_into_idx."""
     parent = _parents(keys)
@@ -333,6 +344,7 @@ def _is_merged_into(parent: TableValuedAlias) -> ColumnElement[bool]:
     )
 
 
+@protected
 async def photos_of_reports(
     connection: AsyncConnection, keys: Sequence[ReportKey]
 ) -> list[list[tuple[int, Photo]]]:
@@ -372,7 +384,15 @@ def matching(statement: Select[Any], wanted: ReportFilter) -> Select[Any]:
 
 def _conditions(wanted: ReportFilter) -> list[ColumnElement[bool]]:
     c = _table.c
-    conditions = [condition(wanted.scope)]
+    conditions: list[ColumnElement[bool]] = []
+    asked = {
+        "region_code": wanted.regions,
+        "grid_code": (wanted.grid,) if wanted.grid is not None else None,
+        "sponsor_code": (wanted.sponsor,) if wanted.sponsor is not None else None,
+    }
+    # Said where it makes a difference, or PostgreSQL would think that it leaves few.
+    if not wanted.scope.holds_all(asked):
+        conditions.append(condition(wanted.scope))
     if wanted.serial is not None:
         district_code, serial = wanted.serial
         conditions += [c.district_code == district_code, c.serial == serial]

@@ -13,6 +13,7 @@ from sqlalchemy import exists, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap.store import tables
+from gridmap.store.database import protected
 from gridmap.store.loop import TRANSITIONS, Action, Level, Party
 from gridmap.store.permissions import OF_PARTY, Extent, Permission, extent
 from gridmap.store.regions import regions_around, regions_below
@@ -31,6 +32,7 @@ class Standing(NamedTuple):
     reporter: Reporter | None
 
 
+@protected
 async def standings(
     connection: AsyncConnection, reports: Sequence[Report], viewer: Viewer
 ) -> list[Standing]:
@@ -77,6 +79,7 @@ REFUSED_TO_HOLDERS = frozenset({Action.MERGE, Action.REJECT})
 """What is not done to a report into which others were merged: they would be lost with it."""
 
 
+@protected
 async def are_to_be_chosen(connection: AsyncConnection, reports: Sequence[Report]) -> list[bool]:
     """Whether the grid of each report is to be chosen yet, among those of its own district.
 

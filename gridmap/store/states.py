@@ -42,17 +42,9 @@ STATE_NOW = """(
     FROM pg_current_snapshot() AS snapshot, LATERAL (
         SELECT least(
             CAST(CAST(pg_snapshot_xmax(snapshot) AS text) AS bigint),
-            1 + coalesce(
-                (
-                    SELECT CAST(CAST(transaction AS text) AS bigint)
-                    FROM report_events
-                    ORDER BY report_events.transaction DESC
-                    LIMIT 1
-                ),
-                0
-            )
+            gridmap_events_end()
         ) AS until
     ) AS seen
 )"""
-"""The state that the statement sees which has this in it, once. Served by
-report_events_transaction_idx."""
+"""The state that the statement sees which has this in it, once; the same for every viewer, though
+few may see the last event. Served by report_events_transaction_idx."""

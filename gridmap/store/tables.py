@@ -7,6 +7,9 @@ by districts and stay small.
 Whatever changes in time has `valid_from` (first day it holds) and `valid_to` (first day it no
 longer holds, NULL while it does), and an exclusion constraint that lets only one hold at a time.
 Grids are referred to by code and date, so no foreign key can name one; the import checks them.
+
+Every table is under row-level security. The step that makes one says who may do what with its rows:
+see `gridmap.migrations.row_security`.
 """
 
 from __future__ import annotations
@@ -560,6 +563,16 @@ reports = Table(
     Index("reports_region_idx", "region_code", "received_at", "id"),
     Index("reports_category_idx", "category_code", "received_at", "id"),
     Index("reports_due_idx", "due_at"),
+    *(
+        Index(
+            f"reports_{name}_idx",
+            f"{name}_code",
+            "received_at",
+            "id",
+            postgresql_where=text(f"{name}_code IS NOT NULL"),
+        )
+        for name in ("handler", "building")
+    ),
     Index(
         "reports_merged_into_idx",
         "district_code",
@@ -600,6 +613,7 @@ reporters = Table(
     Column("phone", Text),
     PrimaryKeyConstraint("district_code", "report_id"),
     ForeignKeyConstraint(["district_code", "report_id"], ["reports.district_code", "reports.id"]),
+    Index(None, "subject"),
 )
 
 # What happened to a report, and who did it. Nothing in it is ever changed or deleted: a trigger

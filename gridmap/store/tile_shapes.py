@@ -289,5 +289,5 @@ class TileShapes:
                     continue
                 if made > _AT_ONCE:
                     # So that those who ask for tiles are answered by plans for as much.
-                    await connection.execute(text("ANALYZE tile_shapes"))
+                    await connection.execute(text("SELECT gridmap_analyze_tile_shapes()"))
                 return True

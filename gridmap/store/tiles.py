@@ -38,6 +38,7 @@ from gridmap.geo.clusters import tile_codes
 from gridmap.geo.tiles import BUFFER, EXTENT, Tile
 from gridmap.store import tables
 from gridmap.store.buildings import UNMANAGED
+from gridmap.store.database import protected
 from gridmap.store.geometry import lies_in
 from gridmap.store.report_points import ReportPoints
 from gridmap.store.reports import ReportFilter, is_overdue, matching
@@ -161,6 +162,7 @@ async def buildings_tile(
     return await _told(connection, statement, _place(tile, regions=regions, on=on))
 
 
+@protected
 async def reports_tile(connection: AsyncConnection, tile: Tile, wanted: ReportFilter) -> bytes:
     """Served by reports_location_idx, or by the index of what is asked for."""
     report = tables.reports.c
@@ -232,6 +234,7 @@ async def report_clusters(
     )
 
 
+@protected
 async def report_clusters_tile(
     connection: AsyncConnection, clusters: PlacedClusters, scope: Scope
 ) -> bytes:

@@ -51,6 +51,8 @@ class Server:
         return answer["data"]
 
 
+# The server logs in as a role of its own; the tests' cluster asks for no password.
+LOGIN = {"GRIDMAP_SERVER_PASSWORD": "of the tests"}
 # Tests ask more often than people do.
 UNCOUNTED = {f"GRIDMAP_{what}_PER_MINUTE": "0" for what in ("REQUESTS", "REPORTS", "PHOTOS")}
 
@@ -67,7 +69,7 @@ def gridmap(*arguments: str, **environment: str) -> Iterator[Server]:
         del environment["GRIDMAP_SECRET"]
     process = subprocess.Popen(
         [sys.executable, "-m", "gridmap", *arguments],
-        env={**os.environ, **UNCOUNTED, "PORT": "0", "COLUMNS": "200", **environment},
+        env={**os.environ, **LOGIN, **UNCOUNTED, "PORT": "0", "COLUMNS": "200", **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
