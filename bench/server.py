@@ -24,6 +24,7 @@ from rich.console import Console
 from gridmap import migrations
 from gridmap.api.demo import EXAMPLE, load_demo
 from gridmap.api.identity import Tokens
+from gridmap.migrations import row_security
 from gridmap.store.database import tool_engine
 from gridmap.store.viewers import ANONYMOUS, Role, Viewer
 
@@ -60,6 +61,10 @@ UNCOUNTED = {f"GRIDMAP_{what}_PER_MINUTE": "0" for what in ("REQUESTS", "REPORTS
 @contextmanager
 def served(url: str, **environment: str) -> Iterator[Server]:
     """A server that answers from memory, on a database that is migrated."""
+    engine = tool_engine(url)
+    with engine.begin() as connection:
+        row_security.make_logins(connection)
+    engine.dispose()
     server = subprocess.Popen(
         [sys.executable, "-m", "gridmap", "serve"],
         env={
@@ -68,6 +73,8 @@ def served(url: str, **environment: str) -> Iterator[Server]:
             "PORT": "0",
             "COLUMNS": "200",
             "DATABASE_URL": url,
+            # The cluster asks for none.
+            "GRIDMAP_SERVER_PASSWORD": "of the benchmarks",
             "GRIDMAP_SECRET": _SECRET.get_secret_value(),
             **environment,
         },
