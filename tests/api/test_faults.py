@@ -41,9 +41,9 @@ from gridmap.store.database import tool_engine
 from gridmap.store.dates import CHINA
 from gridmap.store.submissions import kept_id
 from gridmap.store.viewers import Role, Viewer
-from tests.api.conftest import UNCOUNTED
+from tests.api.conftest import LOGIN, UNCOUNTED
 from tests.api.test_server import wait_until
-from tests.conftest import migrate
+from tests.conftest import let_servers_in, migrate
 from tests.districts import SIDE, SOUTH, WEST, put_district
 from tests.pictures import encoded, quarters
 
@@ -114,6 +114,7 @@ def cluster() -> Iterator[Cluster]:
         folder.chmod(0o755)  # the user that runs PostgreSQL for root is to enter
         with private_cluster(folder) as url:
             migrate(url)
+            let_servers_in(url)
             engine = tool_engine(url)
             with engine.begin() as connection:
                 put_district(connection)
@@ -143,6 +144,7 @@ class Service:
             "GRIDMAP_SECRET": SECRET,
             "GRIDMAP_PHOTOS": (cluster.folder / "photos").as_uri(),
             "PORT": str(self.port),
+            **LOGIN,
             **UNCOUNTED,
         }
 
@@ -264,6 +266,9 @@ def submission(chance: random.Random, photos: list[UUID]) -> dict[str, Any]:
     }
 
 
+AUDITOR = Tokens(SecretStr(SECRET)).issue(Viewer(Role.AUDITOR, "auditor"), timedelta(1))
+
+
 class Follower:
     """Hears of all changes from a state on, and after each loss goes on from the last cursor."""
 
@@ -296,7 +301,7 @@ class Follower:
             "POST",
             "/graphql",
             json=asked,
-            headers={"accept": "text/event-stream"},
+            headers={"accept": "text/event-stream", "authorization": f"Bearer {AUDITOR}"},
             timeout=2,
         ) as response:
             if response.status_code != 200:
@@ -344,7 +349,7 @@ def test_what_was_acknowledged_is_there_exactly_once_whatever_is_killed(
     # 1. Photos to take are uploaded, and two who follow begin with the state of a page.
     ledger, chance = Ledger(), random.Random(2304)
     photos = [put_photo(service, number) for number in range(5)]
-    as_of = Client(service, ledger).insist("{ reports { asOf } }")["asOf"]
+    as_of = Client(service, ledger, AUDITOR).insist("{ reports { asOf } }")["asOf"]
     is_over, is_all_heard = Event(), Event()
     followers = [
         Follower(service, ledger, as_of, hangs_up_after=count, is_over=is_all_heard.is_set)

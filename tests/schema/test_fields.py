@@ -313,7 +313,13 @@ class World:
         """The answer as a text, its data, and the codes of its errors."""
 
         async def answer() -> Any:
-            context = Context(self.desk.database, 30, viewer=viewer, points=self.points)
+            context = Context(
+                self.desk.server,
+                30,
+                viewer=viewer,
+                points=self.points,
+                keeper=self.desk.keeper,
+            )
             return await schema.execute(query, variables, context_value=context)
 
         result = self.desk.run(answer())
@@ -534,7 +540,8 @@ def test_maps_files_and_plans_tell_no_more(world: World, who: str) -> None:
 
 async def _files_and_tiles(world: World, viewer: Viewer) -> dict[str, httpx.Response]:
     def context(_: Request) -> Context:
-        return Context(world.desk.database, 30, viewer=viewer, points=world.points)
+        desk = world.desk
+        return Context(desk.server, 30, viewer=viewer, points=world.points, keeper=desk.keeper)
 
     # One for all, as in a process.
     cache = world.__dict__.setdefault("cache", TileCache(10**6, 4, lambda: True))

@@ -246,6 +246,7 @@ def test_it_is_told_whoever_writes_and_whatever_the_search_path(hand: Hand, ear:
     hand.write("CREATE ROLE clerk")
     try:
         hand.write("GRANT SELECT, INSERT, UPDATE ON sponsors, regions TO clerk")
+        hand.write("CREATE POLICY clerk ON sponsors TO clerk USING (TRUE)")
         with hand.connection.transaction():
             hand.write("SET LOCAL ROLE clerk")
             hand.write("SET LOCAL search_path = ''")
