@@ -611,7 +611,7 @@ export type RegionReportsSubscriptionVariables = Exact<{
 }>;
 
 
-export type RegionReportsSubscription = { reportChanged: { cursor: string, report: { id: string, number: string, version: number, state: ReportState, location: import('geojson').Geometry, category: { name: string }, grid: { code: string, name: string } | null } | null, event: { action: ReportAction } | null } };
+export type RegionReportsSubscription = { reportChanged: { cursor: string, report: { number: string, category: { name: string }, grid: { name: string } | null } | null, event: { action: ReportAction } | null } };
 
 export type GridsAroundQueryVariables = Exact<{
   bounds: BoundsInput;
@@ -1838,16 +1838,11 @@ export const RegionReportsDocument = new TypedDocumentString(`
     subscription RegionReports($region: String, $after: Cursor) {
   reportChanged(region: $region, after: $after) {
     report {
-      id
       number
-      version
-      state
-      location
       category {
         name
       }
       grid {
-        code
         name
       }
     }
@@ -1857,7 +1852,7 @@ export const RegionReportsDocument = new TypedDocumentString(`
     cursor
   }
 }
-    `, {"hash":"sha256:e332a91029adbd56b098fb1c3ae42866007f8034a51e6e0cd6d8b587132b2ec6"}) as unknown as TypedDocumentString<RegionReportsSubscription, RegionReportsSubscriptionVariables>;
+    `, {"hash":"sha256:31aa41b1ad9fda367736aecb1b03876f0c2e4edcf3fb25846cab5f15d3727607"}) as unknown as TypedDocumentString<RegionReportsSubscription, RegionReportsSubscriptionVariables>;
 export const GridsAroundDocument = new TypedDocumentString(`
     query GridsAround($bounds: BoundsInput!, $on: Date, $after: Cursor) {
   grids(bounds: $bounds, on: $on, after: $after) {
