@@ -85,8 +85,8 @@ class Settings(BaseSettings):
     """What the planners' map shows below its layers: addresses of tiles with {z}, {x} and {y}, of a
     TileJSON or of a MapLibre style, the lowest first, with blanks between."""
 
-    basemap_attribution: str = Field("", alias="GRIDMAP_BASEMAP_ATTRIBUTION")
-    """Whom the map names for it; where it is empty, whom the TileJSON or style names."""
+    basemap_attribution: str | None = Field(None, alias="GRIDMAP_BASEMAP_ATTRIBUTION")
+    """Whom the map names for it; without it, whom the TileJSON or style names."""
 
     building_reach_metres: float = Field(30, alias="GRIDMAP_BUILDING_REACH", ge=0, le=1000)
     """How far from a point a building of its grid is still "the building here"."""

@@ -124,10 +124,11 @@ def _to_folder(request: Request) -> Response:
     return RedirectResponse(f"{name}/{'?' if query else ''}{query}")
 
 
-def routes(basemap: Sequence[str] = (), attribution: str = "") -> list[BaseRoute]:
+def routes(basemap: Sequence[str] = (), attribution: str | None = None) -> list[BaseRoute]:
     """The planners' map, the phone page, and what is named for what is in them.
 
-    `basemap`: addresses of what the planners' map shows below its layers, the lowest first.
+    `basemap`: addresses of what the planners' map shows below its layers, the lowest first;
+    `attribution`: whom it names for that.
     """
     parts = map(urlsplit, basemap)
     hosts = "".join(dict.fromkeys(f" {part.scheme}://{part.netloc}" for part in parts))

@@ -96,6 +96,7 @@ def desk(
         viewport={"width": size[0], "height": size[1]},
         locale="zh-CN",
         color_scheme="dark" if scheme == "dark" else "light",
+        reduced_motion="reduce",
     )
     context.grant_permissions(["clipboard-read", "clipboard-write"], origin=address)
     page = context.new_page()

@@ -58,13 +58,14 @@ def test_pages_are_asked_for_anew_and_what_they_name_is_kept_for_ever(
     again = client.get("/m/", headers={"if-none-match": page.headers["etag"]})
     assert again.status_code == 304
 
-    named = re.findall(r'(?:src|href)="([^"]+)"', page.text)
-    assert len(named) >= 5
-    for name in named:
-        answer = client.get(str(page.url.join(name)))
-        assert answer.status_code == 200, name
-        is_asset = "/assets/" in str(answer.url)
-        assert ("immutable" in answer.headers["cache-control"]) == is_asset, name
+    for each in (page, client.get("/")):
+        named = re.findall(r'(?:src|href)="([^"]+)"', each.text)
+        assert len(named) >= 4
+        for name in named:
+            answer = client.get(str(each.url.join(name)))
+            assert answer.status_code == 200, name
+            is_asset = "/assets/" in str(answer.url)
+            assert ("immutable" in answer.headers["cache-control"]) == is_asset, name
     assert client.get("/m/sw.js").headers["cache-control"] == "no-cache"
     assert client.get("/m/nothing").status_code == 404
 
@@ -93,9 +94,11 @@ def test_without_the_clients_a_page_says_how_to_get_them(
     client: httpx.Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(web, "FOLDER", tmp_path / "missing")
-    answer = client.get("/m/")
-    assert answer.status_code == 404
-    assert "`make web`" in answer.text
+    for path in ("/", "/m/"):
+        answer = client.get(path)
+        assert answer.status_code == 404
+        assert "`make web`" in answer.text
+        assert "/graphql" in answer.text
 
 
 def test_the_lock_names_no_registry(built: Path) -> None:

@@ -8,7 +8,8 @@ import type { Basemap } from "./style";
 interface Setting {
   /** Of tiles, of a TileJSON or of a style, the lowest first. */
   addresses: string[];
-  attribution: string;
+  /** Null where the TileJSON or the style says it. */
+  attribution: string | null;
 }
 
 interface TileJson {
@@ -25,7 +26,7 @@ export async function fetchBasemap(): Promise<Basemap | null> {
     const { addresses, attribution: whose } = await json<Setting>(new URL("basemap.json", base).href);
     if (addresses.length === 0) return null;
     const parts = await Promise.all(addresses.map((address, i) => part(address, `basemap-${i}`)));
-    attribution.value = whose || parts.map((each) => each.attribution).filter(Boolean).join(" · ");
+    attribution.value = whose ?? parts.map((each) => each.attribution).filter(Boolean).join(" · ");
     return {
       sources: Object.assign({}, ...parts.map(({ sources }) => sources)),
       layers: parts.flatMap(({ layers }) => layers),
@@ -39,7 +40,8 @@ export async function fetchBasemap(): Promise<Basemap | null> {
 async function part(address: string, id: string): Promise<Basemap & { attribution: string }> {
   if (address.includes("{z}") || address.includes("{x}")) {
     return {
-      sources: { [id]: { type: "raster", tiles: [address], tileSize: 256 } },
+      // Most have no deeper zooms than this, and are drawn larger then.
+      sources: { [id]: { type: "raster", tiles: [address], tileSize: 256, maxzoom: 18 } },
       layers: [{ id, type: "raster", source: id }],
       attribution: "",
     };

@@ -82,7 +82,7 @@ export const COLOURS: Record<Theme, Colours> = {
 };
 
 /** Of grids by how many reports they have, few to many; the same in light and dark. */
-export const STEPS = ["#fff7bc", "#fee391", "#fec44f", "#ec7014", "#993404"] as const;
+export const STEPS = ["#fee391", "#fec44f", "#fb9a29", "#cc4c02", "#8c2d04"] as const;
 
 /** The pattern of each kind of area that nobody is to take for another, whatever the colours. */
 export const PATTERNS = {
