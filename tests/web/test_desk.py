@@ -35,6 +35,9 @@ HERE = "130.28700,47.36000"
 MOVED = "230402001001004"
 """A grid whose outline is moved away from where it belongs, and whose worker has gone."""
 
+STEPS = [[254, 227, 145], [254, 196, 79], [251, 154, 41], [204, 76, 2], [140, 45, 4]]
+"""Of grids by how many reports they have, from few to many."""
+
 LOCATE = """
 query ($point: PointInput!) {
   locate(point: $point) {
@@ -231,6 +234,8 @@ def test_the_panel_tells_the_figures_of_the_region_that_is_chosen(
                 term = panel.locator(".figures > div", has=page.get_by_text(word, exact=True)).first
                 expect(term.locator("dd")).to_have_text(value)
             if region == "230402":
+                # The colours of the legend are those of the map, through which the ground shows.
+                page.wait_for_function(_HOLDS, arg=STEPS)
                 held.picture("desk-figures")
         # The day before, there were other grids or the same; the panel asks for that day.
         page.locator(".day input").fill("2024-06-01")
@@ -323,6 +328,7 @@ def test_whoever_may_not_see_reports_sees_by_and_by_that_there_are_others(
         _submit(server, "0101", "垃圾没有清")
         with page.expect_request(lambda request: "reportClusters" in (request.post_data or "")):
             page.clock.fast_forward(25_000)
+        expect(page.locator(".notice")).to_have_text("上报有变化，地图已更新")
 
 
 def test_what_is_seen_is_saved_as_files(browser: Browser, server: Server, office: str) -> None:
@@ -485,6 +491,21 @@ def _submit(server: Server, category: str, description: str) -> str:
     )["submitReport"]
     return str(sent["number"])
 
+
+# Whether all of these colours are on the map, nine tenths of them and one of the ground.
+_HOLDS = """colours => {
+    const canvas = document.querySelector(".maplibregl-canvas");
+    const copy = document.createElement("canvas");
+    [copy.width, copy.height] = [canvas.width, canvas.height];
+    const pen = copy.getContext("2d");
+    pen.drawImage(canvas, 0, 0);
+    const { data } = pen.getImageData(0, 0, copy.width, copy.height);
+    const seen = new Set();
+    for (let i = 0; i < data.length; i += 4) seen.add(`${[...data.slice(i, i + 3)]}`);
+    const shown = [...seen].map((each) => each.split(",").map(Number));
+    return colours.every((colour) => shown.some((each) => each.every(
+        (value, i) => Math.abs(value - 0.9 * colour[i] - 0.1 * [242, 241, 236][i]) < 3)));
+}"""
 
 # Whether the corner of the map is of this colour.
 _SHOWS = """colour => {

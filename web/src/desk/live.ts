@@ -2,7 +2,6 @@
 // whether the map of reports is another one.
 
 import { onScopeDispose, shallowRef, watch } from "vue";
-import type { Geometry } from "geojson";
 import { base, follow } from "../lib/api";
 import { RegionReportsDocument, type RegionReportsSubscription } from "../lib/gql/graphql";
 import { myToken } from "../lib/session";
@@ -14,11 +13,10 @@ export interface Notice {
   number: string;
   category: string;
   grid: string | null;
-  location: Geometry;
 }
 
-/** The last report that came in; null where there is nothing to say. */
-export const notice = shallowRef<Notice | null>(null);
+/** The last report that came in, or that some have changed; null where there is nothing to say. */
+export const notice = shallowRef<Notice | "changed" | null>(null);
 
 const SHOWN_MS = 12_000;
 // Many reports at once are one change of the map.
@@ -41,10 +39,19 @@ export function startLive(): void {
   function hear({ report, event }: RegionReportsSubscription["reportChanged"]): void {
     refresh();
     if (!report || event?.action !== "SUBMIT") return;
-    const { number, category, grid, location } = report;
-    notice.value = { number, category: category.name, grid: grid?.name ?? null, location };
+    const { number, category, grid } = report;
+    show({ number, category: category.name, grid: grid?.name ?? null });
+  }
+
+  function show(what: Notice | "changed"): void {
+    notice.value = what;
     clearTimeout(hiding);
     hiding = window.setTimeout(() => (notice.value = null), SHOWN_MS);
+  }
+
+  function change(): void {
+    refresh();
+    show("changed");
   }
 
   let stop: (() => void) | null = null;
@@ -53,7 +60,7 @@ export function startLive(): void {
     (region) => {
       stop?.();
       stop = null;
-      if (region === null) stop = askNowAndThen(refresh);
+      if (region === null) stop = askNowAndThen(change);
       else if (region) stop = follow(RegionReportsDocument, { region }, (said) => hear(said.reportChanged), myToken);
     },
     { immediate: true },

@@ -238,7 +238,7 @@ export const zh = {
     noteServer: "按所选区域和日期，坐标为 WGS 84。",
     attribution: "gridmap · 导出于 {day}",
   },
-  live: { new: "新上报", show: "查看", in: "{category} · {grid}" },
+  live: { changed: "上报有变化，地图已更新", new: "新上报", show: "查看", in: "{category} · {grid}" },
 };
 
 export const en: typeof zh = {
@@ -480,5 +480,5 @@ export const en: typeof zh = {
     noteServer: "Of the chosen region and day, in WGS 84.",
     attribution: "gridmap · exported {day}",
   },
-  live: { new: "New report", show: "Show", in: "{category} · {grid}" },
+  live: { changed: "Reports have changed; the map shows it", new: "New report", show: "Show", in: "{category} · {grid}" },
 };

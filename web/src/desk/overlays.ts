@@ -206,7 +206,8 @@ function colour(onto: MapLibre): void {
   const most = sorted.at(-1) ?? 0;
   steps.value = most ? limits.map((least, i) => [least, (limits[i + 1] ?? most + 1) - 1]) : [];
   for (const [code, received] of shares) {
-    const step = limits.findLastIndex((least) => received >= least);
+    // Counted from 1: MapLibre forgets a state of 0 when it is set anew.
+    const step = limits.findLastIndex((least) => received >= least) + 1;
     onto.setFeatureState({ ...source, id: code }, { step });
   }
 }

@@ -95,13 +95,13 @@ export function styleOf(
         paint: {
           "fill-color": [
             "match",
-            ["coalesce", ["feature-state", "step"], -1],
-            ...STEPS.flatMap((colour, step) => [step, colour]),
+            ["coalesce", ["feature-state", "step"], 0],
+            ...STEPS.flatMap((colour, i) => [i + 1, colour]),
             c.land,
           ] as unknown as Expression,
           "fill-opacity": [
             "case",
-            [">=", ["coalesce", ["feature-state", "step"], -1], 0],
+            [">", ["coalesce", ["feature-state", "step"], 0], 0],
             0.9,
             hasBasemap ? 0.05 : 0.9,
           ],

@@ -610,7 +610,7 @@ export type RegionReportsSubscriptionVariables = Exact<{
 }>;
 
 
-export type RegionReportsSubscription = { reportChanged: { cursor: string, report: { id: string, number: string, version: number, state: ReportState, location: import('geojson').Geometry, category: { name: string }, grid: { code: string, name: string } | null }, event: { action: ReportAction } } };
+export type RegionReportsSubscription = { reportChanged: { cursor: string, report: { number: string, category: { name: string }, grid: { name: string } | null }, event: { action: ReportAction } } };
 
 export type GridsAroundQueryVariables = Exact<{
   bounds: BoundsInput;
@@ -1837,16 +1837,11 @@ export const RegionReportsDocument = new TypedDocumentString(`
     subscription RegionReports($region: String, $after: Cursor) {
   reportChanged(region: $region, after: $after) {
     report {
-      id
       number
-      version
-      state
-      location
       category {
         name
       }
       grid {
-        code
         name
       }
     }
