@@ -47,7 +47,7 @@ export const zhEdit = {
       back: "退一点",
       start: "重来",
     },
-    merge: { hint: "并入{name}的邻格，合并后它们不再存在：", do: "并入{name}", none: "没有相邻的网格。" },
+    merge: { hint: "在地图上点或勾选要并入{name}的邻格，合并后它们不再存在：", do: "并入{name}", none: "没有相邻的网格。" },
     draw: {
       hint: "在地图上依次点出外框，再点“用这个外框”；也可以粘贴 GeoJSON。",
       count: "已点 {n} 个点",
@@ -245,7 +245,7 @@ export const enEdit: typeof zhEdit = {
       back: "One back",
       start: "Anew",
     },
-    merge: { hint: "Grids that go into {name}, and are no more then:", do: "Merge into {name}", none: "No grid lies beside." },
+    merge: { hint: "Click or tick the grids beside that go into {name}, and are no more then:", do: "Merge into {name}", none: "No grid lies beside." },
     draw: {
       hint: "Click the corners on the map, then use the outline; or paste GeoJSON.",
       count: "{n} corners",

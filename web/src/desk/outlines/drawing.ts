@@ -8,7 +8,7 @@ import { map as current, onMap, styled } from "../DeskMap";
 import { theme } from "../theme";
 import * as editor from "./editor";
 import { type Obstacle, obstaclesOf } from "./telling";
-import { type Sheet, type SheetGrid, isChanged } from "./sheet";
+import { type Sheet, type SheetGrid, beside, isChanged } from "./sheet";
 import { type Outline, edgesOf, geometryOf, holds, isAt, outlineOf, strayBorders } from "./shapes";
 import { snapped } from "./snapping";
 
@@ -41,6 +41,7 @@ export function startDrawing(events: { close(): void }): () => void {
       editor.chosen,
       editor.corner,
       editor.tool,
+      editor.joining,
       editor.drawn,
       editor.plan,
       editor.isPlanOfThis,
@@ -159,8 +160,17 @@ function point(map: MapLibre, at: Position, pixel: Point, isFree: boolean): void
   }
   if (editor.tool.value === "corners" && holdable(map, pixel, CORNER_PIXELS)) return;
   const grid = gridAt(editor.sheet.value, at);
-  if (!grid || grid.isFixed) void editor.chooseAt(at);
+  const joins = editor.tool.value === "merge" && grid && besides().includes(grid.code);
+  if (joins) editor.toggleJoining(grid.code);
+  else if (!grid || grid.isFixed) void editor.chooseAt(at);
   else if (grid.code !== editor.chosen.value) void editor.choose(grid.code);
+}
+
+// The grids beside the one in hand that can be merged into it.
+function besides(): string[] {
+  const { code, outline } = editor.chosenGrid.value ?? {};
+  if (!code || !outline) return [];
+  return beside(editor.sheet.value, code).flatMap((each) => (each.isFixed ? [] : [each.code]));
 }
 
 interface Holdable {
@@ -263,13 +273,14 @@ function draw(map: MapLibre): void {
     ? shown.grids.map((each) => [outlineOf(each.outlineBefore), outlineOf(each.outlineAfter)] as const)
     : sheet.filter(isChanged).map(({ before, outline }) => [before, outline] as const);
   const [before, after] = [0, 1].map((i) => pairs.map((pair) => pair[i]).filter((each) => each != null)) as [Outline[], Outline[]];
+  const joins = ({ code }: SheetGrid) => tool.value === "merge" && editor.joining.value.includes(code);
   const grids = shown
     ? after.map((outline) => feature(geometryOf(outline), { role: "after" }))
     : sheet.flatMap((grid) =>
         grid.outline
           ? [
               feature(geometryOf(grid.outline), {
-                role: grid.code === chosen.value ? "chosen" : isChanged(grid) ? "after" : "beside",
+                role: grid.code === chosen.value || joins(grid) ? "chosen" : isChanged(grid) ? "after" : "beside",
               }),
             ]
           : [],
@@ -369,7 +380,7 @@ function addLayers(map: MapLibre): void {
     id: "edit-pieces",
     type: "fill",
     source: "edit-pieces",
-    paint: { "fill-color": "#cc3377", "fill-opacity": 0.45, "fill-outline-color": "#cc3377" },
+    paint: { "fill-color": "#cc3377", "fill-opacity": 0.3, "fill-outline-color": "#cc3377" },
   }, names);
   map.addLayer({
     id: "edit-drawn",

@@ -41,7 +41,7 @@ import {
   swapped,
   withGrids,
 } from "./sheet";
-import { type Box, type Outline, at, boxOf, crossingOf, holds, isAt, middleOf, outlineOf, ringsOf } from "./shapes";
+import { type Box, type Outline, at, boxOf, crossingOf, geometryOf, holds, isAt, middleOf, outlineOf, ringsOf } from "./shapes";
 
 export type Plan = PlanFragment;
 export type Tool = "corners" | "split" | "merge" | "draw" | "end";
@@ -59,6 +59,8 @@ export const tool = ref<Tool>("corners");
 export const corner = shallowRef<Position | null>(null);
 /** Whether neighbours' borders move with a corner that is theirs too. */
 export const movesAlong = ref(true);
+/** The grids beside that are to be merged into the one in hand. */
+export const joining = ref<string[]>([]);
 /** The line or the outline that is being drawn. */
 export const drawn = shallowRef<readonly Position[]>([]);
 /** What the sheet looks like while a corner is dragged. */
@@ -182,6 +184,13 @@ function take(code: string): void {
   tool.value = "corners";
   corner.value = null;
   drawn.value = [];
+  joining.value = [];
+}
+
+/** A grid beside that joins the one in hand, or no longer does. */
+export function toggleJoining(code: string): void {
+  const has = joining.value.includes(code);
+  joining.value = has ? joining.value.filter((each) => each !== code) : [...joining.value, code];
 }
 
 // --- what is done to them ---------------------------------------------------------------------
@@ -425,7 +434,7 @@ function input() {
               ...(code.startsWith("#") ? {} : { code }),
               ...(name === nameBefore ? {} : { name }),
               ...(before === null && community ? { community } : {}),
-              ...(together ? { together: [...together] } : { outline: geometry(outline) }),
+              ...(together ? { together: [...together] } : { outline: geometryOf(outline) }),
             },
           ]
         : [],
@@ -434,15 +443,6 @@ function input() {
     datum: "WGS84" as const,
     tolerance: tolerance.value,
     groundMayChange: groundMayChange.value,
-  };
-}
-
-function geometry(outline: Outline) {
-  return {
-    type: "MultiPolygon" as const,
-    coordinates: outline.map((polygon) =>
-      polygon.map((ring) => [...ring, ...ring.slice(0, 1)].map(([x, y]) => [x, y])),
-    ),
   };
 }
 

@@ -66,11 +66,11 @@ const CHINESE: readonly (readonly [RegExp, Words])[] = [
   ],
   [
     /^Nobody walks the new grid (\S+); assign somebody\.$/,
-    ([code = ""], named) => `新网格${named(code)}还没有网格员，请指派。`,
+    ([code = ""], named) => `${named(code)}是新网格，还没有网格员，请指派。`,
   ],
   [
     /^Worker (\S+) \((.+)\) walks no grid when (\S+) has ended\.$/,
-    ([, name, grid = ""], named) => `${named(grid)}撤销后，网格员${name}名下没有网格。`,
+    ([, name, grid = ""], named) => `${named(grid)}撤销后，${name}名下没有网格。`,
   ],
   [
     /^Sponsor (\S+) no longer answers for grid (\S+), which ends\.$/,
