@@ -502,7 +502,7 @@ export type HotspotsQueryVariables = Exact<{
 }>;
 
 
-export type HotspotsQuery = { hotspots: Array<{ count: number, outline: import('geojson').Geometry, centre: import('geojson').Geometry, reportsPerHundredHouseholds: number | null, grids: Array<{ code: string, name: string }> }> };
+export type HotspotsQuery = { hotspots: Array<{ count: number, outline: import('geojson').Geometry }> };
 
 export type ReportCategoriesQueryVariables = Exact<{ [key: string]: never; }>;
 
@@ -1340,12 +1340,6 @@ export const HotspotsDocument = new TypedDocumentString(`
   hotspots(region: $region, filter: $filter) {
     count
     outline
-    centre
-    reportsPerHundredHouseholds
-    grids {
-      code
-      name
-    }
   }
 }
     `) as unknown as TypedDocumentString<HotspotsQuery, HotspotsQueryVariables>;
