@@ -11,7 +11,6 @@ import {
   GridsWithoutSponsorDocument,
   GridsWithoutWorkerDocument,
   HotspotsDocument,
-  type HotspotsQuery,
   NamesDocument,
   OverlapsDocument,
   ReportsByGridDocument,
@@ -29,7 +28,6 @@ export const troubles = reactive<Partial<Record<LayerName | "colour", Refused>>>
 export const counts = reactive<Partial<Record<LayerName | "worker" | "sponsor", number>>>({});
 /** The least and the most reports of a grid in each step of colour. */
 export const steps = shallowRef<[number, number][]>([]);
-export const hotspots = shallowRef<HotspotsQuery["hotspots"]>([]);
 /** Counts up when reports are to be asked for anew. */
 export const news = shallowRef(0);
 /** What the map shows: west, south, east, north and zoom; null until it is there. */
@@ -92,8 +90,8 @@ export function startOverlays(): void {
         ? { region: view.region, filter: filter.value, news: news.value }
         : null,
     async ({ region, filter: of }) => {
-      hotspots.value = (await askAsMe(HotspotsDocument, { region, filter: of })).hotspots;
-      return hotspots.value.map(({ outline, count }) => feature(outline, { count }));
+      const { hotspots } = await askAsMe(HotspotsDocument, { region, filter: of });
+      return hotspots.map(({ outline, count }) => feature(outline, { count }));
     },
   );
   overlay(

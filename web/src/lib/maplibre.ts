@@ -2,4 +2,4 @@
 
 import "maplibre-gl/dist/maplibre-gl.css";
 
-export { AttributionControl, Map, Marker, NavigationControl, ScaleControl } from "maplibre-gl";
+export { Map, Marker, NavigationControl, ScaleControl } from "maplibre-gl";

@@ -546,7 +546,7 @@ export type HotspotsQueryVariables = Exact<{
 }>;
 
 
-export type HotspotsQuery = { hotspots: Array<{ count: number, outline: import('geojson').Geometry, centre: import('geojson').Geometry, reportsPerHundredHouseholds: number | null, grids: Array<{ code: string, name: string }> }> };
+export type HotspotsQuery = { hotspots: Array<{ count: number, outline: import('geojson').Geometry }> };
 
 export type ReportCategoriesQueryVariables = Exact<{ [key: string]: never; }>;
 
@@ -1620,12 +1620,6 @@ export const HotspotsDocument = new TypedDocumentString(`
   hotspots(region: $region, filter: $filter) {
     count
     outline
-    centre
-    reportsPerHundredHouseholds
-    grids {
-      code
-      name
-    }
   }
 }
     `, {"hash":"sha256:7a9e24c16b7e33c2abd03e13a3afef34618cc25b0973f6e69b18ecf78dddf127"}) as unknown as TypedDocumentString<HotspotsQuery, HotspotsQueryVariables>;
