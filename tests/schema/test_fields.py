@@ -23,6 +23,7 @@ from graphql import (
     GraphQLInterfaceType,
     GraphQLNamedType,
     GraphQLObjectType,
+    GraphQLUnionType,
     get_named_type,
     is_leaf_type,
     is_required_argument,
@@ -87,7 +88,8 @@ PUBLIC = {
     "PlannedPiece": "area grids outline",
     "Point": "longitude latitude datum",
     "Query": "locate locateMany region grid grids building buildings sponsor sponsors coverage "
-    "suggestSponsorships gridHistory boundaryDifference boundaryPlan reportCategories",
+    "suggestSponsorships gridHistory boundaryDifference boundaryPlan reportCategories "
+    "regions search",
     "Region": "id code name level parent children boundary grids",
     "RegionGrade": "region grade",
     "ReportCategory": "code name parent children",
@@ -137,12 +139,13 @@ OF_A_REPORT = {
 """What is told of reports that one has come by."""
 
 TO_SOME = {
-    "Query": "boundaryPlans viewer",
+    "AuditEntry": "at district role subject account address request action noun ids details",
+    "Query": "auditLog boundaryPlans viewer",
     "Permission": "name extent words",
     "Viewer": "role subject codes expiresAt permissions",
     "Visit": "note worker",
 }
-"""To who asks of themselves, to planners, and to those who look after the building."""
+"""To who asks of themselves, to planners, auditors, and those who look after the building."""
 
 OTHER = Viewer(Role.DISTRICT, "other", frozenset({"230406"}))
 PEOPLE: dict[str, tuple[Viewer, str]] = {
@@ -363,6 +366,7 @@ EXAMPLES = {
     "gridHistory": f'code: "{grid_code(6)}"',
     "boundaryDifference": f'region: "{DISTRICT}", from: "2024-06-01", to: "2026-01-01"',
     "boundaryPlan": "id: $plan",
+    "search": f'text: "{STREET}"',
 }
 
 
@@ -370,6 +374,10 @@ def selection(type_: GraphQLNamedType, table: dict[str, str], depth: int) -> str
     """All fields of a type that a table has, so deep; those of connections are their nodes'."""
     if is_leaf_type(type_):
         return ""
+    if isinstance(type_, GraphQLUnionType):
+        # What they have in common, for fields of one name may differ in type.
+        parts = (f"... on {each.name} {{ id code name }}" for each in type_.types)
+        return f"{{ {' '.join(parts)} }}"
     assert isinstance(type_, GraphQLObjectType | GraphQLInterfaceType)
     found = []
     for name, field in type_.fields.items():

@@ -1622,7 +1622,7 @@ export const HotspotsDocument = new TypedDocumentString(`
     outline
   }
 }
-    `, {"hash":"sha256:7a9e24c16b7e33c2abd03e13a3afef34618cc25b0973f6e69b18ecf78dddf127"}) as unknown as TypedDocumentString<HotspotsQuery, HotspotsQueryVariables>;
+    `, {"hash":"sha256:e0fe43b2b5dab69860aa75246f1e657319d9e3e6a2e207be0f8ea36ad30f3e08"}) as unknown as TypedDocumentString<HotspotsQuery, HotspotsQueryVariables>;
 export const ReportCategoriesDocument = new TypedDocumentString(`
     query ReportCategories {
   reportCategories {
