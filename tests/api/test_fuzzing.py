@@ -151,7 +151,7 @@ class Asking:
             buildings(sponsor: "S2304-01", first: 2) { nodes { id sponsorships { id } } }
             reports(first: 6) { nodes { id } }
         }"""
-        data = self.asked({"query": query}).json()["data"]
+        data = self.asked({"query": query}, "administrator").json()["data"]
         ids = {noun: [each["id"] for each in data[noun]["nodes"]] for noun in data}
         ids["sponsorships"] = [
             each["id"] for node in data["buildings"]["nodes"] for each in node["sponsorships"]
