@@ -14,6 +14,7 @@ import pytest
 import shapely
 from PIL import Image
 from playwright.sync_api import Browser, expect
+from playwright.sync_api import Route as Asked
 from shapely.geometry import shape
 from sqlalchemy import text
 from starlette.applications import Starlette
@@ -242,6 +243,36 @@ def test_the_panel_tells_the_figures_of_the_region_that_is_chosen(
         page.keyboard.press("Enter")
         expect(panel.locator(".day p")).to_contain_text("2024")
         assert held.view()["on"] == "2024-06-01"
+
+
+def test_whoever_signs_in_is_not_given_what_was_asked_as_nobody(
+    browser: Browser, server: Server, office: str
+) -> None:
+    with desk(browser, server.address, office) as held:
+        waiting: dict[str, list[Asked]] = {"Viewer": [], "ReportFiguresOf": []}
+
+        def pass_on(route: Asked) -> None:
+            asked = route.request.post_data_json["operationName"]
+            if asked in waiting and (asked == "Viewer" or not _is_signed(route)):
+                waiting[asked].append(route)
+            else:
+                route.continue_()
+
+        held.page.route("**/graphql", pass_on)
+        page = held.open("at=130.28700,47.34500,13.3&region=230402&panel=figures")
+        while not all(waiting.values()):
+            page.wait_for_timeout(50)
+        # Who it is is known while nobody's question is on its way still.
+        for route in waiting["Viewer"]:
+            route.continue_()
+        expect(page.get_by_role("button", name="退出")).to_be_visible()
+        for route in waiting["ReportFiguresOf"]:
+            route.continue_()
+        expect(page.locator("#panel").get_by_text("收到", exact=True)).to_be_visible()
+
+
+def _is_signed(route: Asked) -> bool:
+    return "authorization" in route.request.headers
 
 
 def test_days_and_category_choose_which_reports_are_shown(

@@ -1,7 +1,7 @@
 // Asks the server: typed documents by HTTP, what happens by WebSocket. Addresses are relative to
 // where the scripts are, in assets/, so that all of it works behind any prefix.
 
-import { type CombinedError, createClient, fetchExchange } from "@urql/core";
+import { type CombinedError, createClient, createRequest, fetchExchange } from "@urql/core";
 import type { Client as Socket } from "graphql-ws";
 import { ReportChangedDocument, type TypedDocumentString } from "./gql/graphql";
 
@@ -32,6 +32,10 @@ export class Refused extends Error {
 /** Who asks: by a token, or by what gives the one that holds then. */
 export type Bearer = string | null | (() => Promise<string | null>);
 
+// Each query has a key of its own. The library's is made of what is asked and not of who asks, and
+// whoever signs in while nobody's answer is on its way would be given that.
+let lastKey = 0;
+
 /** The data that a query or mutation gives. Throws Refused. */
 export async function ask<Data, Variables extends Record<string, unknown>>(
   document: TypedDocumentString<Data, Variables>,
@@ -45,7 +49,7 @@ export async function ask<Data, Variables extends Record<string, unknown>>(
   const context = { fetchOptions: { headers, signal: AbortSignal.timeout(20_000) } };
   const asked = /^\s*mutation/.test(text)
     ? client.mutation<Data>(text, variables, context)
-    : client.query<Data>(text, variables, context);
+    : client.executeQuery<Data>({ ...createRequest(text, variables), key: --lastKey }, context);
   const { data, error } = await asked.toPromise();
   if (error) throw refusal(error);
   return data as Data;
