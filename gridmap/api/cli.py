@@ -50,7 +50,7 @@ from gridmap.schema.context import Context
 from gridmap.schema.points import PointInput, wgs84_position
 from gridmap.schema.root import schema as graphql_schema
 from gridmap.store import audit_chain, imports, users
-from gridmap.store.audit import EntryFilter, Origin, entries, origin
+from gridmap.store.audit import READ, EntryFilter, Origin, enter_now, entries, origin
 from gridmap.store.audit_files import write_csv, write_json_lines
 from gridmap.store.cluster import private_cluster
 from gridmap.store.database import Database, Rights, check_login, tool_engine
@@ -283,10 +283,14 @@ def export(
     """Write what is kept back to a file that `gridmap import` reads."""
     from gridmap.store.exports import export_file  # brings GDAL, which a server does not need
 
-    with _engine() as engine, engine.connect() as connection:
+    with _engine() as engine, engine.begin() as connection:
         count = export_file(
             connection, noun, file, region=region, datum=datum, on=on.date() if on else None
         )
+        if noun in (Noun.WORKERS, Noun.MEMBER_CARDS, Noun.VISITS):
+            # They hold names, phones and notes.
+            file.chmod(0o600)
+            enter_now(connection, None, READ, str(noun), [("", file.name)], rows=count)
     rows = "row" if count == 1 else "rows"
     console.print(f"{file}: {count} {rows} of {noun} written.", soft_wrap=True)
 

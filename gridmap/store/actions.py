@@ -535,7 +535,10 @@ async def _written(under: _Under, action: Action, to: State, deed: Deed) -> Outc
                 ],
             )
     except exc.IntegrityError as error:
-        raise Invalid("A photo is not here, or no more; upload it and send this again.") from error
+        raise Invalid(
+            "A photo is not here, or no more, or in another report; upload it under an id of its "
+            "own and send this again."
+        ) from error
     row = (
         await under.connection.execute(
             update(_table)

@@ -138,11 +138,16 @@ def verify(connection: Connection, anchors: Sequence[tuple[int, str]] = ()) -> V
     found: Head | None = None
     sealed = trimmed = 0
     until, trimmed_at = _trimmed(connection)
+    now = connection.execute(select(func.clock_timestamp())).scalar_one()
     for some in _read_seals(connection):
         kept = _entries_of(connection, some)
         for row in some:
             faults += _faults_before(found, row)
+            if row.at > now:
+                faults.append(f"Seal {row.number} says that it was made at a time to come.")
             if row.number <= until:
+                # What is there all the same is to be as it was.
+                faults += _faults_of(row, kept, are_some_gone=True)
                 trimmed += len(row.entry_ids)
                 if row.at > trimmed_at - SHORTEST_KEPT:
                     faults.append(f"Seal {row.number} was trimmed sooner than is allowed.")
@@ -327,7 +332,9 @@ def _faults_before(found: Head | None, row: Row[Any]) -> Iterator[str]:
         yield f"Seal {row.number} is not what it was, or does not follow the one before."
 
 
-def _faults_of(row: Row[Any], kept: dict[tuple[str, int], bytes]) -> Iterator[str]:
+def _faults_of(
+    row: Row[Any], kept: dict[tuple[str, int], bytes], *, are_some_gone: bool = False
+) -> Iterator[str]:
     cuts = range(0, len(row.digests) + 1, _DIGEST_BYTES)
     digests = [row.digests[begin:end] for begin, end in pairwise(cuts)]
     keys = list(zip(row.district_codes, row.entry_ids, strict=False))
@@ -335,6 +342,8 @@ def _faults_of(row: Row[Any], kept: dict[tuple[str, int], bytes]) -> Iterator[st
         yield f"Seal {row.number} does not say as many entries as it has digests."
     for key, right in zip(keys, digests, strict=False):
         if key not in kept:
+            if are_some_gone:
+                continue
             yield f"{_name(*key)}, which seal {row.number} holds, is gone."
         elif kept[key] != right:
             yield f"{_name(*key)} has been changed since seal {row.number} was made."
@@ -374,12 +383,23 @@ _CAME = text(
     """
 )
 
+# An entry says itself when it was made, as whoever writes one chooses. Seals stand in a row, and no
+# entry is younger than the one that holds it, nor than this moment.
 _TRIMMED = text(
     """
-    SELECT CAST(ids[1] AS bigint) AS number, at
-    FROM audit_entries
-    WHERE noun = 'audit_seals' AND action = 'TRIM'
-    ORDER BY CAST(ids[1] AS bigint) DESC
+    SELECT
+        CAST(entry.ids[1] AS bigint) AS number,
+        least(entry.at, coalesce(seal.at, clock_timestamp())) AS at
+    FROM audit_entries AS entry
+    LEFT JOIN LATERAL (
+        SELECT min(audit_seals.at) AS at
+        FROM audit_seals
+        WHERE entry.id = ANY (entry_ids)
+            AND district_codes[array_position(entry_ids, entry.id)] = entry.district_code
+    ) AS seal
+        ON TRUE
+    WHERE entry.noun = 'audit_seals' AND entry.action = 'TRIM'
+    ORDER BY CAST(entry.ids[1] AS bigint) DESC
     LIMIT 1
     """
 )

@@ -407,7 +407,8 @@ def _refused(error: exc.IntegrityError, submission: Submission) -> GridmapError:
     said = str(error.orig)
     if "report_photos" in said:
         return Invalid(
-            "A photo of this report is not here, or no more; upload it and send the report again."
+            "A photo of this report is not here, or no more, or in another report; upload it under "
+            "an id of its own and send the report again."
         )
     if "category" in said:
         return Invalid(f"There is no category {submission.category!r} any more.")

@@ -55,7 +55,8 @@ TABLES = {
     "report_events":         ("", "o", "r", "ri"),
     "photos":                ("", "o", "r", "riud"),
     "report_photos":         ("", "o", "r", "ri"),
-    "users":                 ("", "", "r", "ru"),
+    # But for the password, which the keeper sets.
+    "users":                 ("", "", "r", "r"),
     "sessions":              ("", "", "", "riud"),
     "counts":                ("", "", "", "riud"),
     "tile_shapes":           ("r", "r", "r", "riud"),

@@ -281,7 +281,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         AUDITED,
         seen("of_report", OF_A_REPORT_THEY_SEE.format(table="report_photos")),
     ),
-    "users": (kept("SELECT, UPDATE"), Rule("auditor", (AUDITOR,), columns=USERS)),
+    "users": (kept("SELECT"), Rule("auditor", (AUDITOR,), columns=USERS)),
     "sessions": (kept("SELECT, INSERT, UPDATE, DELETE"),),
     "counts": (kept("SELECT, INSERT, UPDATE, DELETE"),),
     "tile_shapes": (PUBLIC, kept("INSERT, UPDATE, DELETE")),
@@ -318,6 +318,8 @@ def upgrade() -> None:
         op.execute(f"GRANT EXECUTE ON FUNCTION {function} TO {', '.join(roles)}")
     for table, rules in RULES.items():
         protect(connection, table, *rules)
+    # Who may do what is for the owner's commands to say.
+    op.execute(f"GRANT UPDATE (password) ON users TO {KEEPER}")
 
 
 def downgrade() -> None:

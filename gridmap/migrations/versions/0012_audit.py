@@ -154,6 +154,32 @@ def upgrade() -> None:
         """
     )
     _have_photos_final_by("report_photos_are_final")
+    # Whoever has seen a photo knows its id: sent in anew with that, it would be theirs for ever.
+    op.execute(
+        f"""
+        CREATE FUNCTION report_photos_are_of_one() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF EXISTS (
+                SELECT
+                FROM {schema}.report_photos AS taken
+                WHERE taken.photo_id = NEW.photo_id
+                    AND (taken.district_code, taken.report_id)
+                        <> (NEW.district_code, NEW.report_id)
+            ) THEN
+                RAISE foreign_key_violation
+                USING MESSAGE = 'A photo is of one report: report_photos has it of another.';
+            END IF;
+            RETURN NEW;
+        END
+        $$
+        """
+    )
+    op.execute(
+        """
+        CREATE TRIGGER report_photos_are_of_one BEFORE INSERT ON report_photos
+        FOR EACH ROW EXECUTE FUNCTION report_photos_are_of_one()
+        """
+    )
     for table in TABLES:
         protect(op.get_bind(), table, kept("SELECT, INSERT"), AUDITED)
     op.execute(f"GRANT SELECT (disabled_at) ON users TO {AUDITOR}")
@@ -162,6 +188,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     _have_photos_final_by("report_events_are_final")
     op.execute("DROP FUNCTION report_photos_are_final()")
+    op.execute("DROP TRIGGER report_photos_are_of_one ON report_photos")
+    op.execute("DROP FUNCTION report_photos_are_of_one()")
     schema = op.get_bind().scalar(sa.text("SELECT quote_ident(current_schema())"))
     for table, (what, _) in RETAINED.items():
         op.execute(

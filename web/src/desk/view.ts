@@ -112,12 +112,14 @@ function read(hash: string): View {
   const [longitude, latitude, zoom] = numbers(given.get("at"), 3);
   const day = (name: string): string => {
     const text = given.get(name) ?? "";
-    return /^\d{4}-\d{2}-\d{2}$/.test(text) && !Number.isNaN(Date.parse(text)) ? text : "";
+    // There is no 30 February, which some browsers take for a day of March.
+    const found = new Date(`${text}T00:00:00Z`);
+    return !Number.isNaN(found.getTime()) && found.toISOString().slice(0, 10) === text ? text : "";
   };
   const code = (name: string): string => /^\w{1,64}$/.exec(given.get(name) ?? "")?.[0] ?? "";
   const layers = given.get("layers")?.split(",");
   return {
-    centre: longitude === undefined || latitude === undefined ? null : [longitude, latitude],
+    centre: placed(longitude, latitude),
     zoom: zoom ?? USUAL.zoom,
     region: code("region"),
     on: day("on"),
@@ -137,10 +139,12 @@ function picked(text: string | null): Pick | null {
   const [, kind, code = ""] = /^(point|grid|building|sponsor|report):(.{1,64})$/.exec(text ?? "") ?? [];
   if (!kind) return null;
   if (kind !== "point") return { kind: kind as "grid", code };
-  const [longitude, latitude] = numbers(code, 2);
-  return longitude === undefined || latitude === undefined
-    ? null
-    : { kind, at: [longitude, latitude] };
+  const at = placed(...numbers(code, 2));
+  return at && { kind, at };
+}
+
+function placed(longitude = NaN, latitude = NaN): Position | null {
+  return Math.abs(longitude) <= 180 && Math.abs(latitude) <= 85 ? [longitude, latitude] : null;
 }
 
 function numbers(text: string | null, many: number): number[] {

@@ -55,10 +55,21 @@ async function letInWhoIsKnown(): Promise<void> {
   linked = null;
   if (link) await enter(link);
   else if (way.value) return;
-  else if (await kept.word("session")) await resume();
+  else if (hasJustSignedIn() || (await kept.word("session"))) await resume();
   else {
     const known = await kept.word<string>("token");
     if (known) await enter(known);
+  }
+}
+
+// Told once by the page of the sign-in, which may be reached by itself.
+function hasJustSignedIn(): boolean {
+  try {
+    const told = localStorage.getItem("gridmap.signed-in") !== null;
+    localStorage.removeItem("gridmap.signed-in");
+    return told;
+  } catch {
+    return false;
   }
 }
 
@@ -103,6 +114,7 @@ async function resume(): Promise<void> {
   try {
     const token = await accessToken();
     if (token) {
+      await kept.putWord("session", true);
       await letIn("session", (await ask(ViewerDocument, {}, token)).viewer);
     } else {
       await forget();

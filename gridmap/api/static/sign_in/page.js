@@ -64,6 +64,15 @@ function complain(text, field) {
   }
 }
 
+// So that the next page of this site knows that there is a session to ask for.
+function tellPages() {
+  try {
+    localStorage.setItem("gridmap.signed-in", "1");
+  } catch {
+    // Where a browser keeps nothing, one signs in from the page itself.
+  }
+}
+
 async function signIn() {
   const given = { name: name.value, password: password.value };
   if (!changing.hidden) given.newPassword = newPassword.value;
@@ -74,6 +83,7 @@ async function signIn() {
     body: JSON.stringify(given),
   });
   if (answer.ok) {
+    tellPages();
     // The server has looked at it; a last look that it stays on this one.
     const next = new URL(main.dataset.next, location.origin);
     location.replace(next.origin === location.origin ? next.href : "/");

@@ -455,6 +455,8 @@ export async function makePlan(): Promise<void> {
   await working("plan", "plan", async () => {
     if (changes.value.length === 0) throw new Problem("nothingChanged");
     const asked = input();
+    // One that is refused leaves none: what was shown before is not true any more.
+    plan.value = null;
     const answer = await askAsMe(PlanBoundaryChangeDocument, { input: asked });
     plan.value = answer.planBoundaryChange;
     planned.value = JSON.stringify(asked);

@@ -24,14 +24,23 @@ export function outlinesIn(text: string): Pasted[] {
   const features = featuresOf(said);
   if (features.length === 0) throw new Problem("noOutlines");
   return features.map(({ geometry, properties }, i) => {
-    const outline = outlineOf(geometry);
     const n = i + 1;
+    const outline = readable(geometry, n);
     if (!outline || outline.length === 0) throw new Problem("noPolygon", null, { n });
     for (const place of outline.flat(2)) check(place, n);
     const crossed = crossingOf(outline);
     if (crossed) throw new Problem("crossesItself", crossed, { n });
     return { code: word(properties?.code), name: word(properties?.name), outline };
   });
+}
+
+function readable(geometry: Geometry, n: number): Outline | null {
+  try {
+    return outlineOf(geometry);
+  } catch {
+    // It calls itself a polygon, and has something else for its rings.
+    throw new Problem("noPolygon", null, { n });
+  }
 }
 
 /** The grids as a text that outlinesIn reads, and other programs do. */
