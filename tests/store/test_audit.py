@@ -426,6 +426,26 @@ class TestTrimming:
             assert "sooner than is allowed" in verdict(connection).faults[0]
             connection.rollback()
 
+    def test_whoever_says_that_it_was_done_in_times_to_come_is_not_believed(
+        self, chain: Engine
+    ) -> None:
+        with chain.connect() as connection:
+            connection.execute(text("SET LOCAL session_replication_role = replica"))
+            connection.execute(
+                text("UPDATE audit_entries SET subject = 'other' WHERE ids = '{0/0}'")
+            )
+            audit.enter_now(connection, None, "TRIM", "audit_seals", [("", SEALS)])
+            connection.execute(
+                text("UPDATE audit_entries SET at = '2099-01-01' WHERE action = 'TRIM'")
+            )
+            for _ in range(2):
+                faults = " ".join(verdict(connection).faults)
+                assert "sooner than is allowed" in faults
+                # What is there all the same is looked at.
+                assert "has been changed since seal 1" in faults
+                audit_chain.seal(connection)
+            connection.rollback()
+
 
 def make_older(connection: Connection) -> None:
     connection.execute(text("SET LOCAL session_replication_role = replica"))
