@@ -365,6 +365,15 @@ def test_a_worker_signs_in_by_name_hears_on_when_the_token_ends_and_signs_out(
         expect(page.get_by_role("button", name="用账号登录")).to_be_visible()
         assert page.evaluate(_WORDS)["viewer"] is None
 
+        # 4. Whoever comes to the sign-in by itself is signed in on the pages just so.
+        page.goto(f"{address}/sign-in?next=/m/%23work")
+        page.get_by_label("账号").fill(user.name)
+        page.get_by_label("密码", exact=True).fill(user.password)
+        page.get_by_role("button", name="登录").click()
+        expect(page.get_by_text(user.viewer.subject)).to_be_visible()
+        page.reload()
+        expect(page.get_by_text(user.viewer.subject)).to_be_visible()
+
 
 def test_a_visit_tapped_without_a_network_is_logged_once_when_it_returns(
     browser: Browser, server: Server, tokens: Tokens, found: dict[str, Any]
