@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ import pytest
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
-from gridmap.api import web
 from gridmap.api.graphql import GraphQLEndpoint
 from gridmap.api.trusted_documents import TrustedDocuments, read_documents
 from gridmap.errors import Invalid, Untrusted
@@ -23,7 +21,6 @@ from tests.api import streaming
 from tests.api.conftest import gridmap
 from tests.api.serving import served
 
-WEB = Path(__file__).parents[2] / "web"
 HELLO = "query Hello($name: String!) { viewer hello(name: $name) }"
 NUMBERS = "subscription { numbers(to: 2) { value } }"
 NOTE = 'mutation { note(text: "trusted") }'
@@ -132,31 +129,6 @@ def test_a_server_that_keeps_no_documents_says_so(database_url: str) -> None:
     [error] = answer.json()["errors"]
     assert error["extensions"] == {"code": "INVALID"}
     assert "'query'" in error["message"]
-
-
-def test_what_the_pages_ask_is_known_to_a_server_that_executes_nothing_else(
-    database_url: str, tmp_path: Path
-) -> None:
-    """The texts are those in the pages' code, which send them as they are."""
-    own = "{ viewer { role } }"
-    (tmp_path / "own.graphql").write_text(own)
-    settings = {"DATABASE_URL": database_url, "GRIDMAP_TRUSTED_DOCUMENTS": f"{tmp_path}"}
-    code = (WEB / "src/lib/gql/graphql.ts").read_text()
-    texts = re.findall(r"Document = new TypedDocumentString\(`(.*?)`", code, re.DOTALL)
-    assert len(texts) > 5
-    assert web.DOCUMENTS.exists(), "make web"
-    with gridmap("serve", **settings) as server:
-        address = f"{server.address}/graphql"
-        for text in texts:
-            answer = httpx.post(address, json={"query": text, "operationName": "none"}).json()
-            [error] = answer["errors"]
-            assert error["extensions"]["code"] == "INVALID", error
-            assert "none" in error["message"]
-        assert httpx.post(address, json={"query": own}).json()["data"]["viewer"]
-        refused = httpx.post(address, json={"query": "{ viewer { subject } }"}).json()
-        assert refused["errors"][0]["extensions"]["code"] == "DOCUMENT_NOT_TRUSTED"
-        page = httpx.get(address, headers={"accept": "text/html"})
-        assert "<html" not in page.text
 
 
 @pytest.mark.parametrize(

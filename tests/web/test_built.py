@@ -15,6 +15,7 @@ import pytest
 from starlette.applications import Starlette
 
 from gridmap.api import web
+from tests.api.conftest import gridmap
 from tests.api.serving import served
 
 
@@ -104,3 +105,27 @@ def test_without_the_clients_a_page_says_how_to_get_them(
 def test_the_lock_names_no_registry(built: Path) -> None:
     lock = json.loads((built / "package-lock.json").read_text())
     assert [name for name, held in lock["packages"].items() if "resolved" in held] == []
+
+
+def test_what_the_pages_ask_is_known_to_a_server_that_executes_nothing_else(
+    built: Path, database_url: str, tmp_path: Path
+) -> None:
+    """The texts are those in the pages' code, which send them as they are."""
+    own = "{ viewer { role } }"
+    (tmp_path / "own.graphql").write_text(own)
+    settings = {"DATABASE_URL": database_url, "GRIDMAP_TRUSTED_DOCUMENTS": f"{tmp_path}"}
+    code = (built / "src/lib/gql/graphql.ts").read_text()
+    texts = re.findall(r"Document = new TypedDocumentString\(`(.*?)`", code, re.DOTALL)
+    assert len(texts) > 5
+    with gridmap("serve", **settings) as server:
+        address = f"{server.address}/graphql"
+        for text in texts:
+            answer = httpx.post(address, json={"query": text, "operationName": "none"}).json()
+            [error] = answer["errors"]
+            assert error["extensions"]["code"] == "INVALID", error
+            assert "none" in error["message"]
+        assert httpx.post(address, json={"query": own}).json()["data"]["viewer"]
+        refused = httpx.post(address, json={"query": "{ viewer { subject } }"}).json()
+        assert refused["errors"][0]["extensions"]["code"] == "DOCUMENT_NOT_TRUSTED"
+        page = httpx.get(address, headers={"accept": "text/html"})
+        assert "<html" not in page.text
