@@ -182,6 +182,7 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
         middleware=[
             Middleware(Gate, prepare=prepare, count=rates.count_request),
             *_for_other_sites(settings.origins),
+            Middleware(tiles.KeptTiles, cache=cache, recognised=rates.recognised),
         ],
     )
     app.state.streams = endpoint.streams

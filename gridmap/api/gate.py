@@ -4,7 +4,7 @@ found in the log, who asks, whether that is too often, and headers for browsers.
 
 from __future__ import annotations
 
-import secrets
+import random
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeAlias
 
@@ -58,7 +58,8 @@ class Gate:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        id = secrets.token_hex(8)
+        # Nobody need be kept from guessing it, and the kernel's own take a way to it each.
+        id = f"{random.getrandbits(64):016x}"
         request_id.set(id)
         origin.set(Origin(address=_address(scope), request=id))
         is_secure = scope["scheme"] in ("https", "wss")

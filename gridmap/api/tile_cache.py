@@ -28,12 +28,16 @@ class Coding(StrEnum):
 
 @dataclass(eq=False, slots=True)
 class KeptTile:
-    """`tag` names what is in it, in any process; `bodies` are made as they are asked for."""
+    """`tag` names what is in it, in any process; `bodies` are made as they are asked for.
+
+    `address`: as which it was asked for at first, where `at` is to find it.
+    """
 
     key: Hashable
     tag: str
     tables: frozenset[str]
     bodies: dict[Coding, bytes] = field(default_factory=dict)
+    address: Hashable = None
 
     @property
     def size(self) -> int:
@@ -51,6 +55,7 @@ class TileCache:
         self._places = asyncio.Semaphore(most_made)
         self._is_heard = is_heard
         self._kept: OrderedDict[Hashable, KeptTile] = OrderedDict()
+        self._addresses: dict[Hashable, KeptTile] = {}
         self._bytes = 0
         self._making: dict[Hashable, asyncio.Task[KeptTile]] = {}
         # How often a table was said to have changed.
@@ -67,7 +72,21 @@ class TileCache:
         for table in changed:
             self._changes[table] = self._changes.get(table, 0) + 1
         for key in [key for key, tile in self._kept.items() if tile.tables & changed]:
-            self._bytes -= self._kept.pop(key).size
+            self._forget(self._kept.pop(key))
+
+    def at(self, address: Hashable) -> KeptTile | None:
+        """The tile that `name` gave this address, if it is kept."""
+        tile = self._addresses.get(address)
+        if tile is None or not self._is_heard():
+            return None
+        self._kept.move_to_end(tile.key)
+        return tile
+
+    def name(self, tile: KeptTile, address: Hashable) -> None:
+        """Has `at` find a tile for as long as it is kept. The first address of a tile counts."""
+        if tile.address is None and self._kept.get(tile.key) is tile:
+            tile.address = address
+            self._addresses[address] = tile
 
     async def tile(
         self, key: Hashable, tables: frozenset[str], make: Callable[[], Awaitable[bytes]]
@@ -126,8 +145,11 @@ class TileCache:
 
     def _shrink(self) -> None:
         while self._bytes > self._most_bytes:
-            _, tile = self._kept.popitem(last=False)
-            self._bytes -= tile.size
+            self._forget(self._kept.popitem(last=False)[1])
+
+    def _forget(self, tile: KeptTile) -> None:
+        self._bytes -= tile.size
+        self._addresses.pop(tile.address, None)
 
 
 def _gzipped(body: bytes) -> bytes:

@@ -307,10 +307,10 @@ def _regions(zoom: int, some: bool) -> TextClause:
         SELECT
             regions.code, regions.name, regions.level, regions.parent_code AS parent,
             {REGIONS.shape(zoom)} AS shape
-        FROM regions
+        FROM {_near(zoom)}
+        JOIN regions ON regions.boundary && near.box
         {REGIONS.joined}
-        WHERE regions.boundary && {_BOUNDS}
-            {_among("regions.code") if some else ""}
+        WHERE TRUE {_among("regions.code") if some else ""}
         """,
         _clipped("shape"),
     )
@@ -325,13 +325,14 @@ def _grids(zoom: int, some: bool) -> TextClause:
             grids.code, grids.name, grids.community_code AS community,
             sponsorships.sponsor_code AS sponsor,
             {GRIDS.shape(zoom)} AS shape
-        FROM grids
+        FROM {_near(zoom)}
+        JOIN grids ON grids.boundary && near.box
         {GRIDS.joined}
         LEFT JOIN sponsorships
             ON sponsorships.district_code = grids.district_code
             AND sponsorships.grid_code = grids.code
             AND {_holds("sponsorships")}
-        WHERE grids.boundary && {_BOUNDS} AND {_holds("grids")}
+        WHERE {_holds("grids")}
             {_among("grids.community_code") if some else ""}
         """,
         _clipped("shape"),
@@ -342,13 +343,13 @@ def _grids(zoom: int, some: bool) -> TextClause:
 def _buildings(zoom: int, some: bool) -> TextClause:
     if zoom < FOOTPRINTS.first_zoom:
         shape, joined = "CAST(NULL AS geometry)", ""
-        near = f"buildings.location && {_BOUNDS}"
+        there = "buildings.location && near.box"
     else:
         shape, joined = FOOTPRINTS.shape(zoom), FOOTPRINTS.joined
         # By two indexes. A building that has a footprint stands in it, wherever its position is.
-        near = f"""(
-            buildings.footprint && {_BOUNDS}
-            OR (buildings.location && {_BOUNDS} AND buildings.footprint IS NULL)
+        there = """(
+            buildings.footprint && near.box
+            OR (buildings.location && near.box AND buildings.footprint IS NULL)
         )"""
     return _tile(
         "buildings",
@@ -359,7 +360,8 @@ def _buildings(zoom: int, some: bool) -> TextClause:
             sponsorships.sponsor_code AS sponsor, buildings.households,
             {_X.format("buildings.location")} AS x, {_Y.format("buildings.location")} AS y,
             {shape} AS shape
-        FROM buildings
+        FROM {_near(zoom)}
+        JOIN buildings ON {there}
         {joined}
         LEFT JOIN building_managements
             ON building_managements.district_code = buildings.district_code
@@ -369,8 +371,7 @@ def _buildings(zoom: int, some: bool) -> TextClause:
             ON sponsorships.district_code = buildings.district_code
             AND sponsorships.building_code = buildings.code
             AND {_holds("sponsorships")}
-        WHERE {near}
-            {_among("buildings.community_code") if some else ""}
+        WHERE TRUE {_among("buildings.community_code") if some else ""}
         """,
         f"""
         CASE
@@ -394,6 +395,7 @@ def _tile(layer: str, found: str, geometry: str) -> TextClause:
             SELECT {geometry} AS geom, {", ".join(LAYERS[layer].fields)}
             FROM ({found} OFFSET 0) AS found
             ORDER BY code
+            OFFSET 0 -- so that no part is cut twice, once to see whether it is empty
         ) AS feature
         WHERE NOT ST_IsEmpty(geom)
         """
@@ -418,6 +420,16 @@ def _holds(table: str) -> str:
     )
 
 
+def _near(zoom: int) -> str:
+    """The tile's box with its margin, as `near`.
+
+    Where a tile holds few rows, making a plan takes longer than following it. There PostgreSQL is
+    not to see how large the box is: then all plans are one, which it keeps.
+    """
+    box = "ST_MakeEnvelope(:west, :south, :east, :north, 4326) AS box"
+    return f"(SELECT {box} {'OFFSET 0' if zoom >= _FEW_ROWS_ZOOM else ''}) AS near"
+
+
 def _among(code: str) -> str:
     return f"AND {code} = ANY(CAST(:regions AS text[]))"
 
@@ -431,7 +443,8 @@ def _units(
     return func.floor(across * side), func.floor(down * side)
 
 
-_BOUNDS = "ST_MakeEnvelope(:west, :south, :east, :north, 4326)"
+# From here on a tile of grids holds about a hundred at most, as wide as these are.
+_FEW_ROWS_ZOOM = 13
 
 # Units of the zoom from the world's north-west corner, by spherical Mercator (EPSG:3857).
 _X = "floor((ST_X({0}) + 180) / 360 * :side)"

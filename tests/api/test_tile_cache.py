@@ -122,3 +122,29 @@ def test_what_is_kept_is_bounded_and_what_is_asked_for_stays(most_bytes: int) ->
         assert made == (101 if most_bytes else 200)
 
     asyncio.run(story())
+
+
+def test_a_tile_is_found_by_its_address_for_as_long_as_it_is_kept() -> None:
+    async def story() -> None:
+        hears = True
+        kept, make = TileCache(3_000, 2, lambda: hears), Maker()
+        tile = await kept.tile("a", GRIDS, make)
+        kept.name(tile, "/a")
+        kept.name(tile, "/other")  # whoever asks in many ways does not fill the memory
+        assert (kept.at("/a"), kept.at("/other"), kept.at("/b")) == (tile, None, None)
+        hears = False
+        assert kept.at("/a") is None
+        hears = True
+        kept.hear(CHANGED)
+        assert kept.at("/a") is None
+        kept.name(tile, "/late")
+        assert kept.at("/late") is None
+
+        first, *_ = tiles = [await kept.tile(key, GRIDS, make) for key in "xy"]
+        for tile, address in zip(tiles, "xy", strict=True):
+            kept.name(tile, address)
+        assert kept.at("x") is first  # and stays, for it is asked for
+        await kept.tile("z", GRIDS, make)
+        assert (kept.at("x"), kept.at("y")) == (first, None)
+
+    asyncio.run(story())

@@ -279,6 +279,27 @@ def test_a_tile_is_packed_as_the_client_wishes_and_not_sent_to_whoever_has_it(
     assert head.headers["etag"] == plain.headers["etag"]
 
 
+def test_a_tile_that_is_kept_is_told_as_it_was_at_first_but_to_no_wrong_token(
+    server: Server,
+) -> None:
+    path = "grids/{}/{}/{}.mvt?on=2026-03-01".format(*tile_of(*MIDDLE, 12))
+    own = {"date", "x-request-id"}
+    first, *others = (
+        (answer.status_code, answer.content, [h for h in answer.headers.items() if h[0] not in own])
+        for answer in (get(server, path) for _ in range(3))
+    )
+    assert first[0] == 200
+    assert others == [first, first]
+    refused = get(server, path, headers={"authorization": "Bearer of.no.body"})
+    assert (refused.status_code, refused.json()["errors"][0]["extensions"]["code"]) == (
+        401,
+        "UNAUTHENTICATED",
+    )
+    ids = {get(server, path).headers["x-request-id"] for _ in range(5)}
+    assert len(ids) == 5
+    assert _client.put(f"{server.address}/tiles/{path}").status_code == 405
+
+
 @pytest.mark.parametrize(
     ("path", "status", "said"),
     [
