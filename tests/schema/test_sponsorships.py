@@ -412,14 +412,14 @@ class TestWhateverIsDone:
         for deed, sponsor, offset, is_seen in deeds:
             day = TODAY + offset * DAY
             before, rows_before = answering, rows(desk, 2)
-            ids = desk.sql(
-                "SELECT id FROM sponsorships WHERE building_code = %s AND valid_from <= %s "
-                "AND (valid_to IS NULL OR valid_to > %s)",
+            held = desk.sql(
+                "SELECT id, valid_to FROM sponsorships WHERE building_code = %s "
+                "AND valid_from <= %s AND (valid_to IS NULL OR valid_to > %s) ORDER BY valid_from",
                 building_code(2),
                 day if deed == "assign" else TODAY + 5 * DAY,
                 day if deed == "assign" else TODAY - 5 * DAY,
             )
-            keys = [SponsorshipKey(DISTRICT, id_) for (id_,) in ids if is_seen]
+            keys = [SponsorshipKey(DISTRICT, id_) for id_, _ in held if is_seen]
             try:
                 if deed == "assign":
                     replaces = keys[0] if keys else None
@@ -428,6 +428,8 @@ class TestWhateverIsDone:
                     )
                 elif keys:
                     desk.run(end_one(desk, keys[-1], day))
+                    # Where an end that was to come is put off, what changes begins with that one.
+                    day = min(day, held[-1][1] or day)
             except GridmapError:
                 assert rows(desk, 2) == rows_before
             answering = calendar(desk)
