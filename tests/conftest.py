@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from rich.console import Console
 from sqlalchemy import Connection
 
@@ -24,6 +25,13 @@ from gridmap.store.cluster import private_cluster
 from gridmap.store.database import tool_engine
 
 _numbers = count(1)
+
+# How long an example takes says how busy the machine is, and no more. Whether examples are the same
+# each time stays as it is by default: they are where CI is set.
+settings.register_profile(
+    "gridmap", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("gridmap")
 
 
 @pytest.fixture(scope="session")
