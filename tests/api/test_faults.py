@@ -42,10 +42,10 @@ from gridmap.store.dates import CHINA
 from gridmap.store.submissions import kept_id
 from gridmap.store.viewers import Role, Viewer
 from tests.api.conftest import LOGIN, UNCOUNTED
-from tests.api.test_server import wait_until
 from tests.conftest import let_servers_in, migrate
 from tests.districts import SIDE, SOUTH, WEST, put_district
 from tests.pictures import encoded, quarters
+from tests.waiting import wait_until
 
 SECRET = "a secret of these tests, of no use elsewhere"
 KILLS = ["server"] * 3 + ["cluster"] * 3 + ["connection"] * 4
@@ -156,7 +156,7 @@ class Service:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        wait_until(self.is_alive, 30)
+        wait_until(self.is_alive)
 
     def is_alive(self) -> bool:
         with suppress(httpx.TransportError):

@@ -8,8 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from websockets.typing import Subprotocol
 
 from tests.api.conftest import Server, gridmap
 from tests.command import run
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -142,14 +142,6 @@ class TestSockets:
                 assert socket.close_code == 1001
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = 10) -> None:
-    """Returns once it holds; so many seconds without fail the test."""
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
 class TestDemo:
     def test_the_demo_keeps_a_private_cluster_and_leaves_nothing_running(
         self, data_folder: Path
@@ -200,8 +192,7 @@ class TestDemo:
                 lambda: (
                     f"{killed}" not in (process.read_text() if process.exists() else f"{killed}")
                     and httpx.get(f"{server.address}/readyz").status_code == 200
-                ),
-                seconds=30,
+                )
             )
         assert processes_in(data_folder) == []
 

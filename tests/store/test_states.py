@@ -24,9 +24,9 @@ from gridmap.store.report_changes import Interest, ReportNews, changes_between, 
 from gridmap.store.reports import ReportFilter, page_of_reports
 from gridmap.store.scopes import EVERYTHING
 from gridmap.store.states import is_state
-from tests.api.test_server import wait_until
 from tests.conftest import migrate
 from tests.districts import put_district
+from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +161,7 @@ def crash(url: str) -> None:
         os.kill(one.info.backend_pid, signal.SIGKILL)
         with suppress(psycopg.OperationalError):
             other.execute("SELECT pg_sleep(30)")
-    wait_until(lambda: is_up(url), 30)
+    wait_until(lambda: is_up(url))
 
 
 def is_up(url: str) -> bool:
