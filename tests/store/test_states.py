@@ -26,7 +26,7 @@ from gridmap.store.scopes import EVERYTHING
 from gridmap.store.states import is_state
 from tests.conftest import migrate
 from tests.districts import put_district
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +188,9 @@ def test_those_who_leave_take_no_news_from_those_who_stay(url: str) -> None:
                 await anext(changes)
 
         running = [asyncio.create_task(each) for each in (news.run(), stay())]
-        await asyncio.sleep(0.1)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not news._listeners:
+                await asyncio.sleep(0.01)
         with psycopg.connect(url, autocommit=True) as connection:
             for _ in range(150):
                 put.append(put_report(connection))
@@ -197,7 +199,7 @@ def test_those_who_leave_take_no_news_from_those_who_stay(url: str) -> None:
                 coming.cancel()
                 await asyncio.wait([coming])
         news.announce()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while len(told) < len(put):
                 await asyncio.sleep(0.01)
         for task in running:
