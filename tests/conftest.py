@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from httpx._config import DEFAULT_TIMEOUT_CONFIG
 from hypothesis import HealthCheck, settings
 from rich.console import Console
 from sqlalchemy import Connection
@@ -23,6 +24,7 @@ from gridmap.api.demo import load_demo
 from gridmap.migrations import row_security
 from gridmap.store.cluster import private_cluster
 from gridmap.store.database import tool_engine
+from tests.waiting import PATIENCE_SECONDS
 
 _numbers = count(1)
 
@@ -32,6 +34,9 @@ settings.register_profile(
     "gridmap", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("gridmap")
+# Five seconds, for a test that says nothing else.
+DEFAULT_TIMEOUT_CONFIG.connect = DEFAULT_TIMEOUT_CONFIG.read = PATIENCE_SECONDS
+DEFAULT_TIMEOUT_CONFIG.write = DEFAULT_TIMEOUT_CONFIG.pool = PATIENCE_SECONDS
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from websockets.typing import Subprotocol
 
 from tests.api.conftest import Server, gridmap
 from tests.command import run
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 
 @pytest.fixture
@@ -125,20 +125,20 @@ class TestSockets:
                 connect(address, subprotocols=[protocol]) as other,
             ):
                 socket.send('{"type": "connection_init"}')
-                assert socket.recv(timeout=10) == '{"type":"connection_ack"}'
+                assert socket.recv(timeout=PATIENCE_SECONDS) == '{"type":"connection_ack"}'
                 query = '{ region(code: \\"230402\\") { name } }'
                 socket.send(
                     f'{{"type": "subscribe", "id": "a", "payload": {{"query": "{query}"}}}}'
                 )
-                assert "向阳区" in str(socket.recv(timeout=10))
+                assert "向阳区" in str(socket.recv(timeout=PATIENCE_SECONDS))
                 other.send("x" * 1001)
                 with pytest.raises(ConnectionClosed):
-                    other.recv(timeout=10)
+                    other.recv(timeout=PATIENCE_SECONDS)
                 assert other.close_code == 1009
-                assert '"complete"' in str(socket.recv(timeout=10))
+                assert '"complete"' in str(socket.recv(timeout=PATIENCE_SECONDS))
                 server.process.send_signal(signal.SIGTERM)
                 with pytest.raises(ConnectionClosed):
-                    socket.recv(timeout=10)
+                    socket.recv(timeout=PATIENCE_SECONDS)
                 assert socket.close_code == 1001
 
 
@@ -167,7 +167,7 @@ class TestDemo:
         with gridmap("demo", GRIDMAP_DATA=str(data_folder)) as server:
             assert server.ask(query) == {"grids": {"totalCount": 92}}
             server.process.send_signal(signal.SIGTERM)
-            server.process.wait(timeout=30)
+            server.process.wait(timeout=PATIENCE_SECONDS)
         assert processes_in(data_folder) == []
 
     def test_a_cluster_that_a_killed_server_left_is_adopted_and_then_stopped(
@@ -175,7 +175,7 @@ class TestDemo:
     ) -> None:
         with gridmap("serve", GRIDMAP_DATA=str(data_folder)) as server:
             server.process.kill()
-            server.process.wait(timeout=30)
+            server.process.wait(timeout=PATIENCE_SECONDS)
             assert processes_in(data_folder)
         done = run("migrate", GRIDMAP_DATA=str(data_folder))
         assert done.returncode == 0, done.stderr

@@ -35,6 +35,7 @@ from tests.reporting import (
     desk_of_a_district,
     middle_of,
 )
+from tests.waiting import PATIENCE_SECONDS
 
 TODAY = today()
 DAY = datetime.timedelta(days=1)
@@ -496,7 +497,7 @@ def test_all_who_listen_hear_of_it(desk: Desk) -> None:
     with psycopg.connect(desk.url, autocommit=True) as listener:
         listener.execute(f"LISTEN {CHANNEL}")
         well(assigned(desk, 1, replaces=held(desk, 1)))
-        heard = [each.payload for each in listener.notifies(timeout=5, stop_after=1)]
+        heard = [each.payload for each in listener.notifies(timeout=PATIENCE_SECONDS, stop_after=1)]
     [payload] = [json.loads(each) for each in heard]
     assert payload["table"] == "sponsorships"
     assert payload["codes"] == [building_code(1)]

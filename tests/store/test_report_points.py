@@ -37,6 +37,7 @@ from tests.reports import (
     put_regions,
     put_report,
 )
+from tests.waiting import PATIENCE_SECONDS
 
 WORLD = Bounds(-180, -90, 180, 90)
 ANY_REPORT = ReportFilter(now(), EVERYTHING)
@@ -589,7 +590,7 @@ def test_who_gives_up_while_all_is_read_leaves_nothing_old_behind(
                         put_report(writer)
             monkeypatch.setattr(report_points, "_load", slowly)
             asking = [asyncio.create_task(counted(points)) for _ in range(3)]
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 while points._loading is None:
                     await asyncio.sleep(0.005)
             await asyncio.sleep(0.05)
