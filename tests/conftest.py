@@ -14,6 +14,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from httpx._config import DEFAULT_TIMEOUT_CONFIG
+from hypothesis import HealthCheck, settings
 from rich.console import Console
 from sqlalchemy import Connection
 
@@ -22,8 +24,19 @@ from gridmap.api.demo import load_demo
 from gridmap.migrations import row_security
 from gridmap.store.cluster import private_cluster
 from gridmap.store.database import tool_engine
+from tests.waiting import PATIENCE_SECONDS
 
 _numbers = count(1)
+
+# How long an example takes says how busy the machine is, and no more. Whether examples are the same
+# each time stays as it is by default: they are where CI is set.
+settings.register_profile(
+    "gridmap", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("gridmap")
+# Five seconds, for a test that says nothing else.
+DEFAULT_TIMEOUT_CONFIG.connect = DEFAULT_TIMEOUT_CONFIG.read = PATIENCE_SECONDS
+DEFAULT_TIMEOUT_CONFIG.write = DEFAULT_TIMEOUT_CONFIG.pool = PATIENCE_SECONDS
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,7 @@ from gridmap.store.database import Database
 from gridmap.store.dates import CHINA
 from gridmap.store.report_changes import ReportNews
 from tests.districts import COMMUNITY, DISTRICT, grid_code
+from tests.waiting import PATIENCE_SECONDS
 
 NOON = datetime.datetime(2025, 9, 10, 12, tzinfo=CHINA)
 
@@ -297,7 +298,7 @@ async def news_process(url: str) -> AsyncIterator[ReportNews]:
 
     tasks = [asyncio.create_task(listen()), asyncio.create_task(news.run())]
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while not feed.is_listening:
                 await asyncio.sleep(0.005)
         yield news

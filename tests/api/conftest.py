@@ -19,6 +19,7 @@ from pydantic import SecretStr
 
 from gridmap.api.identity import Tokens
 from gridmap.store.viewers import Role, Viewer
+from tests.waiting import PATIENCE_SECONDS
 
 SECRET = "a secret of servers that tests start"
 
@@ -86,7 +87,7 @@ def gridmap(*arguments: str, **environment: str) -> Iterator[Server]:
             raise AssertionError(f"The server did not start:\n{said}")
     finally:
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=30)
+        process.communicate(timeout=PATIENCE_SECONDS)
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 
 import httpx
 
+from tests.waiting import PATIENCE_SECONDS
+
 BUCKET = "photos-of-a-district"
 
 
@@ -41,4 +43,4 @@ def s3_store() -> Iterator[dict[str, str]]:
         }
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=PATIENCE_SECONDS)

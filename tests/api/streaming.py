@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-import time
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from typing import Any, ClassVar
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import ClassVar
 
 import orjson
 import strawberry
@@ -22,6 +21,10 @@ from gridmap.api.streams import StreamLimits
 from gridmap.errors import Forbidden, Invalid, NotFound, Unavailable
 
 MESSAGE_LIMIT = 10_000
+
+LIFETIMES = (0.3, 1, 3, 10, 30)
+"""Seconds that a token may last whose end is waited for: where a machine is so busy that it is over
+before the first event, a longer one is tried."""
 
 
 class Watched:
@@ -225,11 +228,3 @@ def endpoint(limits: StreamLimits | None = None, time_limit_seconds: float = 30)
 
 def application(endpoint: GraphQLEndpoint) -> Starlette:
     return Starlette(routes=[Route("/graphql", endpoint), WebSocketRoute("/graphql", endpoint)])
-
-
-def wait_until(holds: Callable[[], Any]) -> None:
-    """Returns once it holds; ten seconds without fail the test."""
-    end = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.005)

@@ -42,10 +42,10 @@ from gridmap.store.dates import CHINA
 from gridmap.store.submissions import kept_id
 from gridmap.store.viewers import Role, Viewer
 from tests.api.conftest import LOGIN, UNCOUNTED
-from tests.api.test_server import wait_until
 from tests.conftest import let_servers_in, migrate
 from tests.districts import SIDE, SOUTH, WEST, put_district
 from tests.pictures import encoded, quarters
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 SECRET = "a secret of these tests, of no use elsewhere"
 KILLS = ["server"] * 3 + ["cluster"] * 3 + ["connection"] * 4
@@ -97,7 +97,8 @@ class Cluster:
                 "SELECT pid FROM pg_stat_activity WHERE application_name = 'gridmap' ORDER BY pid"
             ).fetchall()
             if found:
-                os.kill(chance.choice(found)["pid"], signal.SIGKILL)
+                with suppress(ProcessLookupError):  # it may have ended by itself meanwhile
+                    os.kill(chance.choice(found)["pid"], signal.SIGKILL)
 
     def connect(self) -> psycopg.Connection[dict[str, Any]]:
         return psycopg.connect(self.url, autocommit=True, row_factory=dict_row)
@@ -130,8 +131,7 @@ class Service:
     """`gridmap serve`, that dies and is started again where it was."""
 
     def __init__(self, cluster: Cluster) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         # Connections are not kept, as they end with the server.
         self.http = httpx.Client(
             base_url=f"http://127.0.0.1:{self.port}",
@@ -156,7 +156,7 @@ class Service:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        wait_until(self.is_alive, 30)
+        wait_until(self.is_alive)
 
     def is_alive(self) -> bool:
         with suppress(httpx.TransportError):
@@ -168,15 +168,27 @@ class Service:
         self.process.wait()
 
 
+def free_port() -> int:
+    """One that the system gives to nobody who asks for any, while the server is down for a moment.
+
+    What the tests beside these connect from, and listen on, is from 32768 on.
+    """
+    chance = random.SystemRandom()
+    while True:
+        port = chance.randrange(20_000, 32_000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+
+
 @pytest.fixture
 def service(cluster: Cluster) -> Iterator[Service]:
     service = Service(cluster)
     service.start()
     yield service
     service.process.terminate()
-    service.process.wait(timeout=30)
+    service.process.wait(timeout=PATIENCE_SECONDS)
     service.http.close()
-    service.process.wait(timeout=30)
+    service.process.wait(timeout=PATIENCE_SECONDS)
 
 
 @dataclass
@@ -201,7 +213,7 @@ class Client:
 
     def insist(self, query: str, **variables: object) -> Any:
         asked = {"query": query, "variables": variables}
-        end = time.monotonic() + 30
+        end = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < end:
             try:
                 response = self.http.post("/graphql", json=asked, headers=self.headers)
@@ -217,7 +229,7 @@ class Client:
             assert response.status_code in (200, 503)
             self.ledger.met["UNAVAILABLE"] += 1
             time.sleep(0.05)
-        raise AssertionError("There was no answer for 30 seconds.")
+        raise AssertionError("There was no answer for a minute.")
 
     def submit(self, submission: dict[str, Any]) -> tuple[str, str]:
         """The report's id as the API has it, and its number."""
@@ -376,7 +388,7 @@ def test_what_was_acknowledged_is_there_exactly_once_whatever_is_killed(
             is_over.set()
             # 3. All are answered in the end, and have met with silence and UNAVAILABLE only.
             for each in working:
-                each.result(timeout=30)
+                each.result(timeout=PATIENCE_SECONDS)
             # 4. Who follows has heard of all that has happened.
             happened = {(event["number"], event["version"]) for event in cluster.rows(EVENTS)}
             with suppress(AssertionError):
@@ -386,7 +398,7 @@ def test_what_was_acknowledged_is_there_exactly_once_whatever_is_killed(
             is_over.set()
             is_all_heard.set()
         for each in following:
-            each.result(timeout=30)
+            each.result(timeout=PATIENCE_SECONDS)
     print(
         f"\n{len(KILLS)} kills; {len(ledger.submitted)} reports, acknowledged "
         f"{len(ledger.numbers)} times; {len(ledger.actions)} acknowledged actions; "
@@ -486,7 +498,7 @@ def test_the_reply_that_was_lost_is_given_to_who_sends_it_again(
         if who == "server":
             service.kill()
             service.start()
-            _, number = sent.result(timeout=30)
+            _, number = sent.result(timeout=PATIENCE_SECONDS)
         else:
             _, number = Client(service, ledger).submit(given)
     [report] = [report for report in cluster.rows(REPORTS) if report["id"] == id_of(given)]

@@ -29,6 +29,7 @@ from gridmap.store.viewers import ANONYMOUS, Role, Viewer, holder_of_receipt
 from tests.api.conftest import gridmap
 from tests.api.serving import served
 from tests.conftest import new_database
+from tests.waiting import PATIENCE_SECONDS
 
 SECRET = SecretStr("a secret that only tests may know")
 AUDITOR = Viewer(Role.AUDITOR, "auditor")
@@ -77,15 +78,15 @@ class TestRequests:
         with connect(address.replace("http", "ws") + "/graphql", subprotocols=[PROTOCOL]) as socket:
             payload = {"authorization": bearer}
             socket.send(json.dumps({"type": "connection_init", "payload": payload}))
-            socket.recv(timeout=10)
+            socket.recv(timeout=PATIENCE_SECONDS)
             kinds = []
             for number in range(5):
                 query = {"query": "{ viewer { role } }"}
                 socket.send(json.dumps({"type": "subscribe", "id": f"{number}", "payload": query}))
-                heard = json.loads(socket.recv(timeout=10))
+                heard = json.loads(socket.recv(timeout=PATIENCE_SECONDS))
                 kinds.append(heard["type"])
                 if heard["type"] == "next":
-                    assert json.loads(socket.recv(timeout=10))["type"] == "complete"
+                    assert json.loads(socket.recv(timeout=PATIENCE_SECONDS))["type"] == "complete"
             assert kinds == ["next"] * 4 + ["error"]
             assert heard["payload"][0]["extensions"]["code"] == "RATE_LIMITED"
         # 4. Supervisors are never refused.
@@ -289,7 +290,7 @@ class TestAnswers:
             answer = got(server.address, '{ sponsor(code: "S2304-01") { name } }')
             [error] = answer.json()["errors"]
             server.process.send_signal(signal.SIGTERM)
-            logged, _ = server.process.communicate(timeout=30)
+            logged, _ = server.process.communicate(timeout=PATIENCE_SECONDS)
         id = answer.headers["x-request-id"]
         assert error["extensions"] == {"code": "INTERNAL", "requestId": id}
         assert "relation" not in error["message"]

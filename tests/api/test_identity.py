@@ -28,6 +28,7 @@ from gridmap.errors import Invalid, Unauthenticated, Unavailable
 from gridmap.store.viewers import ANONYMOUS, Role, Viewer
 from tests.api.conftest import Server, gridmap
 from tests.command import run
+from tests.waiting import PATIENCE_SECONDS
 
 SECRET = "a secret that only tests may know"
 REPORT = UUID("0b0e3cf4-6b5e-4a39-8d3b-6a2f2f1d9f00")
@@ -423,7 +424,7 @@ class TestServer:
             assert answer.json()["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
             assert got(server, token + "x").status_code == 401
             server.process.terminate()
-            logged, _ = server.process.communicate(timeout=30)
+            logged, _ = server.process.communicate(timeout=PATIENCE_SECONDS)
         assert "nowhere" in logged
         for hidden in (SECRET, token, token.split(".")[2]):
             assert hidden not in logged

@@ -28,6 +28,7 @@ from gridmap.store.passwords import hashed
 from gridmap.store.users import add_user
 from gridmap.store.viewers import Role, Viewer
 from tests.api.conftest import Server, gridmap
+from tests.waiting import PATIENCE_SECONDS
 
 SECRET = "a secret of these tests, of no use elsewhere"
 USER, PASSWORD = "李秘书", "correct horse of the fourth floor"
@@ -127,7 +128,7 @@ def test_nothing_that_anybody_sent_is_in_the_log(demo_url: str) -> None:
         ):
             over_socket(server, {"type": "connection_init", "payload": payload})
         server.process.terminate()
-        logged, _ = server.process.communicate(timeout=30)
+        logged, _ = server.process.communicate(timeout=PATIENCE_SECONDS)
 
     told = [json.loads(line) for line in logged.splitlines() if line not in ("", "Stopped.")]
     # What went wrong is there to be found, by the number that the client was told.
@@ -158,7 +159,7 @@ def over_socket(server: Server, message: object) -> None:
     with connect(address, subprotocols=[Subprotocol("graphql-transport-ws")]) as connection:
         connection.send(json.dumps(message))
         with pytest.raises(ConnectionClosed):
-            connection.recv(timeout=10)
+            connection.recv(timeout=PATIENCE_SECONDS)
 
 
 @contextmanager

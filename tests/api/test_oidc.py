@@ -26,6 +26,7 @@ from gridmap.errors import GridmapError, Invalid, Unauthenticated, Unavailable
 from gridmap.store.viewers import Role, Viewer
 from tests.api.issuing import AUDIENCE, Issuing, issuing
 from tests.api.serving import served
+from tests.waiting import PATIENCE_SECONDS
 
 WORKER = Viewer(Role.GRID_WORKER, "W001", frozenset({"230402001001003"}))
 
@@ -106,7 +107,7 @@ class TestServer:
             ):
                 payload = {"authorization": f"Bearer {theirs.token('rsa')}"}
                 socket.send(json.dumps({"type": "connection_init", "payload": payload}))
-                assert socket.recv(timeout=10) == '{"type":"connection_ack"}'
+                assert socket.recv(timeout=PATIENCE_SECONDS) == '{"type":"connection_ack"}'
 
     def test_people_do_not_sign_in_here_as_well(self, address: str) -> None:
         assert httpx.get(f"{address}/sign-in").status_code == 404
@@ -131,7 +132,7 @@ class TestServer:
                     assert anybody.json()["data"]["viewer"]["role"] == "ANONYMOUS"
                     assert not waiting.done()
                     theirs.answers.set()
-                    said = waiting.result(timeout=30).json()
+                    said = waiting.result(timeout=PATIENCE_SECONDS).json()
                 assert said["data"]["viewer"]["role"] == "GRID_WORKER"
             finally:
                 theirs.answers.set()

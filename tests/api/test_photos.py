@@ -28,7 +28,6 @@ from gridmap.api.settings import settings_from_environment
 from gridmap.errors import Invalid
 from tests.api.conftest import Server, gridmap
 from tests.api.s3 import BUCKET, s3_store
-from tests.api.test_server import wait_until
 from tests.command import run
 from tests.pictures import (
     QUARTERS,
@@ -44,6 +43,7 @@ from tests.pictures import (
     truncations,
     with_everything,
 )
+from tests.waiting import wait_until
 
 SIGNING = SecretStr(secrets.token_hex(32))
 TEN_MB = 10 * 1024 * 1024

@@ -12,7 +12,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from tests.api.conftest import Server, gridmap
 from tests.asking import AUDITOR
 from tests.districts import put_district
 from tests.reports import FIRST, put_many_reports
+from tests.waiting import wait_until
 
 MANY = 100_000
 FEWER = 60_000  # and yet more than any buffer holds
@@ -59,14 +60,6 @@ def server(many_url: str) -> Iterator[Server]:
 def administrator(many_url: str) -> Iterator[psycopg.Connection]:
     with psycopg.connect(many_url, autocommit=True) as connection:
         yield connection
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    """Returns once it holds; twenty seconds without fail the test."""
-    end = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def exports(administrator: psycopg.Connection) -> list[tuple[int, str]]:
@@ -226,11 +219,15 @@ def test_no_more_than_two_files_are_made_at_once(
     # 2. Once one has left there is a place.
     first.close()
     wait_until(lambda: len(exports(administrator)) == 1)
-    assert httpx.get(
-        f"{server.address}/reports.csv",
-        params={"filter": '{"number": "230402-5"}'},
-        headers=server.headers(),
-    ).is_success
+    wait_until(
+        lambda: (
+            httpx.get(
+                f"{server.address}/reports.csv",
+                params={"filter": '{"number": "230402-5"}'},
+                headers=server.headers(),
+            ).is_success
+        )
+    )
     second.close()
 
 

@@ -8,8 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from websockets.typing import Subprotocol
 
 from tests.api.conftest import Server, gridmap
 from tests.command import run
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 
 @pytest.fixture
@@ -125,29 +125,21 @@ class TestSockets:
                 connect(address, subprotocols=[protocol]) as other,
             ):
                 socket.send('{"type": "connection_init"}')
-                assert socket.recv(timeout=10) == '{"type":"connection_ack"}'
+                assert socket.recv(timeout=PATIENCE_SECONDS) == '{"type":"connection_ack"}'
                 query = '{ region(code: \\"230402\\") { name } }'
                 socket.send(
                     f'{{"type": "subscribe", "id": "a", "payload": {{"query": "{query}"}}}}'
                 )
-                assert "向阳区" in str(socket.recv(timeout=10))
+                assert "向阳区" in str(socket.recv(timeout=PATIENCE_SECONDS))
                 other.send("x" * 1001)
                 with pytest.raises(ConnectionClosed):
-                    other.recv(timeout=10)
+                    other.recv(timeout=PATIENCE_SECONDS)
                 assert other.close_code == 1009
-                assert '"complete"' in str(socket.recv(timeout=10))
+                assert '"complete"' in str(socket.recv(timeout=PATIENCE_SECONDS))
                 server.process.send_signal(signal.SIGTERM)
                 with pytest.raises(ConnectionClosed):
-                    socket.recv(timeout=10)
+                    socket.recv(timeout=PATIENCE_SECONDS)
                 assert socket.close_code == 1001
-
-
-def wait_until(holds: Callable[[], bool], seconds: float = 10) -> None:
-    """Returns once it holds; so many seconds without fail the test."""
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 class TestDemo:
@@ -175,7 +167,7 @@ class TestDemo:
         with gridmap("demo", GRIDMAP_DATA=str(data_folder)) as server:
             assert server.ask(query) == {"grids": {"totalCount": 92}}
             server.process.send_signal(signal.SIGTERM)
-            server.process.wait(timeout=30)
+            server.process.wait(timeout=PATIENCE_SECONDS)
         assert processes_in(data_folder) == []
 
     def test_a_cluster_that_a_killed_server_left_is_adopted_and_then_stopped(
@@ -183,7 +175,7 @@ class TestDemo:
     ) -> None:
         with gridmap("serve", GRIDMAP_DATA=str(data_folder)) as server:
             server.process.kill()
-            server.process.wait(timeout=30)
+            server.process.wait(timeout=PATIENCE_SECONDS)
             assert processes_in(data_folder)
         done = run("migrate", GRIDMAP_DATA=str(data_folder))
         assert done.returncode == 0, done.stderr
@@ -200,8 +192,7 @@ class TestDemo:
                 lambda: (
                     f"{killed}" not in (process.read_text() if process.exists() else f"{killed}")
                     and httpx.get(f"{server.address}/readyz").status_code == 200
-                ),
-                seconds=30,
+                )
             )
         assert processes_in(data_folder) == []
 

@@ -20,6 +20,7 @@ from gridmap.schema.limits import Limits
 from tests.api import streaming
 from tests.api.conftest import gridmap
 from tests.api.serving import served
+from tests.waiting import PATIENCE_SECONDS
 
 HELLO = "query Hello($name: String!) { viewer hello(name: $name) }"
 NUMBERS = "subscription { numbers(to: 2) { value } }"
@@ -110,10 +111,10 @@ def over_socket(address: str, payload: dict[str, Any]) -> tuple[str, list[Any]]:
     payloads = []
     with connect(address.replace("http", "ws"), subprotocols=[PROTOCOL]) as socket:
         socket.send(json.dumps({"type": "connection_init"}))
-        socket.recv(timeout=10)
+        socket.recv(timeout=PATIENCE_SECONDS)
         socket.send(json.dumps({"type": "subscribe", "id": "1", "payload": payload}))
         while True:
-            message = json.loads(socket.recv(timeout=10))
+            message = json.loads(socket.recv(timeout=PATIENCE_SECONDS))
             if message["type"] == "ping":
                 continue
             if "payload" in message:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap.schema.context import Context
 from gridmap.store.database import Database
+from tests.waiting import PATIENCE_SECONDS
 
 _asked: list[Sequence[int]] = []
 
@@ -24,7 +25,7 @@ async def squares(connection: AsyncConnection, numbers: Sequence[int]) -> list[i
 
 
 async def endless(connection: AsyncConnection, numbers: Sequence[int]) -> list[int]:
-    await connection.execute(text("SELECT pg_sleep(9)"))
+    await connection.execute(text("SELECT pg_sleep(600)"))
     return list(numbers)
 
 
@@ -45,7 +46,7 @@ def test_stopping_one_field_leaves_the_others_what_they_wait_for(database_url: s
 
 def test_what_nobody_waits_for_any_more_is_stopped(database_url: str) -> None:
     async def work() -> None:
-        database = Database(database_url, pool_size=1)
+        database = Database(database_url, pool_size=1, statement_timeout_seconds=600)
         context = Context(database, 30)
         waiting = [asyncio.ensure_future(context.load(endless, 7)) for _ in range(2)]
         await asyncio.sleep(0.05)
@@ -53,7 +54,7 @@ def test_what_nobody_waits_for_any_more_is_stopped(database_url: str) -> None:
             each.cancel()
         await asyncio.wait(waiting)
         # The one connection is free again, long before the statement would have ended.
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             assert await context.load(squares, 8) == 64
         with pytest.raises(asyncio.CancelledError):
             await waiting[0]

@@ -19,6 +19,7 @@ from gridmap.store.follower import Follower
 from gridmap.store.viewers import ANONYMOUS
 from tests.asking import ask
 from tests.districts import SIDE, SOUTH, WEST
+from tests.waiting import PATIENCE_SECONDS
 
 REACH = 30.0
 QUERY = """
@@ -76,7 +77,7 @@ def remembered(database_url: str, query: str = QUERY, **variables: object) -> tu
 
         following = asyncio.create_task(follower.run())
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 while follower.snapshot(today()) is None:
                     await asyncio.sleep(0.01)
             result = await schema.execute(

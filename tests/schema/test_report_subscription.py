@@ -27,6 +27,7 @@ from tests.reports import (
     put_regions,
     put_report,
 )
+from tests.waiting import PATIENCE_SECONDS
 
 PAGE = "query ($region: String) { reports(filter: {region: $region}) { asOf nodes { number } } }"
 CHANGES = """
@@ -73,7 +74,7 @@ class Client:
             return [error.message for error in stream.errors]
         found: list[Any] = []
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 async for result in stream:
                     if result.errors:
                         return [*found, result.errors[0].message]

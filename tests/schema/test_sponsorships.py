@@ -35,6 +35,7 @@ from tests.reporting import (
     desk_of_a_district,
     middle_of,
 )
+from tests.waiting import PATIENCE_SECONDS
 
 TODAY = today()
 DAY = datetime.timedelta(days=1)
@@ -412,14 +413,14 @@ class TestWhateverIsDone:
         for deed, sponsor, offset, is_seen in deeds:
             day = TODAY + offset * DAY
             before, rows_before = answering, rows(desk, 2)
-            ids = desk.sql(
-                "SELECT id FROM sponsorships WHERE building_code = %s AND valid_from <= %s "
-                "AND (valid_to IS NULL OR valid_to > %s)",
+            held = desk.sql(
+                "SELECT id, valid_to FROM sponsorships WHERE building_code = %s "
+                "AND valid_from <= %s AND (valid_to IS NULL OR valid_to > %s) ORDER BY valid_from",
                 building_code(2),
                 day if deed == "assign" else TODAY + 5 * DAY,
                 day if deed == "assign" else TODAY - 5 * DAY,
             )
-            keys = [SponsorshipKey(DISTRICT, id_) for (id_,) in ids if is_seen]
+            keys = [SponsorshipKey(DISTRICT, id_) for id_, _ in held if is_seen]
             try:
                 if deed == "assign":
                     replaces = keys[0] if keys else None
@@ -428,6 +429,8 @@ class TestWhateverIsDone:
                     )
                 elif keys:
                     desk.run(end_one(desk, keys[-1], day))
+                    # Where an end that was to come is put off, what changes begins with that one.
+                    day = min(day, held[-1][1] or day)
             except GridmapError:
                 assert rows(desk, 2) == rows_before
             answering = calendar(desk)
@@ -494,7 +497,7 @@ def test_all_who_listen_hear_of_it(desk: Desk) -> None:
     with psycopg.connect(desk.url, autocommit=True) as listener:
         listener.execute(f"LISTEN {CHANNEL}")
         well(assigned(desk, 1, replaces=held(desk, 1)))
-        heard = [each.payload for each in listener.notifies(timeout=5, stop_after=1)]
+        heard = [each.payload for each in listener.notifies(timeout=PATIENCE_SECONDS, stop_after=1)]
     [payload] = [json.loads(each) for each in heard]
     assert payload["table"] == "sponsorships"
     assert payload["codes"] == [building_code(1)]

@@ -24,6 +24,7 @@ from gridmap.store.database import Database, tool_engine
 from gridmap.store.sessions import begin_session, end_session
 from gridmap.store.viewers import Role, Viewer
 from tests.store.importing import REGIONS, bring_rows
+from tests.waiting import PATIENCE_SECONDS
 
 OFFICE = Viewer(Role.DISTRICT, "刘某", frozenset({"230402"}))
 RESIDENT = Viewer(Role.RESIDENT, "王某")
@@ -355,7 +356,7 @@ def test_a_server_seals_by_itself_what_was_entered(empty: Engine) -> None:
     async def serve() -> None:
         database = Database(empty.url.render_as_string(hide_password=False))
         sealing = asyncio.create_task(audit_chain.Sealer(database).run())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while await asyncio.to_thread(seals, empty) == 0:
                 await asyncio.sleep(0.01)
         sealing.cancel()

@@ -19,10 +19,11 @@ from gridmap.schema.context import Context
 from gridmap.schema.locations import locate
 from gridmap.schema.points import PointInput
 from gridmap.store.database import Database, tool_engine
-from gridmap.store.dates import now, seconds_to_midnight, today
+from gridmap.store.dates import CHINA, today
 from gridmap.store.follower import Follower
 from gridmap.store.snapshot import Snapshot
 from tests.districts import SIDE, SOUTH, WEST, building_code, grid_code, put_district
+from tests.waiting import PATIENCE_SECONDS
 
 Requests = Callable[[], Context]
 REACH = 30.0
@@ -59,7 +60,7 @@ async def following(url: str) -> AsyncIterator[tuple[Follower, Requests]]:
 
 
 async def until_in_memory(follower: Follower) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while follower.snapshot(today()) is None:
             await asyncio.sleep(0.01)
 
@@ -128,7 +129,7 @@ def test_edits_under_load_give_no_wrong_answer_and_none_that_is_older(
 
     async def ask_until_the_last(requests: Requests) -> list[int]:
         edits: list[int] = []
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while not edits or edits[-1] < last:
                 edit, code = await seen(requests)
                 assert code == owner(edit)
@@ -161,7 +162,7 @@ def test_what_was_changed_while_nobody_listened_is_seen(engine: Engine, database
             with engine.begin() as connection:
                 connection.execute(text("ALTER TABLE grids ENABLE TRIGGER USER"))
             stop_listening(engine)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 while follower.snapshot(today()) is not None:
                     await asyncio.sleep(0.001)
             await until_in_memory(follower)
@@ -198,7 +199,7 @@ def test_all_that_changes_at_once_is_seen(engine: Engine, database_url: str) -> 
                         "SELECT 'M' || n, n, 'CITY', '2304' FROM generate_series(1, 6000) AS n"
                     )
                 )
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 while True:
                     snapshot = follower.snapshot(today())
                     if snapshot is not None and (sponsor := snapshot.sponsors.get("M6000")):
@@ -220,7 +221,7 @@ def test_changes_that_go_on_while_the_snapshot_is_made_are_in_it(
                     await asyncio.get_running_loop().run_in_executor(pool, make, engine, edit)
             await until_in_memory(follower)
             # What came last may not have been heard yet.
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 while (await seen(requests))[0] != 14:
                     await asyncio.sleep(0.01)
             return await seen(requests)
@@ -247,7 +248,7 @@ def test_following_goes_on_after_an_outline_that_lies_nowhere_is_mended(
         async with following(database_url) as (follower, context):
             await until_in_memory(follower)
             shift(1000)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 while follower.snapshot(today()) is not None or not caplog.records:
                     await asyncio.sleep(0.01)
             make(engine, 2)
@@ -255,7 +256,7 @@ def test_following_goes_on_after_an_outline_that_lies_nowhere_is_mended(
             shift(-1000)
             await until_in_memory(follower)
             make(engine, 3)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 while (await seen(context))[0] != 3:
                     await asyncio.sleep(0.01)
             return await seen(context)
@@ -268,10 +269,10 @@ def test_following_goes_on_after_an_outline_that_lies_nowhere_is_mended(
 def test_a_snapshot_of_yesterday_does_not_answer_for_today(
     engine: Engine, database_url: str
 ) -> None:
-    """A clock that stands shortly before midnight: grid 4 holds until then, grid 1 from then on."""
-    before = now()
-    shift = datetime.timedelta(seconds=seconds_to_midnight(before) - 2)
+    """A clock stands shortly before midnight, and then after it, when grid 1 holds for grid 4."""
     tomorrow = today() + datetime.timedelta(days=1)
+    midnight = datetime.datetime.combine(tomorrow, datetime.time(), CHINA)
+    clock = midnight - datetime.timedelta(milliseconds=100)
     with engine.begin() as connection:
         for column, code in (("valid_to", grid_code(4)), ("valid_from", grid_code(1))):
             connection.execute(
@@ -285,15 +286,18 @@ def test_a_snapshot_of_yesterday_does_not_answer_for_today(
         return [grid and grid.code for grid in found]
 
     async def ask() -> list[list[str | None]]:
-        follower = Follower(database_url, REACH, lambda: now() + shift)
+        nonlocal clock
+        follower = Follower(database_url, REACH, lambda: clock)
         task = asyncio.create_task(follower.run())
         answers = []
-        async with asyncio.timeout(20):
-            for day, other in ((today(), tomorrow), (tomorrow, today())):
+        today = clock.date()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            for day, other in ((today, tomorrow), (tomorrow, today)):
                 while (snapshot := follower.snapshot(day)) is None:
                     await asyncio.sleep(0.001)
                 answers.append(grids(snapshot))
                 assert follower.snapshot(other) is None
+                clock = midnight
         task.cancel()
         await asyncio.wait([task])
         return answers
@@ -311,7 +315,7 @@ def test_many_changes_that_each_are_few_are_all_seen(engine: Engine, database_ur
                     await asyncio.get_running_loop().run_in_executor(
                         pool, _name_sponsors, engine, edit
                     )
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 while True:
                     snapshot = follower.snapshot(today())
                     if snapshot is not None:
@@ -356,7 +360,7 @@ def test_every_answer_is_of_one_state(engine: Engine, database_url: str) -> None
             with ThreadPoolExecutor(1) as pool:
                 editing = asyncio.get_running_loop().run_in_executor(pool, edit_all)
                 seen_at_last = ""
-                async with asyncio.timeout(60):
+                async with asyncio.timeout(PATIENCE_SECONDS):
                     while seen_at_last != str(last):
                         snapshot = follower.snapshot(today())
                         if snapshot is not None:
@@ -418,7 +422,7 @@ def test_what_is_few_is_not_lost_when_very_much_comes_close_behind(
                     make(engine, edit)
                     await asyncio.sleep(0.003 * (edit % 12))
                     large.commit()
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(PATIENCE_SECONDS):
                     while True:
                         snapshot = follower.snapshot(today())
                         sponsor = snapshot and snapshot.sponsors.get("L6000")

@@ -87,7 +87,8 @@ class Case:
             case "REGISTER" if fresh and worker:
                 return "REGISTERED"
             case "REJECT" if taken_up and office:
-                return "REJECTED"
+                # Those that were merged into it would be lost with it.
+                return "REJECTED" if not self.has_others else None
             case "MERGE" if (fresh and anybody) or (taken_up and worker):
                 stands = other.state not in OVER and not self.has_others
                 return "MERGED" if stands else None
@@ -278,9 +279,10 @@ def offers_agree(desk: Desk, case: Case, report: Report, who: str) -> None:
     """What the report says that they may do is what the description lets them do."""
     told = desk.run(_offered(desk, report, PEOPLE[who]))
     may = {action for action in TRIED if case.after(action, who, 1, Case())}
-    # Whether another report stands, or something is above, is seen when it is done; the grid of
-    # these reports is chosen already.
+    # Whether another report stands, something is above, or others were merged into it, is seen when
+    # it is done; the grid of these reports is chosen already.
     unsure = {"MERGE", "CHOOSE_GRID"} | ({"ESCALATE"} if case.level == "DISTRICT" else set())
+    unsure |= {"REJECT"} if case.has_others else set()
     assert told - unsure == may - unsure, (case, who)
 
 

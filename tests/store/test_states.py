@@ -24,9 +24,9 @@ from gridmap.store.report_changes import Interest, ReportNews, changes_between, 
 from gridmap.store.reports import ReportFilter, page_of_reports
 from gridmap.store.scopes import EVERYTHING
 from gridmap.store.states import is_state
-from tests.api.test_server import wait_until
 from tests.conftest import migrate
 from tests.districts import put_district
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +161,7 @@ def crash(url: str) -> None:
         os.kill(one.info.backend_pid, signal.SIGKILL)
         with suppress(psycopg.OperationalError):
             other.execute("SELECT pg_sleep(30)")
-    wait_until(lambda: is_up(url), 30)
+    wait_until(lambda: is_up(url))
 
 
 def is_up(url: str) -> bool:
@@ -188,7 +188,9 @@ def test_those_who_leave_take_no_news_from_those_who_stay(url: str) -> None:
                 await anext(changes)
 
         running = [asyncio.create_task(each) for each in (news.run(), stay())]
-        await asyncio.sleep(0.1)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not news._listeners:
+                await asyncio.sleep(0.01)
         with psycopg.connect(url, autocommit=True) as connection:
             for _ in range(150):
                 put.append(put_report(connection))
@@ -197,7 +199,7 @@ def test_those_who_leave_take_no_news_from_those_who_stay(url: str) -> None:
                 coming.cancel()
                 await asyncio.wait([coming])
         news.announce()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while len(told) < len(put):
                 await asyncio.sleep(0.01)
         for task in running:
