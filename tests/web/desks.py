@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -55,6 +56,23 @@ class Desk(Watched):
     def centre(self) -> tuple[float, float]:
         longitude, latitude, _ = map(float, self.view()["at"].split(","))
         return longitude, latitude
+
+    def bounds(self) -> dict[str, float]:
+        """What the map shows, by its place, its zoom and its size, in Web Mercator."""
+        longitude, latitude, zoom = map(float, self.view()["at"].split(","))
+        box = self.page.locator(".maplibregl-canvas").bounding_box()
+        assert box is not None
+        # A tile of 512 pixels is 2π wide at zoom 0.
+        pixel = 2 * math.pi / 512 / 2**zoom
+        across = math.degrees(box["width"] / 2 * pixel)
+        middle, up = math.asinh(math.tan(math.radians(latitude))), box["height"] / 2 * pixel
+        south, north = (math.degrees(math.atan(math.sinh(middle + by))) for by in (-up, up))
+        return {
+            "west": longitude - across,
+            "south": south,
+            "east": longitude + across,
+            "north": north,
+        }
 
     def click_middle(self) -> None:
         box = self.page.locator(".maplibregl-canvas").bounding_box()

@@ -194,6 +194,46 @@ def test_the_map_goes_where_a_name_a_code_or_coordinates_say(
         true = held.ask(asked, point=point)["locate"]["point"]
         picked = [float(each) for each in held.view()["pick"].removeprefix("point:").split(",")]
         assert picked == pytest.approx([true["longitude"], true["latitude"]], abs=1e-6)
+        # A click into the field that is focused still offers the others.
+        expect(options).to_have_count(0)
+        search.click()
+        expect(options).to_have_count(4)
+
+
+def test_what_could_not_be_had_is_said_in_chinese_and_asked_again(
+    browser: Browser, server: Server
+) -> None:
+    with desk(browser, server.address, elsewhere="ERR_FAILED") as held:
+        page = held.open(f"at={HERE},16&region=230402&layers=grids")
+        search, status = page.get_by_role("combobox").first, page.locator(".search [role=status]")
+        panel = page.locator("#panel")
+        page.route("**/graphql", lambda route: route.abort())
+        search.fill("煤城社区 第8网格")
+        expect(status).to_contain_text("连不上服务器")
+        held.click_middle()
+        expect(panel.get_by_role("alert")).to_contain_text("连不上服务器")
+        assert not re.search("[A-Za-z]{3}", panel.inner_text())
+        held.is_for_everybody()
+
+        # 1. By a button, or Enter.
+        page.unroute("**/graphql")
+        panel.get_by_role("button", name="再试").click()
+        expect(panel.locator(".kicker")).to_be_visible()
+        search.click()
+        expect(status).to_contain_text("连不上服务器")
+        status.get_by_role("button", name="再试").click()
+        expect(page.locator(".search-list li").first).to_contain_text("230402002006008")
+
+        # 2. By itself, when the network is back.
+        page.context.set_offline(True)
+        search.fill("梧桐社区第3网格")
+        expect(status).to_contain_text("连不上服务器")
+        page.context.set_offline(False)
+        expect(page.locator(".search-list li").first).to_contain_text("230402001001003")
+
+        # 3. Nor is what the server says shown alone, which is English.
+        page = held.open(f"at={HERE},16&region=nope&panel=figures&layers=grids")
+        expect(panel.get_by_role("alert")).to_contain_text("没有")
 
 
 def test_the_panel_tells_the_figures_of_the_region_that_is_chosen(
@@ -335,11 +375,14 @@ def test_days_and_category_choose_which_reports_are_shown(
 def test_a_report_is_seen_as_it_comes_in(browser: Browser, server: Server, office: str) -> None:
     with desk(browser, server.address, office) as held:
         with held.page.expect_websocket() as opened:
-            page = held.open("at=130.30348,47.35199,14&region=230402&panel=place")
+            page = held.open("at=130.30348,47.35199,16&region=230402&panel=place")
         opened.value.wait_for_event("framereceived")
+        # The legend counts the reports in view, and no others.
         count = held.layer("上报聚合").locator(".keys-count")
-        expect(count).to_have_text(re.compile(r"^\d+$"))
-        before = int(count.inner_text())
+        before = held.ask(RECEIVED, filter={"bounds": held.bounds()})["reports"]["totalCount"]
+        everywhere = held.ask(RECEIVED, filter={"region": "230402"})["reports"]["totalCount"]
+        assert 0 < before < everywhere
+        expect(count).to_have_text(str(before))
         number = _submit(server, "0503", "闻到燃气味")
         notice = page.locator(".notice")
         expect(notice).to_contain_text("燃气泄漏")

@@ -145,6 +145,13 @@ def test_without_a_mouse_corners_are_moved_and_outlines_pasted_in_their_datum(
         _press(page, "用这些轮廓")
         expect(page.get_by_role("alert")).to_contain_text("第 1 个不是 Polygon")
         held.is_for_everybody()
+        # Nor where a grid is named that is none, or one twice; then nothing of it is taken.
+        for instead, complaint in (("999", "999 不是那天的网格"), (code, f"{code} 写了两次")):
+            page.get_by_label("GeoJSON（").fill(text.replace(other, instead))
+            _press(page, "用这些轮廓")
+            expect(page.get_by_role("alert")).to_contain_text(complaint)
+            expect(page.locator(".edit-change")).to_have_count(0)
+            expect(page.locator(".edit-name")).to_have_text(name_of(server, code))
         page.get_by_label("GeoJSON（").fill(text)
         _press(page, "用这些轮廓")
         expect(page.locator(".edit-change")).to_have_count(2)

@@ -11,11 +11,13 @@ export interface Answer<Data> {
   data: ShallowRef<Data | null>;
   isBusy: Ref<boolean>;
   refused: ShallowRef<Refused | null>;
+  /** Asks the same again. */
+  again: () => void;
 }
 
 /**
  * What `read` gives for what `question` is, whenever that changes or somebody signs in or out;
- * nothing where it is null.
+ * nothing where it is null. What failed for want of a network is asked again when there is one.
  */
 export function useAnswer<Question, Data>(
   question: () => Question | null,
@@ -24,9 +26,17 @@ export function useAnswer<Question, Data>(
   const data = shallowRef<Data | null>(null);
   const isBusy = ref(false);
   const refused = shallowRef<Refused | null>(null);
+  const round = ref(0);
   let turn = 0;
+  const again = (): void => {
+    round.value += 1;
+  };
+  const atLast = (): void => {
+    if (refused.value?.isPassing) again();
+  };
+  addEventListener("online", atLast);
   const stop = watch(
-    () => JSON.stringify([question(), way.value]),
+    () => JSON.stringify([question(), way.value, round.value]),
     async () => {
       const mine = ++turn;
       const asked = question();
@@ -53,8 +63,9 @@ export function useAnswer<Question, Data>(
   onScopeDispose(() => {
     turn += 1;
     stop();
+    removeEventListener("online", atLast);
   });
-  return { data, isBusy, refused };
+  return { data, isBusy, refused, again };
 }
 
 /** Asks as whoever is signed in, or as nobody. Throws Refused. */
@@ -88,5 +99,6 @@ export async function allPages<Data, Variables extends Record<string, unknown>, 
 
 export function asRefusal(error: unknown): Refused {
   if (error instanceof Refused) return error;
-  return new Refused("INTERNAL", error instanceof Error ? error.message : String(error));
+  console.error(error);
+  return new Refused("BROKEN", String(error));
 }

@@ -132,6 +132,8 @@ export const zhEdit = {
     },
     problem: {
       noSuchGrid: "{code} 不是那天的网格。",
+      codeTwice: "{code} 写了两次，每个网格只要一个图形。",
+      notOfDistrict: "{code} 不是{name}的网格，一次只改一个区。",
       otherDistrict: "图上还有{name}的改动，一次只做一个区：先生效或丢弃。",
       bordersMeet: "几个网格的边在这个角点相接，不能删，只能移。",
       tooFewCorners: "角点太少，围不成网格。",
@@ -331,6 +333,8 @@ export const enEdit: typeof zhEdit = {
     },
     problem: {
       noSuchGrid: "{code} is no grid of that day.",
+      codeTwice: "{code} is there twice; give each grid one shape.",
+      notOfDistrict: "{code} is no grid of {name}; one district is changed at a time.",
       otherDistrict: "There are changes of {name} on the sheet; one district at a time: apply or discard them.",
       bordersMeet: "Borders meet in this corner: it can be moved, not removed.",
       tooFewCorners: "Too few corners for an outline.",

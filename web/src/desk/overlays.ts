@@ -3,7 +3,7 @@
 
 import type { Feature, FeatureCollection, Geometry } from "geojson";
 import type { GeoJSONSource, Map as MapLibre } from "maplibre-gl";
-import { reactive, shallowRef, watch } from "vue";
+import { reactive, shallowRef, watch, watchEffect } from "vue";
 import type { Refused } from "../lib/api";
 import {
   ClustersDocument,
@@ -19,19 +19,22 @@ import { type Bounds, boundsOf } from "../lib/map";
 import { onMap, styled } from "./DeskMap";
 import { allPages, askAsMe, useAnswer } from "./answers";
 import { filter, regionFilter } from "./filter";
-import { DRAWN, type Drawn } from "./style";
+import { maySee } from "./session";
+import { DRAWN, type Drawn, SINGLE_ZOOM } from "./style";
 import { type LayerName, hasLayer, view } from "./view";
 
 /** Why a layer could not be had. */
 export const troubles = reactive<Partial<Record<LayerName | "colour", Refused>>>({});
-/** How many there are of what is counted in the legend. */
-export const counts = reactive<Partial<Record<LayerName | "worker" | "sponsor", number>>>({});
+/** How many there are of what is counted in the legend; null while that is asked for. */
+export const counts = reactive<Counts>({});
 /** The least and the most reports of a grid in each step of colour. */
 export const steps = shallowRef<[number, number][]>([]);
 /** Counts up when reports are to be asked for anew. */
 export const news = shallowRef(0);
 /** What the map shows: west, south, east, north and zoom; null until it is there. */
 export const seen = shallowRef<{ bounds: Bounds; zoom: number } | null>(null);
+
+type Counts = Partial<Record<LayerName | "worker" | "sponsor", number | null>>;
 
 const drawn = new Map<Drawn, FeatureCollection>();
 
@@ -61,28 +64,42 @@ export function startOverlays(): void {
   const inRegion = (layer: LayerName) => () =>
     hasLayer(layer) && view.region ? { region: view.region, on: view.on || null } : null;
 
-  overlay("gaps", inRegion("gaps"), async (asked) => {
-    const nodes = await allPages(GapsDocument, asked, (data) => data.coverage.list);
-    counts.gaps = nodes.length;
-    return nodes.map(({ outline, ...words }) => feature(outline, words));
-  });
-  overlay("overlaps", inRegion("overlaps"), async (asked) => {
-    const nodes = await allPages(OverlapsDocument, asked, (data) => data.coverage.list);
-    counts.overlaps = nodes.length;
-    return nodes.map(({ outline, area }) => feature(outline, { area }));
-  });
-  overlay("lacks", inRegion("lacks"), async (asked) => {
-    const [worker, sponsor] = await Promise.all([
-      allPages(GridsWithoutWorkerDocument, asked, (data) => data.coverage.list),
-      allPages(GridsWithoutSponsorDocument, asked, (data) => data.coverage.list),
-    ]);
-    counts.worker = worker.length;
-    counts.sponsor = sponsor.length;
-    return [
-      ...worker.map(({ boundary, code }) => feature(boundary, { code, lack: "worker" })),
-      ...sponsor.map(({ boundary, code }) => feature(boundary, { code, lack: "sponsor" })),
-    ];
-  });
+  overlay(
+    "gaps",
+    inRegion("gaps"),
+    async (asked) => {
+      const nodes = await allPages(GapsDocument, asked, (data) => data.coverage.list);
+      return nodes.map(({ outline, ...words }) => feature(outline, words));
+    },
+    (found) => ({ gaps: found.length }),
+  );
+  overlay(
+    "overlaps",
+    inRegion("overlaps"),
+    async (asked) => {
+      const nodes = await allPages(OverlapsDocument, asked, (data) => data.coverage.list);
+      return nodes.map(({ outline, area }) => feature(outline, { area }));
+    },
+    (found) => ({ overlaps: found.length }),
+  );
+  overlay(
+    "lacks",
+    inRegion("lacks"),
+    async (asked) => {
+      const [worker, sponsor] = await Promise.all([
+        allPages(GridsWithoutWorkerDocument, asked, (data) => data.coverage.list),
+        allPages(GridsWithoutSponsorDocument, asked, (data) => data.coverage.list),
+      ]);
+      return [
+        ...worker.map(({ boundary, code }) => feature(boundary, { code, lack: "worker" })),
+        ...sponsor.map(({ boundary, code }) => feature(boundary, { code, lack: "sponsor" })),
+      ];
+    },
+    (found) => {
+      const worker = found.filter(({ properties }) => properties?.lack === "worker").length;
+      return { worker, sponsor: found.length - worker };
+    },
+  );
   overlay(
     "hotspots",
     () =>
@@ -98,13 +115,18 @@ export function startOverlays(): void {
     "clusters",
     () =>
       hasLayer("clusters") && seen.value
-        ? { ...asked(seen.value), filter: filter.value, news: news.value }
+        ? { ...asked(seen.value, isSingle(seen.value.zoom)), filter: filter.value, news: news.value }
         : null,
     async ({ bounds, zoom, filter: of }) => {
       const { reportClusters } = await askAsMe(ClustersDocument, { bounds, zoom, filter: of });
-      counts.clusters = reportClusters.reduce((sum, { count }) => sum + count, 0);
       return reportClusters.map(({ location, count, key }) => feature(location, { count, key }));
     },
+    // As many as the circles add up to that are seen.
+    (found) => ({
+      clusters: found
+        .filter(({ geometry }) => isSeen(geometry))
+        .reduce((sum, { properties }) => sum + Number(properties?.count), 0),
+    }),
   );
   overlay(
     "names",
@@ -135,27 +157,50 @@ function overlay<Question>(
   name: Drawn & (LayerName | "names"),
   question: () => Question | null,
   read: (question: Question) => Promise<Feature[]>,
+  count: (features: Feature[]) => Counts = () => ({}),
 ): void {
-  const { data, refused } = useAnswer(question, read);
+  const { data, isBusy, refused } = useAnswer(question, read);
   watch([data, refused], ([features, why]) => {
     if (name !== "names") {
       if (why) troubles[name] = why;
       else delete troubles[name];
-      if (!features) delete counts[name];
     }
     draw(name, features ?? []);
   });
+  watchEffect(() => {
+    const now = count(data.value ?? []);
+    for (const each of Object.keys(now) as (keyof Counts)[]) {
+      if (isBusy.value) counts[each] = null;
+      else if (data.value) counts[each] = now[each];
+      else delete counts[each];
+    }
+  });
 }
 
-// Bounds are asked for a little wider and rounded, so that a small movement asks nothing new.
-function asked({ bounds: [west, south, east, north], zoom }: NonNullable<typeof seen.value>) {
+/** Whether reports are drawn one by one at this zoom, and clusters of them are not. */
+function isSingle(zoom: number): boolean {
+  return zoom >= SINGLE_ZOOM && hasLayer("reports") && maySee("SEE_REPORTS");
+}
+
+function isSeen(geometry: Geometry): boolean {
+  if (!seen.value || geometry.type !== "Point") return false;
+  const [west, south, east, north] = seen.value.bounds;
+  const [x = NaN, y = NaN] = geometry.coordinates;
+  return west <= x && x <= east && south <= y && y <= north;
+}
+
+// Bounds are asked for a little wider and rounded, so that a small movement asks nothing new; or
+// exactly, where what is asked for is counted and not drawn.
+function asked({ bounds: [west, south, east, north], zoom }: NonNullable<typeof seen.value>, isExact = false) {
   const step = 360 / 2 ** (Math.round(zoom) + 2);
+  const least = (each: number) => (isExact ? each : Math.floor(each / step - 0.5) * step);
+  const most = (each: number) => (isExact ? each : Math.ceil(each / step + 0.5) * step);
   return {
     bounds: {
-      west: Math.max(-180, Math.floor(west / step - 0.5) * step),
-      south: Math.max(-90, Math.floor(south / step - 0.5) * step),
-      east: Math.min(180, Math.ceil(east / step + 0.5) * step),
-      north: Math.min(90, Math.ceil(north / step + 0.5) * step),
+      west: Math.max(-180, least(west)),
+      south: Math.max(-90, least(south)),
+      east: Math.min(180, most(east)),
+      north: Math.min(90, most(north)),
     },
     zoom: Math.min(24, Math.max(0, Math.round(zoom))),
   };

@@ -14,11 +14,15 @@ const client = createClient({
   requestPolicy: "network-only",
 });
 
-/** Why an answer did not come. `code` is the server's; OFFLINE where nothing was heard from it. */
+/**
+ * Why an answer did not come. `code` is the server's; OFFLINE where nothing was heard from it.
+ * `details`: what the server told programs beside its message; null where the message is not its.
+ */
 export class Refused extends Error {
   constructor(
     readonly code: string,
     message: string,
+    readonly details: Readonly<Record<string, unknown>> | null = null,
   ) {
     super(message);
   }
@@ -146,7 +150,7 @@ async function untilThereIsANetwork(attempts: number): Promise<void> {
 
 function refusal({ networkError, graphQLErrors, response }: CombinedError): Refused {
   const [first] = graphQLErrors;
-  if (first) return new Refused(String(first.extensions.code ?? "INTERNAL"), first.message);
+  if (first) return new Refused(String(first.extensions.code ?? "INTERNAL"), first.message, first.extensions);
   const status: number | undefined = response?.status;
   const passing = status === undefined || status >= 500 || status === 429;
   return new Refused(passing ? "OFFLINE" : "INVALID", networkError?.message ?? "no answer");

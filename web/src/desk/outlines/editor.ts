@@ -380,12 +380,13 @@ async function put(
   outlines: readonly { code: string | null; name: string; outline: Outline }[],
   giveWay: boolean,
 ): Promise<void> {
+  const named = outlines.flatMap(({ code }) => code ?? []);
+  const twice = named.find((code, i) => named.indexOf(code) !== i);
+  if (twice) throw new Problem("codeTwice", null, { code: twice });
+  if (outlines.some(({ code, name }) => code === null && !name.trim())) throw new Problem("noName");
   const boxes = outlines.map(({ outline }) => boxOf(outline, REACH_METRES));
   await bringGrids(around(boxes), outlines[0] ? middleOf(outlines[0].outline) : null);
-  for (const { code, name } of outlines) {
-    const isThere = code !== null && sheet.value.some((each) => each.code === code);
-    if (!isThere && !name.trim()) throw new Problem("noName");
-  }
+  for (const code of named) await bringGrid(code);
   const { withDrawn } = await import("./clipping");
   let codes: string[] = [];
   go((now) => {
@@ -394,6 +395,19 @@ async function put(
     return done.sheet;
   });
   take(codes[0] ?? "");
+}
+
+/** The grid comes onto the sheet, wherever it lies. Throws Problem where there is none to redraw. */
+async function bringGrid(code: string): Promise<void> {
+  let there = sheet.value.find((each) => each.code === code);
+  if (!there) {
+    const { grid } = await askAsMe(GridToEditDocument, { code, on: start.value });
+    const outline = grid && outlineOf(grid.boundary);
+    if (!outline) throw new Problem("noSuchGrid", null, { code });
+    await bringGrids(boxOf(outline, REACH_METRES));
+    there = sheet.value.find((each) => each.code === code);
+  }
+  if (!there || there.isFixed) throw new Problem("notOfDistrict", null, { code, name: district.value?.name ?? "" });
 }
 
 async function inWgs84(found: readonly Pasted[], datum: Datum): Promise<Outline[]> {
