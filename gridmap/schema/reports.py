@@ -478,7 +478,7 @@ async def map_scope(context: Context, given: ReportFilter | None) -> Scope | Non
 
 _A_MIDNIGHT = datetime.datetime(2000, 1, 1, tzinfo=CHINA)
 _DAY = datetime.timedelta(days=1)
-_OF_PUBLIC = ("region", "grid", "category", "since", "until", "bounds", "open")
+_OF_PUBLIC = ("region", "grid", "category", "since", "until", "bounds")
 
 
 def _check_public(given: ReportFilter) -> None:
