@@ -1,4 +1,4 @@
-"""Keep what is told to few of workers, sponsors, cards and visits from whoever sees their rows."""
+"""Keep what is told to few from whoever sees the rows, and have entries say when they were made."""
 
 from __future__ import annotations
 
@@ -52,6 +52,21 @@ WORDS = """
         )
 """
 
+# An entry says when it was made by the clock here, whoever writes it and whatever they say.
+AT = """
+    CREATE FUNCTION audit_entries_say_when() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        NEW.at := clock_timestamp();
+        NEW.transaction := pg_current_xact_id();
+        RETURN NEW;
+    END
+    $$
+"""
+AT_TRIGGER = """
+    CREATE TRIGGER audit_entries_say_when BEFORE INSERT ON audit_entries
+    FOR EACH ROW EXECUTE FUNCTION audit_entries_say_when()
+"""
+
 
 def upgrade() -> None:
     for table, columns in COLUMNS.items():
@@ -59,9 +74,13 @@ def upgrade() -> None:
         op.execute(f"GRANT SELECT ({', '.join(columns)}) ON {table} TO {SERVER}, {VIEWER}")
     op.execute(sa.text(WORDS))
     op.execute(f"GRANT SELECT ON visit_words TO {VIEWER}, {AUDITOR}")
+    op.execute(AT)
+    op.execute(AT_TRIGGER)
 
 
 def downgrade() -> None:
+    op.execute("DROP TRIGGER audit_entries_say_when ON audit_entries")
+    op.execute("DROP FUNCTION audit_entries_say_when()")
     op.execute("DROP VIEW visit_words")
     for table, columns in COLUMNS.items():
         op.execute(f"REVOKE SELECT ({', '.join(columns)}) ON {table} FROM {SERVER}, {VIEWER}")
