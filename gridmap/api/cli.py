@@ -50,7 +50,7 @@ from gridmap.schema.context import Context
 from gridmap.schema.points import PointInput, wgs84_position
 from gridmap.schema.root import schema as graphql_schema
 from gridmap.store import audit_chain, imports, users
-from gridmap.store.audit import READ, EntryFilter, Origin, enter_now, entries, origin
+from gridmap.store.audit import READ, EntryFilter, Origin, enter, enter_now, entries, named, origin
 from gridmap.store.audit_files import write_csv, write_json_lines
 from gridmap.store.cluster import private_cluster
 from gridmap.store.database import Database, Rights, check_login, tool_engine
@@ -366,10 +366,31 @@ def token(
         int, typer.Option(min=1, max=LONGEST_VALIDITY.days, help="For how long the token is valid.")
     ] = 30,
 ) -> None:
-    """Print a token, which says to the server who sends it."""
+    """Print a token, which says to the server who sends it. That is in the audit log."""
     settings = with_secret(settings_from_environment())
     viewer = Viewer(role, subject, frozenset(code or []))
-    print(Tokens(settings.secret).issue(viewer, datetime.timedelta(days=days)))
+    issued = Tokens(settings.secret).issue(viewer, datetime.timedelta(days=days))
+
+    async def written(url: str) -> None:
+        database = Database(url)
+        try:
+            async with database.transaction() as connection:
+                await enter(
+                    connection,
+                    None,
+                    "ISSUE",
+                    "tokens",
+                    [("", named(viewer.role, subject))],
+                    to=viewer.role.value,
+                    codes=sorted(viewer.codes),
+                    days=days,
+                )
+        finally:
+            await database.close()
+
+    with _database(settings) as url:
+        asyncio.run(written(settings.serving_url(url, Rights.KEEPER)))
+    print(issued)
 
 
 @photos_app.command()

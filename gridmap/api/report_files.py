@@ -26,11 +26,9 @@ from gridmap.schema.context import Context
 from gridmap.schema.null_characters import refuse_null_characters
 from gridmap.schema.reports import ReportFilter, filter_of
 from gridmap.schema.root import schema
-from gridmap.store.audit import named
 from gridmap.store.report_exports import report_rows
 from gridmap.store.report_sheets import TITLES, Language, Workbook, csv_heading, csv_lines
 from gridmap.store.streaming import Rows
-from gridmap.store.viewers import Role
 
 _PARAMETERS = ("filter", "language")
 _CHUNK_BYTES = 1 << 18
@@ -77,10 +75,7 @@ class ReportFile:
         language = language_of(given.get("language", Language.CHINESE))
         context = self._context(request)
         wanted = await filter_of(context, report_filter(given.get("filter", "null")))
-        if wanted.handler is not None and wanted.member_regions != ():
-            # A file of what a building's member handles: whose, and not which, for it may be long.
-            context.note_read("handlers", "", named(Role.BUILDING_MEMBER, wanted.handler))
-            await context.enter_reads()
+        await context.enter_reads()
         async with place_in(self._places):
             sending.name = f"{TITLES[language]}-{context.today}"
             sending.plain_name = f"reports-{context.today}"

@@ -252,6 +252,11 @@ class _Reports:
     async def scope(self, context: Context, layer: Layer) -> bytes:
         """What the viewer may see of the layer, in short. Raises Forbidden where that is nothing
         whatever there is, and for a filter that is not for the public."""
+        if self.filter is not None and self.filter.handler is not None:
+            # Here, for who is told a tile that is kept is told by it whose reports these are too.
+            of = map_filter_of if layer.name == "report_clusters" else filter_of
+            await of(context, self.filter)
+            await context.enter_reads()
         if layer.name == "report_clusters":
             scope = await map_scope(context, self.filter)
             return b"public" if scope is None else _digest(repr(scope).encode())

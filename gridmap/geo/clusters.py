@@ -31,6 +31,8 @@ DEEPEST_ZOOM = 24
 COARSE_LEVEL = 18
 """Squares of the world either way, as a power of two, in which what is public is told: 153 m times
 the cosine of the latitude wide, which from the south of China to its north is 146 to 92 m."""
+FAR_LEVEL = 15
+"""The same as it is told from afar: eight times as wide."""
 MOST_POINTS = 1 << 25
 MOST_STRETCHES = 16
 
@@ -128,14 +130,14 @@ class ClusterIndex:
     def __len__(self) -> int:
         return len(self.order)
 
-    def coarsened(self) -> ClusterIndex:
-        """The same points in the same order, each as if in the middle of its square of
-        `COARSE_LEVEL`, so that nothing that is told of them says where in it they are.
+    def coarsened(self, level: int = COARSE_LEVEL) -> ClusterIndex:
+        """The same points in the same order, each as if in the middle of its square of a level, so
+        that nothing that is told of them says where in it they are.
 
         A key then stands for the squares and how many points are in each, whichever these are.
         Beyond Web Mercator's square a point is taken to be in the outermost one.
         """
-        shift = 2 * (_BITS - COARSE_LEVEL)
+        shift = 2 * (_BITS - level)
         squares = self._codes >> shift
         heads = _heads(squares)
         coarse = object.__new__(ClusterIndex)
@@ -145,7 +147,7 @@ class ClusterIndex:
         coarse._spot = (np.cumsum(number, dtype=np.int32) - np.int32(1))[self._spot]
         coarse._firsts = self._firsts[np.append(heads, len(squares))]
         squares = squares[heads]
-        coarse._longitudes, coarse._latitudes = _middles(squares, COARSE_LEVEL)
+        coarse._longitudes, coarse._latitudes = _middles(squares, level)
         # The middle itself lies on a border of smaller squares, and rounding would choose.
         coarse._codes = squares << shift | 3 << shift - 2
         coarse._longitude_units = _units(coarse._longitudes)
@@ -154,12 +156,6 @@ class ClusterIndex:
         coarse._keys = keys[coarse._spot]
         coarse._spot_keys = keys * np.diff(coarse._firsts).view(np.uint64)
         return coarse
-
-    @property
-    def points(self) -> Floats:
-        """Where the points are, in curve order: float64 (n, 2), longitude then latitude."""
-        points: Floats = np.column_stack([self._longitudes, self._latitudes])[self._spot]
-        return points
 
     def cells(
         self, bounds: Bounds, zoom: int, where: Callable[[slice], Bools] | None = None
@@ -173,8 +169,7 @@ class ClusterIndex:
         There may be as many cells as points where the zoom does not go with the bounds. Raises
         Invalid for zooms other than 0 to 24 and bounds that are no numbers.
         """
-        if not 0 <= zoom <= DEEPEST_ZOOM:
-            raise Invalid(f"There is no zoom {zoom}: ask for one from 0 to {DEEPEST_ZOOM}.")
+        _check_zoom(zoom)
         rows = [self._rows(zoom, *ends, bounds, where) for ends in self._stretches(bounds)]
         if len(rows) != 1:
             rows = [_concatenated(zoom, len(self), rows)]
@@ -274,10 +269,43 @@ def merged(one: Cells, other: Cells) -> Cells:
     return _joined(replace(rows, **{name: getattr(rows, name)[order] for name in _COLUMNS}))
 
 
-def of_at_least(cells: Cells, least: int) -> Cells:
-    """Those of the clusters that have so many members."""
-    kept = cells.count >= least
-    return replace(cells, **{name: getattr(cells, name)[kept] for name in _COLUMNS})
+def of_squares(squares: Ints, counts: Ints, level: int, zoom: int) -> Cells:
+    """So many points in the middle of each of some squares of a level, merged for a zoom.
+
+    `squares`: int64 (k,), codes of cells of `zoom_of(level)`, ascending; `counts`: int64 (k,), all
+    at least 1. What is told of them is what `ClusterIndex.coarsened` tells of as many points.
+    Raises Invalid for zooms other than 0 to 24.
+    """
+    _check_zoom(zoom)
+    shift = 2 * (_BITS - level)
+    longitudes, latitudes = _middles(squares, level)
+    return _joined(
+        Cells(
+            zoom=zoom,
+            size=len(squares),
+            # The middle itself lies on a border of smaller squares, and rounding would choose.
+            code=(squares << shift | 3 << shift - 2) >> 2 * (_BITS - zoom - _LEVELS_PER_TILE),
+            count=counts,
+            longitude_sum=_units(longitudes) * counts,
+            latitude_sum=_units(latitudes) * counts,
+            west=longitudes,
+            south=latitudes,
+            east=longitudes,
+            north=latitudes,
+            key=_mixed(squares.view(np.uint64)) * counts.view(np.uint64),
+            member=np.arange(len(squares)),
+        )
+    )
+
+
+def zoom_of(level: int) -> int:
+    """The zoom whose cells are the squares of a level."""
+    return level - _LEVELS_PER_TILE
+
+
+def middles(squares: Ints, level: int) -> Floats:
+    """Of squares of a level: float64 (k, 2), longitude then latitude, in degrees."""
+    return np.column_stack(_middles(squares, level))
 
 
 def tile_codes(column: int, row: int) -> tuple[int, int]:
@@ -312,6 +340,11 @@ _COLUMNS = {
     "key": np.uint64,
     "member": np.int64,
 }
+
+
+def _check_zoom(zoom: int) -> None:
+    if not 0 <= zoom <= DEEPEST_ZOOM:
+        raise Invalid(f"There is no zoom {zoom}: ask for one from 0 to {DEEPEST_ZOOM}.")
 
 
 def _concatenated(zoom: int, size: int, parts: list[Cells]) -> Cells:

@@ -31,6 +31,7 @@ from gridmap.store import grids as store_grids
 from gridmap.store import reports as store
 from gridmap.store import standings as store_standings
 from gridmap.store import submissions
+from gridmap.store.audit import named
 from gridmap.store.dates import CHINA
 from gridmap.store.locations import spots_at
 from gridmap.store.loop import Action, Level, State
@@ -38,6 +39,7 @@ from gridmap.store.paging import Key, Slice
 from gridmap.store.permissions import Permission, extent
 from gridmap.store.report_rules import Category
 from gridmap.store.scopes import EVERYTHING, Scope
+from gridmap.store.viewers import Role
 
 _LONGEST_TEXT = 100
 
@@ -410,7 +412,7 @@ async def reports_page(
     context: Context, given: ReportFilter | None, cut: Slice
 ) -> ReportConnection:
     """A page of reports, newest first."""
-    wanted = await filter_of(context, given)
+    wanted = await _filter_of_list(context, given)
     found = await context.run(store.page_of_reports, wanted, cut)
     _note_members(context, wanted, found[0])
     return _connection(*found, cut, lambda: context.run(store.count_reports, wanted))
@@ -420,7 +422,7 @@ async def reports_of_grid(
     context: Context, code: str, given: ReportFilter | None, cut: Slice
 ) -> ReportConnection:
     """A page of the reports of a grid; pages of many grids at once take one statement."""
-    wanted = await filter_of(context, given)
+    wanted = await _filter_of_list(context, given)
     found = await context.load(store.reports_of_grids, code, wanted, cut)
     _note_members(context, wanted, found[0])
     return _connection(
@@ -444,13 +446,28 @@ def _note_members(
     for row in rows if wanted.handler is not None else ():
         if row.handler_kind == "BUILDING_MEMBER":
             context.note_read("handlers", *row.report_key)
+    if not rows:
+        _note_member(context, wanted)  # who may be told how many there are
+
+
+def _note_member(context: Context, wanted: store.ReportFilter) -> None:
+    """The same of what is told of all their reports together: whose, and not which."""
+    if wanted.handler is not None and wanted.member_regions != ():
+        context.note_read("handlers", "", named(Role.BUILDING_MEMBER, wanted.handler))
 
 
 async def filter_of(context: Context, given: ReportFilter | None) -> store.ReportFilter:
-    """What a client asks for, of what the viewer may see.
+    """What a client asks for, of what the viewer may see. For what is no list of reports: that it
+    was asked for by a member's name is noted.
 
     Raises Forbidden where that is no report at all, and Invalid for what there is not.
     """
+    wanted = await _filter_of_list(context, given)
+    _note_member(context, wanted)
+    return wanted
+
+
+async def _filter_of_list(context: Context, given: ReportFilter | None) -> store.ReportFilter:
     return await _checked(context, given or ReportFilter(), await context.scope_of_lists())
 
 
@@ -463,7 +480,9 @@ async def map_filter_of(
     a filter by which the public could tell reports apart.
     """
     scope = await map_scope(context, given)
-    return await _checked(context, given or ReportFilter(), scope or EVERYTHING), scope is None
+    wanted = await _checked(context, given or ReportFilter(), scope or EVERYTHING)
+    _note_member(context, wanted)
+    return wanted, scope is None
 
 
 async def map_scope(context: Context, given: ReportFilter | None) -> Scope | None:
@@ -478,7 +497,7 @@ async def map_scope(context: Context, given: ReportFilter | None) -> Scope | Non
 
 _A_MIDNIGHT = datetime.datetime(2000, 1, 1, tzinfo=CHINA)
 _DAY = datetime.timedelta(days=1)
-_OF_PUBLIC = ("region", "grid", "category", "since", "until", "bounds", "open")
+_OF_PUBLIC = ("region", "grid", "category", "since", "until", "bounds")
 
 
 def _check_public(given: ReportFilter) -> None:

@@ -318,8 +318,9 @@ class Query:
         description="Reports merged for a map at a zoom level (of 512-pixel tiles). Whoever "
         "handles reports is told of those exactly, and the counts add up to the matching ones in "
         "the bounds. To all others it is the public's map: of all reports, each in the middle of a "
-        "square of about 100 m, without clusters of fewer than 5, and by region, grid, category, "
-        "since and until (midnights in China), bounds and open alone."
+        "square of about 100 m (at zooms 0 to 12 of 800 m) and told with four others there, when "
+        "the fifth has come; by region, grid, category, since and until (midnights in China) and "
+        "bounds alone."
     )
     async def report_clusters(
         self, info: Info, bounds: BoundsInput, zoom: int, filter: ReportFilter | None = None

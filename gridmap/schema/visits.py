@@ -43,16 +43,18 @@ class Visit(Node):
         description="What was seen or done; null for whoever does not look after the building."
     )
     async def note(self, info: Info) -> str | None:
-        return self.row.note if await self._is_told(info.context) else None
+        words = await self._words(info.context)
+        return words.note if words else None
 
     @strawberry.field(
         description="Whose visit it was; null for whoever does not look after the building, for "
         "visits say where a person was and when."
     )
     async def worker(self, info: Info) -> GridWorker | None:
-        if not await self._is_told(info.context):
+        words = await self._words(info.context)
+        if words is None:
             return None
-        key = Key(self.row.worker_code, self.row.district_code)
+        key = Key(words.worker_code, self.row.district_code)
         row = await info.context.load(store_workers.workers_by_key, key)
         assert row is not None  # a foreign key holds it
         return grid_worker(row)
@@ -66,14 +68,16 @@ class Visit(Node):
         assert row is not None  # a foreign key holds it
         return building(row, today)
 
-    async def _is_told(self, context: Context) -> bool:
+    async def _words(self, context: Context) -> store.Words | None:
+        """None for whoever does not look after the building."""
         viewer, key = context.viewer, self.row.building_key
         is_told = viewer.role is Role.AUDITOR or await context.load(
             look_after, key, viewer, context.today
         )
-        if is_told:
-            context.note_read("visits", self.row.district_code, self.row.id)
-        return is_told
+        if not is_told:
+            return None
+        context.note_read("visits", self.row.district_code, self.row.id)
+        return await context.load(store.words_of_visits, (self.row.district_code, self.row.id))
 
 
 def visit(row: store.Visit) -> Visit:

@@ -49,6 +49,10 @@ SHORTEST_KEPT = datetime.timedelta(days=180)
 """An entry is kept for as long at least, as the law on network security asks; a trigger sees to it.
 """
 
+LONGEST_WRITTEN = datetime.timedelta(days=1)
+"""From when an entry says that it was made until it is committed, an import's at most, and what
+clocks may be off. An entry that is older than the seal before its own by more was put in."""
+
 _MOST_SEALED = 10_000
 _MOST_TRIMMED = 1_000
 _SEALS_AT_ONCE = 200
@@ -143,6 +147,7 @@ def verify(connection: Connection, anchors: Sequence[tuple[int, str]] = ()) -> V
         kept = _entries_of(connection, some)
         for row in some:
             faults += _faults_before(found, row)
+            faults += _faults_of_times(found, row, kept)
             if row.at > now:
                 faults.append(f"Seal {row.number} says that it was made at a time to come.")
             if row.number <= until:
@@ -164,7 +169,9 @@ def verify(connection: Connection, anchors: Sequence[tuple[int, str]] = ()) -> V
     unsealed = 0
     for entry in connection.execute(_UNSEALED):
         unsealed += not entry.is_past
-        if entry.is_past:
+        if not entry.is_past:
+            faults += _faults_of_time(found, now, (entry.district_code, entry.id), entry.at)
+        else:
             faults.append(
                 f"{_name(entry.district_code, entry.id)} is in no seal, though one was made since."
             )
@@ -304,14 +311,21 @@ def _read_seals(connection: Connection) -> Iterator[Sequence[Row[Any]]]:
         rows = connection.execute(statement.where(_seals.c.number > rows[-1].number)).all()
 
 
-def _entries_of(connection: Connection, seals: Sequence[Row[Any]]) -> dict[tuple[str, int], bytes]:
-    """Digests of the entries that these seals hold, as far as they are there."""
+class _Kept(NamedTuple):
+    """Of an entry that is there."""
+
+    digest: bytes
+    at: datetime.datetime
+
+
+def _entries_of(connection: Connection, seals: Sequence[Row[Any]]) -> dict[tuple[str, int], _Kept]:
+    """The entries that these seals hold, as far as they are there."""
     keys = {
         "districts": [code for row in seals for code in row.district_codes],
         "ids": [id_ for row in seals for id_ in row.entry_ids],
     }
     rows = (Entry(*row) for row in connection.execute(_OF_SEALS, keys))
-    return {(entry.district_code, entry.id): digest(entry) for entry in rows}
+    return {(entry.district_code, entry.id): _Kept(digest(entry), entry.at) for entry in rows}
 
 
 def _trimmed(connection: Connection) -> tuple[int, datetime.datetime]:
@@ -332,8 +346,26 @@ def _faults_before(found: Head | None, row: Row[Any]) -> Iterator[str]:
         yield f"Seal {row.number} is not what it was, or does not follow the one before."
 
 
+def _faults_of_times(
+    found: Head | None, row: Row[Any], kept: dict[tuple[str, int], _Kept]
+) -> Iterator[str]:
+    if found is not None and row.at < found.at - LONGEST_WRITTEN:
+        yield f"Seal {row.number} says that it was made before the one before it."
+    for key in zip(row.district_codes, row.entry_ids, strict=False):
+        if key in kept:
+            yield from _faults_of_time(found, row.at, key, kept[key].at)
+
+
+def _faults_of_time(
+    found: Head | None, sealed_at: datetime.datetime, key: tuple[str, int], at: datetime.datetime
+) -> Iterator[str]:
+    """`found`: the seal before the entry's own, which it is not older than."""
+    if at > sealed_at + LONGEST_WRITTEN or (found and at < found.at - LONGEST_WRITTEN):
+        yield f"{_name(*key)} says that it was made at another time than it was put in."
+
+
 def _faults_of(
-    row: Row[Any], kept: dict[tuple[str, int], bytes], *, are_some_gone: bool = False
+    row: Row[Any], kept: dict[tuple[str, int], _Kept], *, are_some_gone: bool = False
 ) -> Iterator[str]:
     cuts = range(0, len(row.digests) + 1, _DIGEST_BYTES)
     digests = [row.digests[begin:end] for begin, end in pairwise(cuts)]
@@ -345,7 +377,7 @@ def _faults_of(
             if are_some_gone:
                 continue
             yield f"{_name(*key)}, which seal {row.number} holds, is gone."
-        elif kept[key] != right:
+        elif kept[key].digest != right:
             yield f"{_name(*key)} has been changed since seal {row.number} was made."
 
 
@@ -442,6 +474,7 @@ _UNSEALED = text(
     SELECT
         entry.district_code,
         entry.id,
+        entry.at,
         pg_visible_in_snapshot(
             entry.transaction,
             CAST(

@@ -531,8 +531,8 @@ def buildings_without(statement: Select[Any], wanted: Wanted) -> Select[Any]:
 
 
 def _has(table: Table, holds: ColumnElement[bool]) -> ColumnElement[bool]:
-    """Whether the building has such a row of a table."""
-    return exists().where(
+    """Whether the building has such a row of a table, of which not all columns may be seen."""
+    return exists(table.c.building_code).where(
         table.c.district_code == _building.c.district_code,
         table.c.building_code == _building.c.code,
         holds,

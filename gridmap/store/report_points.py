@@ -10,9 +10,10 @@ and could choose two that get in each other's way. Codes stand as PostgreSQL's 6
 them: two codes of one column that share one would be taken for each other, of which the chance is
 below one in a billion for a hundred thousand codes.
 
-Whoever answers for places has a map of the reports there, exactly. The public has one of all
-reports, each in the middle of a square of about 100 m and none told but with four others: it is the
-same columns in the same order, since the squares are stretches of the curve.
+Whoever answers for places has a map of the reports there, exactly. The public has one of squares of
+about 100 m, or 800 m from afar, of the same columns in the same order, since the squares are
+stretches of the curve. A square's reports are told in fives, each as if its five had come when the
+fifth did. All that the public is told, of any zoom, days and box, is made of these fives.
 
 What residents wrote would not fit: the database is asked which reports have a text, once for each
 text and large index. Of the small index the descriptions are here too.
@@ -37,7 +38,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap.errors import TooLarge
 from gridmap.geo.bounds import Bounds
-from gridmap.geo.clusters import Cells, ClusterIndex, merged, of_at_least
+from gridmap.geo.clusters import (
+    COARSE_LEVEL,
+    FAR_LEVEL,
+    Cells,
+    ClusterIndex,
+    merged,
+    middles,
+    of_squares,
+    zoom_of,
+)
 from gridmap.store import tables
 from gridmap.store.database import Database, explained, protected, tool_engine
 from gridmap.store.loop import ENDED
@@ -53,8 +63,9 @@ Serials: TypeAlias = NDArray[np.int64]
 
 MOST_CLUSTERS = 10_000
 LEAST_PUBLIC = 5
-"""As many reports are told together to the public, or none."""
+"""As many reports are told together to the public, or none: a square's are told in fives."""
 
+_WORLD = Bounds(-180.0, -90.0, 180.0, 90.0)
 _NEVER = np.iinfo(np.int64).max
 _FEWEST_IN_TAIL = 5_000
 _MOST_FOLLOWED = 50_000
@@ -147,9 +158,9 @@ class _Rows:
         _ = self.by_serial, self.regions, self.categories, self.coarse
 
     @cached_property
-    def coarse(self) -> ClusterIndex:
-        """As the public is told where they are, in the same order."""
-        return self.index.coarsened()
+    def coarse(self) -> Mapping[int, ClusterIndex]:
+        """As the public is told where they are, in the same order, by the level of the squares."""
+        return {level: self.index.coarsened(level) for level in (FAR_LEVEL, COARSE_LEVEL)}
 
     @cached_property
     def by_serial(self) -> NDArray[np.int64]:
@@ -483,8 +494,8 @@ class ReportPoints:
         return await self._merged(bounds, zoom, wanted, _clusters)
 
     async def public_clusters(self, bounds: Bounds, zoom: int, wanted: ReportFilter) -> Cells:
-        """The same as the public is told of it: of positions that are coarse (see
-        `ClusterIndex.coarsened`), those that have `LEAST_PUBLIC` reports or more."""
+        """The same as the public is told of it: fives in the middle of their squares (see
+        `ClusterIndex.coarsened`), of those squares whose middle lies within the bounds."""
         return await self._merged(bounds, zoom, wanted, _public_clusters)
 
     async def positions(self, wanted: ReportFilter) -> NDArray[np.float64]:
@@ -496,7 +507,7 @@ class ReportPoints:
         return await self._in_thread(partial(_positions, points, numbers))
 
     async def public_positions(self, wanted: ReportFilter) -> NDArray[np.float64]:
-        """The same as coarse as the public is told of it, from west to east, south to north."""
+        """The same as the public is told of it, from west to east, south to north."""
         points, numbers = await self._asked_for(wanted, wanted.bounds)
         return await self._in_thread(partial(_public_positions, points, numbers))
 
@@ -637,13 +648,42 @@ def _clusters(points: _Points, bounds: Bounds, zoom: int, wanted: _Wanted) -> Re
 
 
 def _public_clusters(points: _Points, bounds: Bounds, zoom: int, wanted: _Wanted) -> Cells:
-    main, tail = points.main, points.tail
-    cells = main.rows.coarse.cells(bounds, zoom, wanted.mask(main))
-    if len(tail):
-        cells = merged(cells, tail.rows.coarse.cells(bounds, zoom, wanted.mask(tail)))
-    cells = of_at_least(cells, LEAST_PUBLIC)
+    level = FAR_LEVEL if zoom <= zoom_of(FAR_LEVEL) else COARSE_LEVEL
+    cells = of_squares(*_fives(points, bounds, wanted, level), level, zoom)
     _check_size(cells, zoom)
     return cells
+
+
+def _fives(points: _Points, bounds: Bounds, wanted: _Wanted, level: int) -> tuple[Serials, Serials]:
+    """Squares of a level in their order, and how many reports the public is told of in each: both
+    int64 (k,).
+
+    What came until a moment is rounded down to fives, and of days the two ends of them are told.
+    Were the days counted and then rounded, one could find the day of every report, by looking for
+    the shortest times that have a five.
+    """
+    all_days = replace(wanted.filter, since=None)
+    squares, counts = _squares(points, bounds, replace(wanted, filter=all_days), level)
+    told = counts - counts % LEAST_PUBLIC
+    if (since := wanted.filter.since) is not None:
+        until = since if all_days.until is None else min(since, all_days.until)
+        before = replace(wanted, filter=replace(all_days, until=until))
+        known, earlier = _squares(points, bounds, before, level)
+        told[np.searchsorted(squares, known)] -= earlier - earlier % LEAST_PUBLIC
+    return squares[told > 0], told[told > 0]
+
+
+def _squares(
+    points: _Points, bounds: Bounds, wanted: _Wanted, level: int
+) -> tuple[Serials, Serials]:
+    """Squares of a level in their order, and how many reports are in each: both int64 (k,)."""
+    zoom = zoom_of(level)
+    cells, other = (
+        part.rows.coarse[level].cells(bounds, zoom, wanted.mask(part))
+        for part in (points.main, points.tail)
+    )
+    cells = merged(cells, other)
+    return cells.code, cells.count
 
 
 def _check_size(cells: Cells, zoom: int) -> None:
@@ -655,12 +695,8 @@ def _check_size(cells: Cells, zoom: int) -> None:
 
 
 def _public_positions(points: _Points, wanted: _Wanted) -> NDArray[np.float64]:
-    found = []
-    for part in (points.main, points.tail):
-        where = wanted.mask(part)
-        rows: Any = slice(None) if where is None else where(slice(0, len(part)))
-        found.append(part.rows.coarse.points[rows])
-    positions = _within(np.concatenate(found), wanted.filter.bounds)
+    squares, counts = _fives(points, wanted.filter.bounds or _WORLD, wanted, COARSE_LEVEL)
+    positions = np.repeat(middles(squares, COARSE_LEVEL), counts, axis=0)
     in_order: NDArray[np.float64] = positions[np.lexsort(positions.T[::-1])]
     return in_order
 

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gridmap.store import tables
 from gridmap.store.database import protected
 from gridmap.store.loop import TRANSITIONS, Action, Level, Party
+from gridmap.store.paging import among
 from gridmap.store.permissions import OF_PARTY, Extent, Permission, extent
 from gridmap.store.regions import regions_around, regions_below
 from gridmap.store.report_rules import ReportRules
@@ -58,21 +59,32 @@ def is_told_of_persons(standing: Standing, viewer: Viewer) -> bool:
     return False
 
 
+@protected
 async def regions_of_member(
     connection: AsyncConnection, member: str, viewer: Viewer
 ) -> list[str] | None:
-    """Where the viewer may find a building's member by name: None is everywhere.
+    """Where the viewer finds a building's member by name: None is everywhere.
 
-    That is where reports are the viewer's own to handle, or their office's.
+    That is where reports are the viewer's own to handle, or their office's, if the member handles
+    one of them. Served by reports_handler_idx.
     """
+    regions: list[str] | None = []
     if extent(viewer, Permission.SEE_PERSONS) is Extent.ALL:
-        return None
-    if viewer.role in OFFICES:
+        regions = None
+    elif viewer.role in OFFICES:
         below = await regions_below(connection, sorted(viewer.codes))
-        return [code for codes in below for code in codes]
-    if viewer.role is Role.BUILDING_MEMBER and viewer.subject == member:
-        return [community_code for _, community_code in await homes_of(connection, viewer)]
-    return []
+        regions = [code for codes in below for code in codes]
+    elif viewer.role is Role.BUILDING_MEMBER and viewer.subject == member:
+        regions = [community_code for _, community_code in await homes_of(connection, viewer)]
+    if regions == []:
+        return regions
+    report = tables.reports.c
+    handled = select(report.id).where(
+        report.handler_code == member, report.handler_kind == "BUILDING_MEMBER"
+    )
+    if regions is not None:
+        handled = handled.where(among(report.region_code, regions))
+    return regions if await connection.scalar(select(handled.exists())) else []
 
 
 REFUSED_TO_HOLDERS = frozenset({Action.MERGE, Action.REJECT})

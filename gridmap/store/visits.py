@@ -1,6 +1,8 @@
 """Visits: what a grid worker did at a building, and when. None is ever changed or deleted.
 
-The client names a visit (a UUIDv7), so that a phone may send it again until it has an answer.
+The client names a visit (a UUIDv7), so that a phone may send it again until it has an answer. That
+there was one is public; whose it was and what was seen is a row of `visit_words`, which PostgreSQL
+shows to those who look after the building.
 """
 
 from __future__ import annotations
@@ -10,13 +12,14 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, func, select, tuple_
+from sqlalchemy import Select, column, func, select, table, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap.errors import Conflict, Forbidden, Invalid, NotFound
 from gridmap.store import audit, tables
 from gridmap.store.caretakers import building_in_care
+from gridmap.store.database import protected
 from gridmap.store.dates import CHINA
 from gridmap.store.paging import (
     Key,
@@ -40,10 +43,8 @@ class Visit(NamedTuple):
     district_code: str
     id: UUID
     building_code: str
-    worker_code: str
     kind: str
     at: datetime.datetime
-    note: str
 
     @property
     def key(self) -> Key:
@@ -53,6 +54,13 @@ class Visit(NamedTuple):
     @property
     def building_key(self) -> Key:
         return Key(self.building_code, self.district_code)
+
+
+class Words(NamedTuple):
+    """Of a visit: whose it was, and what was seen or done."""
+
+    worker_code: str
+    note: str
 
 
 class NewVisit(NamedTuple):
@@ -67,6 +75,8 @@ class NewVisit(NamedTuple):
 
 
 _COLUMNS = tuple(_table.c[name] for name in Visit._fields)
+_WORDS = tuple(_table.c[name] for name in Words._fields)
+_words = table("visit_words", *map(column, ("district_code", "id", *Words._fields)))
 _LATEST_FIRST = (_table.c.at.desc(), _table.c.id.desc())
 
 
@@ -77,6 +87,18 @@ async def visits_by_key(
     named = tuple_(_table.c.district_code, _table.c.id).in_(list(keys))
     rows = await connection.execute(select(*_COLUMNS).where(named))
     found = {(row.district_code, row.id): Visit(*row) for row in rows}
+    return [found.get(key) for key in keys]
+
+
+@protected
+async def words_of_visits(
+    connection: AsyncConnection, keys: Sequence[tuple[str, UUID]]
+) -> list[Words | None]:
+    """One for each district and id, in their order; None for whoever does not look after the
+    building today. Served by visits_pkey."""
+    named = tuple_(_words.c.district_code, _words.c.id).in_(list(keys))
+    rows = await connection.execute(select(_words).where(named))
+    found = {(district, id_): Words(*said) for district, id_, *said in rows}
     return [found.get(key) for key in keys]
 
 
@@ -127,20 +149,24 @@ async def log(
         connection, given.building, viewer, given.at.astimezone(CHINA).date()
     )
     worker = await _worker(connection, given.worker, building.district_code, viewer)
-    wanted = Visit(
-        building.district_code, given.id, building.code, worker, given.kind, given.at, given.note
-    )
-    made = insert(_table).values(wanted._asdict()).on_conflict_do_nothing()
+    visit = Visit(building.district_code, given.id, building.code, given.kind, given.at)
+    words = Words(worker, given.note)
+    made = insert(_table).values(visit._asdict() | words._asdict()).on_conflict_do_nothing()
     if (await connection.execute(made.returning(_table.c.id))).first() is not None:
-        place = [(wanted.district_code, wanted.id)]
+        place = [(visit.district_code, visit.id)]
         await audit.enter(connection, viewer, "LOG", "visits", place)
-    [kept] = await visits_by_key(connection, [(wanted.district_code, wanted.id)])
-    if kept != wanted:
+    kept = await connection.execute(
+        select(*_COLUMNS, *_WORDS).where(
+            _table.c.district_code == visit.district_code, _table.c.id == visit.id
+        )
+    )
+    *found, worker_code, note = kept.one()
+    if (*found, worker_code, note) != (*visit, *words):
         raise Conflict(
             f"The id {given.id} is that of another visit. Give each visit an id of its own, and "
             "send the same visit unchanged."
         )
-    return kept
+    return Visit(*found)
 
 
 def moments_of(on: datetime.date, days: int = 1) -> tuple[datetime.datetime, datetime.datetime]:

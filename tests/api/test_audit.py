@@ -298,6 +298,43 @@ class TestReading:
         assert (action, noun) == READ_HANDLERS
         assert "李某" not in str(ids)
 
+    def test_a_member_is_found_by_name_in_no_way_that_leaves_no_entry(self, client: Client) -> None:
+        report = submitted(client).data["report"]
+        report = client.do("registerReport", report, "report { id version }").data["report"]
+        to = {"kind": "BUILDING_MEMBER", "code": "赵某"}
+        client.do("dispatchReport", {**report, "to": to})
+        box_ = "bounds: {west: 130, south: 47, east: 131, north: 48}"
+        ways = [
+            "reportFigures(by: [GRID], %s) { received }",
+            f'reportTrends(region: "{DISTRICT}", %s) {{ probability }}',
+            f"reportClusters({box_}, zoom: 12, %s) {{ count }}",
+            f'hotspots(region: "{DISTRICT}", %s) {{ count }}',
+            "reports(%s, first: 1) { totalCount }",
+        ]
+
+        def said(way: str, name: str) -> list[Any]:
+            terms = f'filter: {{handler: "{name}"}}'
+            asked = client.ask(f"{{ {way % terms} }}", OFFICE)
+            assert asked.data is not None
+            return [entry[:2] for entry in client.entries(asked.request)]
+
+        for way in ways:
+            assert said(way, "赵某") == [READ_HANDLERS], way
+            # Who handles nothing is nobody whom that tells of.
+            assert said(way, "孙某") == [], way
+        for layer in ("reports", "report_clusters") * 2:
+            tile = httpx.get(
+                f"{client.address}/tiles/{layer}/0/0/0.mvt"
+                if layer == "report_clusters"
+                else f"{client.address}/tiles/{layer}/14/14120/5747.mvt",
+                params={"handler": "赵某"},
+                headers=authorization(OFFICE),
+            )
+            assert tile.status_code in (200, 204)
+            found = client.entries(tile.headers["x-request-id"])
+            assert [entry[:2] for entry in found] == [READ_HANDLERS]
+            assert "赵某" not in str(found)
+
     def test_what_a_subscription_tells_is_a_reading_too(self, client: Client) -> None:
         report = submitted(client).data["report"]
         query = "subscription { reportChanged { report { reporter { phone } } } }"

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +26,7 @@ from pydantic import SecretStr
 from gridmap.api.identity import Tokens, kept_secret
 from gridmap.api.settings import Settings, settings_from_environment
 from gridmap.errors import Invalid, Unauthenticated, Unavailable
+from gridmap.store.dates import today
 from gridmap.store.viewers import ANONYMOUS, Role, Viewer
 from tests.api.conftest import Server, gridmap
 from tests.command import run
@@ -442,14 +444,22 @@ class TestCommand:
         claims = jwt.decode(token, options={"verify_signature": False})
         assert claims["exp"] - claims["iat"] == 2 * 24 * 3600
         assert got(guarded, token).json()["data"]["viewer"]["subject"] == "W001"
+        # Who made it, and for whom, is in the audit log; the token is not.
+        listed = run("audit", "list", "--from", f"{today()}", DATABASE_URL=demo_url).stdout
+        [entry] = [json.loads(line) for line in listed.splitlines() if '"tokens"' in line]
+        assert (entry["role"], entry["action"], entry["ids"]) == ("OPERATOR", "ISSUE", ["W001"])
+        assert entry["details"] == {"to": "GRID_WORKER", "codes": sorted(codes[1::2]), "days": 2}
+        assert token not in listed
 
-    def test_without_a_database_of_others_the_secret_is_made_and_kept(self, tmp_path: Path) -> None:
-        asked = ("token", "AUDITOR", "--subject", "审计局")
-        printed = [run(*asked, GRIDMAP_DATA=str(tmp_path)).stdout.strip() for _ in range(2)]
-        tokens = Tokens(kept_secret(tmp_path))
-        for token in printed:
-            assert tokens.viewer(f"Bearer {token}") == Viewer(Role.AUDITOR, "审计局")
-        assert [file.name for file in tmp_path.iterdir()] == ["secret"]
+    def test_without_a_database_of_others_the_secret_is_made_and_kept(self) -> None:
+        with TemporaryDirectory(prefix="gridmap-test-") as name:
+            folder = Path(name)
+            folder.chmod(0o755)  # the cluster's user must enter it where this user is root
+            printed = run("token", "AUDITOR", "--subject", "审计局", GRIDMAP_DATA=name)
+            viewer = Tokens(kept_secret(folder)).viewer(f"Bearer {printed.stdout.strip()}")
+            assert viewer == Viewer(Role.AUDITOR, "审计局")
+            # Its log is that database's, which is made too.
+            assert {"secret", "postgres"} <= {file.name for file in folder.iterdir()}
 
     def test_with_a_database_of_others_the_secret_must_be_given(self, tmp_path: Path) -> None:
         environment = {"DATABASE_URL": "postgresql:///x", "GRIDMAP_DATA": str(tmp_path)}

@@ -17,11 +17,15 @@ from gridmap.geo.bounds import Bounds
 from gridmap.geo.clusters import (
     COARSE_LEVEL,
     DEEPEST_ZOOM,
+    FAR_LEVEL,
     MOST_POINTS,
     MOST_STRETCHES,
     Cells,
     ClusterIndex,
     merged,
+    middles,
+    of_squares,
+    zoom_of,
 )
 
 Points = NDArray[np.float64]
@@ -286,23 +290,27 @@ def test_nothing_that_is_told_of_coarse_points_says_where_in_their_squares_they_
 ) -> None:
     """As many other points in the same squares, of other ids, are told to the last bit alike."""
     points, ids = given_points
-    random, across = np.random.default_rng(seed), 1 << COARSE_LEVEL
-    places = [tile_cell(x, y, COARSE_LEVEL - 3) for x, y in points.tolist()]
+    level = data.draw(st.sampled_from((FAR_LEVEL, COARSE_LEVEL)))
+    random, across = np.random.default_rng(seed), 1 << level
+    places = [tile_cell(x, y, level - 3) for x, y in points.tolist()]
     corners = np.array(places, dtype=np.float64).reshape(-1, 2)
     east, down = (corners + random.random(corners.shape)).T / across
     others = np.column_stack(
         [east * 360 - 180, np.degrees(np.arctan(np.sinh(np.pi * (1 - 2 * down))))]
     )
-    one = ClusterIndex(points, ids).coarsened()
+    one = ClusterIndex(points, ids).coarsened(level)
     other = ClusterIndex(others, random.integers(0, 1 << 63, len(ids)).astype(np.uint64))
     bounds, zoom = data.draw(boxes(points)), data.draw(st.sampled_from(ZOOMS))
-    assert_same(
-        one.cells(bounds, zoom), other.coarsened().cells(bounds, zoom), but=("member", "size")
-    )
-    # And they are where they are: in the middle of those squares, in the index's order.
-    middles = {tile_cell(x, y, COARSE_LEVEL - 3) for x, y in one.points.tolist()}
-    assert middles <= {(c + i, r + j) for c, r in places for i in (0, 1) for j in (0, 1)}
-    assert len(np.unique(one.points, axis=0)) == len(set(places))
+    told = one.cells(bounds, zoom)
+    assert_same(told, other.coarsened(level).cells(bounds, zoom), but=("member", "size"))
+    # So are as many of squares alone, which are where the points are.
+    squares = one.cells(bounds, zoom_of(level))
+    alone = of_squares(squares.code, squares.count, level, zoom)
+    assert_same(told, alone, but=("member", "size"))
+    whole = one.cells(WORLD, zoom_of(level))
+    found = {tile_cell(x, y, level - 3) for x, y in middles(whole.code, level).tolist()}
+    assert found == set(places)
+    assert len(whole) == len(found)
 
 
 def test_the_filter_is_asked_for_few_stretches_and_what_lies_between_does_not_count() -> None:

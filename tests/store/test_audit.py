@@ -274,6 +274,30 @@ class TestTampering:
             assert verdict(connection).faults
             connection.rollback()
 
+    def test_an_entry_is_made_when_it_is_put_in_whatever_it_says(self, chain: Engine) -> None:
+        """By a trigger; and where somebody has gone around that, the seals tell."""
+        forged = text(
+            """
+            INSERT INTO audit_entries
+                (district_code, at, role, subject, account, address, request, action, noun, ids)
+            VALUES ('230402', :at, 'DISTRICT', 'x', '', '', '', 'ASSIGN', 'sponsorships', '{1}')
+            RETURNING at
+            """
+        )
+        now = datetime.datetime.now(datetime.UTC)
+        for days in (-300, -2, 2, 30_000):
+            given = {"at": now + datetime.timedelta(days=days)}
+            with chain.connect() as connection:
+                [at] = connection.execute(forged, given).scalars()
+                assert abs(at - now) < datetime.timedelta(hours=1)
+                connection.execute(text("SET LOCAL session_replication_role = replica"))
+                connection.execute(forged, given)
+                for seal in (audit_chain.seal, lambda _: 0):  # before it is sealed, and after
+                    [fault] = verdict(connection).faults
+                    assert "says that it was made at another time" in fault
+                    seal(connection)
+                connection.rollback()
+
     def test_a_tail_that_was_cut_shows_by_an_anchor(self, chain: Engine) -> None:
         with chain.connect() as connection:
             anchor = audit_chain.head(connection)

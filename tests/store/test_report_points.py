@@ -8,24 +8,27 @@ import math
 import random
 import threading
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import fields, replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import numpy as np
 import psycopg
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from psycopg import sql
 from sqlalchemy import text
 
 from gridmap.errors import TooLarge, Unavailable
 from gridmap.geo.bounds import Bounds
+from gridmap.geo.clusters import Cells
 from gridmap.store import report_points, tables
 from gridmap.store.database import Database
-from gridmap.store.dates import now
+from gridmap.store.dates import CHINA, now
 from gridmap.store.report_points import ReportPoints, reports_by_serial
 from gridmap.store.reports import ReportFilter
 from gridmap.store.scopes import EVERYTHING, NOTHING, Scope
@@ -40,6 +43,7 @@ from tests.reports import (
 from tests.waiting import PATIENCE_SECONDS
 
 WORLD = Bounds(-180, -90, 180, 90)
+NEVER = datetime.datetime(2999, 1, 1, tzinfo=datetime.UTC)
 ANY_REPORT = ReportFilter(now(), EVERYTHING)
 WORDS = ("楼道", "杂物", "A栋", "灯", "漏水", "Garbage", "100%", "路_灯")
 TEXTS = ("楼", "楼道", "道杂", "garbage", "栋", "%", "_灯", "0%", "物A栋", "杂物a", "灯灯灯", "无")
@@ -140,15 +144,36 @@ def members_by_cell(
 
 
 def public_counts(
-    connection: psycopg.Connection, bounds: Bounds, wanted: ReportFilter
+    connection: psycopg.Connection, bounds: Bounds, wanted: ReportFilter, zoom: int = 24
 ) -> dict[tuple[float, float], int]:
-    """How many reports each square has that the public is told of, by its middle."""
-    across, counts = 1 << 18, defaultdict[tuple[float, float], int](int)
-    where, parameters = conditions(replace(wanted, bounds=None))
+    """How many reports the public is told of in each square, by its middle, at a zoom."""
+    across = 1 << (15 if zoom <= 12 else 18)
+    moments = [wanted.until or NEVER]
+    if wanted.since is not None:
+        moments.append(min(wanted.since, moments[0]))
+    ends = [square_counts(connection, bounds, wanted, until, across) for until in moments]
+    fives = [{middle: count // 5 * 5 for middle, count in end.items()} for end in ends]
+    told = {
+        middle: count - sum(before.get(middle, 0) for before in fives[1:])
+        for middle, count in fives[0].items()
+    }
+    return {middle: count for middle, count in told.items() if count}
+
+
+def square_counts(
+    connection: psycopg.Connection,
+    bounds: Bounds,
+    wanted: ReportFilter,
+    until: datetime.datetime,
+    across: int,
+) -> dict[tuple[float, float], int]:
+    """How many reports each square has that came before a moment."""
+    counts = defaultdict[tuple[float, float], int](int)
+    where, parameters = conditions(replace(wanted, bounds=None, since=None, until=until))
     for longitude, latitude in connection.execute(
         sql.SQL(f"SELECT ST_X(location), ST_Y(location) FROM reports WHERE {where}"), parameters
     ):
-        column, row = tile_cell(longitude, latitude, 15)
+        column, row = tile_cell(longitude, latitude, across.bit_length() - 4)
         middle = (
             (column + 0.5) / across * 360 - 180,
             math.degrees(math.atan(math.sinh(math.pi * (1 - 2 * (row + 0.5) / across)))),
@@ -163,11 +188,11 @@ def public_counts(
 
 
 def merged_counts(counts: dict[tuple[float, float], int], zoom: int) -> dict[int, int]:
-    """The same by cells of a zoom, those of five or more."""
+    """The same by cells of a zoom."""
     cells: defaultdict[int, int] = defaultdict(int)
     for middle, count in counts.items():
         cells[curve_code(*tile_cell(*middle, zoom))] += count
-    return {code: count for code, count in cells.items() if count >= 5}
+    return dict(cells)
 
 
 # What is drawn
@@ -282,6 +307,116 @@ def chosen_bounds(chance: random.Random) -> Bounds:
     return Bounds(west, south, east, north)
 
 
+# The public's map of reports that are nowhere but in memory
+
+SQUARE = 360 / (1 << 18)
+"""Of longitude, in degrees."""
+SQUARES = (0, 1, 8, 9)
+"""In two of those that are told from afar."""
+
+
+class Came(NamedTuple):
+    """A report: in which square from the meridian on, its category, grid and day."""
+
+    square: int
+    category: str
+    grid: str
+    day: int
+
+
+def arrays() -> st.SearchStrategy[list[Came]]:
+    few = st.builds(
+        Came,
+        st.sampled_from(SQUARES),
+        st.sampled_from(CATEGORIES[:2]),
+        st.sampled_from(("G1", "G2")),
+        st.integers(0, 4),
+    )
+    # Several of each, so that there are fives.
+    return st.lists(st.tuples(few, st.integers(1, 9)), max_size=8).map(
+        lambda said: [each for each, times in said for _ in range(times)]
+    )
+
+
+def points_of(reports: Sequence[Came]) -> report_points._Points:
+    counted = len(reports)
+    columns = {
+        name: np.zeros(counted, type_.replace(">", "="))
+        for name, type_, _ in report_points._COLUMNS
+    }
+    columns["serial"][:] = np.arange(counted)
+    columns["longitude"][:] = [(each.square + 0.3) * SQUARE for each in reports]
+    columns["latitude"][:] = SQUARE / 3
+    columns["received"][:] = [day(each.day + 0.5).timestamp() * 1e6 for each in reports]
+    columns["category"][:] = [HASHES[each.category] for each in reports]
+    columns["grid"][:] = [HASHES[each.grid] for each in reports]
+    return report_points._Points.of(columns, "1:1:")
+
+
+def day(number: float) -> datetime.datetime:
+    return datetime.datetime(2026, 5, 1, tzinfo=CHINA) + datetime.timedelta(days=number)
+
+
+HASHES = {code: number for number, code in enumerate([*CATEGORIES, "G1", "G2"])}
+DAYS = st.none() | st.integers(-1, 6)
+
+
+@given(arrays(), arrays().filter(bool), DAYS, DAYS, st.data())
+def test_one_report_changes_the_publics_map_only_where_it_makes_a_five_full(
+    others: list[Came], more: list[Came], since: int | None, until: int | None, data: st.DataObject
+) -> None:
+    """By every filter that the public has; and all zooms and boxes tell of the same fives."""
+    category = data.draw(st.sampled_from((None, *CATEGORIES[:2])))
+    grid = data.draw(st.sampled_from((None, "G1", "G2")))
+    one, zoom = more[0], data.draw(st.integers(0, 24))
+    wanted = replace(
+        ANY_REPORT,
+        categories=(category,) if category else None,
+        grid=grid,
+        since=None if since is None else day(since),
+        until=None if until is None else day(until),
+    )
+
+    side = 8 if zoom <= 12 else 1
+
+    def told(reports: Sequence[Came], *squares: int) -> list[tuple[object, ...]]:
+        first, last = (squares[0], squares[-1]) if squares else (0, 15)
+        bounds = Bounds(first * side * SQUARE, 0, (last + 1) * side * SQUARE, side * SQUARE)
+        cells = report_points._public_clusters(
+            points_of(reports), bounds, zoom, report_points._Wanted(wanted, HASHES)
+        )
+        return list(zip(*(getattr(cells, field.name).tolist() for field in LISTS), strict=True))
+
+    def counted(reports: Sequence[Came], square: int, before: float | None) -> int:
+        return sum(
+            each.square // side == square
+            and category in (None, each.category)
+            and grid in (None, each.grid)
+            and (before is None or each.day < before)
+            for each in reports
+        )
+
+    def count_of(rows: list[tuple[object, ...]]) -> int:
+        return sum(int(str(row[AT_COUNT])) for row in rows)
+
+    both, its = [*others, one], one.square // side
+    ends = [until] if since is None else [until, since if until is None else min(since, until)]
+    if all(counted(both, its, end) // 5 == counted(others, its, end) // 5 for end in ends):
+        assert told(both) == told(others)
+    expected = {}
+    for square in {each // side for each in SQUARES}:
+        fives = [counted(both, square, end) // 5 * 5 for end in ends]
+        expected[square] = fives[0] - sum(fives[1:])
+        assert count_of(told(both, square)) == expected[square]
+    assert count_of(told(both)) == sum(expected.values())
+    if since is None:
+        assert count_of(told(both)) <= sum(counted(both, square, until) for square in expected)
+
+
+LISTS = [field for field in fields(Cells) if field.name not in ("zoom", "size", "member")]
+AT_COUNT = [field.name for field in LISTS].index("count")
+
+
 # Promises
 
 
@@ -322,7 +457,7 @@ def test_clusters_are_what_the_database_holds_as_reports_come_and_change(
                     assert key_of_set.setdefault(members, key) == key
                     assert set_of_key.setdefault(key, members) == members
                 public = await points.public_clusters(bounds, zoom, wanted)
-                squares = public_counts(writer, bounds, wanted)
+                squares = public_counts(writer, bounds, wanted, zoom)
                 told = dict(zip(public.code.tolist(), public.count.tolist(), strict=True))
                 # Farther in, a middle lies on a border of cells: each square is a cell by itself.
                 if zoom < 15:
@@ -330,14 +465,13 @@ def test_clusters_are_what_the_database_holds_as_reports_come_and_change(
                 else:
                     middles = [tuple(each) for each in public.location.tolist()]
                     seen = dict(zip(middles, public.count.tolist(), strict=True))
-                    many = {middle: count for middle, count in squares.items() if count >= 5}
                     assert seen == {
                         near: count
-                        for middle, count in many.items()
+                        for middle, count in squares.items()
                         for near in [min(middles, key=partial(math.dist, middle))]
                         if math.dist(near, middle) < 1e-9
                     }
-                    assert len(seen) == len(many)
+                    assert len(seen) == len(squares)
                 if wanted.bounds is not None or not chance.randrange(5):
                     coarse = await points.public_positions(wanted)
                     assert len(coarse) == sum(public_counts(writer, WORLD, wanted).values())

@@ -66,6 +66,16 @@ TABLES = {
 }  # fmt: skip
 SERVER, VIEWER, AUDITOR, KEEPER = range(4)
 
+# Columns that the right to read does not reach.
+KEPT_BACK = {
+    #                before anybody             auditor
+    "workers":      ({"phone"},                 set[str]()),
+    "sponsors":     ({"leader"},                set[str]()),
+    "member_cards": ({"name"},                  set[str]()),
+    "visits":       ({"note", "worker_code"},   set[str]()),
+    "users":        (set[str](),                {"password"}),
+}  # fmt: skip
+
 # A city with two districts, one of which has a region with a code of its own.
 REGIONS = {
     "23": ("PROVINCE", None),
@@ -492,6 +502,7 @@ def test_every_table_is_under_row_level_security_that_its_owner_is_under_too(
         ).fetchall()
     # The one has no rows of anybody's, the others are PostGIS's.
     others = {"alembic_version", "spatial_ref_sys", "geometry_columns", "geography_columns"}
+    others.add("visit_words")  # is a view, and says itself of which rows
     secured = {name for name, enabled, forced in rows if enabled and forced}
     assert secured == {name for name, _, _ in rows} - others
     assert secured == set(tables.metadata.tables) == set(TABLES)
@@ -533,6 +544,51 @@ def test_a_role_may_do_with_each_table_what_is_written_here_and_nothing_else(
         let, rows = found[table]
         assert let == may.replace("o", "r"), table
         assert rows == (all_rows if may.startswith("r") else 0), table
+
+
+@pytest.mark.parametrize(
+    "who", ["gridmap_server", "gridmap_viewer", "gridmap_auditor", "gridmap_keeper"]
+)
+def test_a_role_reads_all_columns_of_a_table_but_those_that_are_written_here(
+    world: World, who: str
+) -> None:
+    place = ("gridmap_server", "gridmap_viewer", "gridmap_auditor", "gridmap_keeper").index(who)
+    with psycopg.connect(world.url) as connection:
+        rows = connection.execute(
+            """
+            SELECT relname, attname, has_column_privilege(%s, pg_class.oid, attnum, 'SELECT')
+            FROM pg_class
+            JOIN pg_attribute ON attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped
+            WHERE relnamespace = 'public'::regnamespace AND relname = ANY (%s)
+            """,
+            [who, list(TABLES)],
+        ).fetchall()
+    assert {table for table, _, _ in rows} == set(TABLES)
+    for table, column, may_read in rows:
+        kept_back, from_auditor = KEPT_BACK.get(table, (set(), set()))
+        hidden = {SERVER: kept_back, VIEWER: kept_back, AUDITOR: from_auditor}.get(place, set())
+        assert may_read == (TABLES[table][place] != "" and column not in hidden), (table, column)
+
+
+def test_what_was_seen_at_a_visit_is_shown_to_who_looks_after_the_building(world: World) -> None:
+    """The one at B9 of district 230402, of which B9 of the other is not a matter."""
+
+    async def told(viewer: Viewer) -> list[Any]:
+        async with world.database() as database, database.as_viewer(viewer) as connection:
+            rows = await connection.execute(text("SELECT worker_code, note FROM visit_words"))
+            return [tuple(row) for row in rows]
+
+    def of(role: Role, *codes: str) -> list[Any]:
+        return asyncio.run(told(Viewer(role, "W1", frozenset(codes))))
+
+    seen = [("W1", "")]
+    assert of(Role.COMMUNITY, "230402001001") == of(Role.STREET, "230402001") == seen
+    assert of(Role.DISTRICT, "230402") == of(Role.AUDITOR) == of(Role.ADMINISTRATOR) == seen
+    assert of(Role.GRID_WORKER, "G9") == seen  # its grid is there, on the building's corner
+    assert of(Role.GRID_WORKER, "nothing") == of(Role.BUILDING_MEMBER, "B9") == []
+    assert of(Role.COMMUNITY, "230402001002") == of(Role.STREET, "230402002") == []
+    assert of(Role.DISTRICT, "230403") == of(Role.SPONSOR, "S1") == of(Role.RESIDENT) == []
+    assert asyncio.run(told(ANONYMOUS)) == []
 
 
 def test_an_auditor_sees_who_signs_in_and_not_by_which_password(world: World) -> None:
