@@ -14,13 +14,13 @@ import httpx
 import pytest
 import shapely
 from PIL import Image
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 from playwright.sync_api import Route as Asked
 from shapely.geometry import shape
 from sqlalchemy import text
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from gridmap.api.app import application
@@ -503,18 +503,35 @@ def test_all_can_be_done_by_keyboard(browser: Browser, server: Server) -> None:
 def test_a_base_map_lies_below_where_there_is_one_and_the_page_asks_its_host_alone(
     browser: Browser, demo_url: str
 ) -> None:
-    """Of another host, with the attribution that is asked for."""
+    """Pictures, a style with names that are ours too, and one that is not to be had; each day of a
+    comparison has them, and the map names whom they name."""
     drawn = io.BytesIO()
     Image.new("RGB", (256, 256), (230, 159, 0)).save(drawn, "PNG")
+    open_to_all = {"access-control-allow-origin": "*"}
+    asked = set()
 
-    async def tile(_: Request) -> Response:
-        headers = {"access-control-allow-origin": "*"}
-        return Response(drawn.getvalue(), media_type="image/png", headers=headers)
+    async def tile(request: Request) -> Response:
+        asked.add(request.path_params["layer"])
+        return Response(drawn.getvalue(), media_type="image/png", headers=open_to_all)
 
-    with served(Starlette(routes=[Route("/{z}/{x}/{y}.png", tile)])) as elsewhere:
-        settings = Settings(
-            basemap=f"{elsewhere}/{{z}}/{{x}}/{{y}}.png?tk=1", basemap_attribution="测"
-        )
+    async def style(_: Request) -> Response:
+        credit = "<a href='https://maps.example/'>© 测</a><img src=x onerror=alert(1)>"
+        source = {"type": "raster", "tiles": ["style/{z}/{x}/{y}.png"], "attribution": credit}
+        layers = [
+            {"id": "ground", "type": "background", "paint": {"background-color": "#ff0000"}},
+            {"id": "grids-areas", "type": "raster", "source": "grids"},
+            {"id": "mistaken", "type": "fill", "source": "grids", "paint": {"fill-colour": "#fff"}},
+        ]
+        said = {"version": 8, "sources": {"grids": source}, "layers": layers}
+        return JSONResponse(said, headers=open_to_all)
+
+    async def broken(_: Request) -> Response:
+        return Response("<h1>", headers=open_to_all)
+
+    routes = [Route("/{layer}/{z}/{x}/{y}.png", tile), Route("/style.json", style)]
+    with served(Starlette(routes=[*routes, Route("/broken.json", broken)])) as elsewhere:
+        addresses = ("xyz/{z}/{x}/{y}.png?tk=1", "style.json", "broken.json")
+        settings = Settings(basemap=" ".join(f"{elsewhere}/{each}" for each in addresses))
         app = application(settings, demo_url)
         with (
             served(app, app.state.streams, lifespan="on") as address,
@@ -523,10 +540,22 @@ def test_a_base_map_lies_below_where_there_is_one_and_the_page_asks_its_host_alo
             policy = httpx.get(address).headers["content-security-policy"]
             assert f"connect-src 'self' {elsewhere};" in policy
             assert elsewhere not in httpx.get(f"{address}/m/").headers["content-security-policy"]
-            with held.page.expect_request(lambda request: request.url.startswith(elsewhere)):
-                page = held.open(f"at={HERE},14&layers=grids")
-            expect(page.locator(".map-attribution")).to_have_text("测")
-            page.wait_for_function(_SHOWS, arg=[230, 159, 0])
+            page = held.open(f"at={HERE},14&layers=grids&panel=compare&region=230402")
+            expect(page.locator(".map-attribution")).to_have_text("© 测")
+            expect(page.get_by_role("link", name="© 测")).to_have_attribute(
+                "href", "https://maps.example/"
+            )
+            expect(page.locator(".map-trouble")).to_contain_text("底图")
+            expect(page.locator(".swipe-map canvas")).to_be_attached()
+            while not all(_near(each, (230, 159, 0)) for each in _edges(page)):
+                page.wait_for_timeout(50)
+            assert asked == {"xyz", "style"}
+            held.is_for_everybody()
+
+            # In the dark it is dim, so that what is ours is seen on it.
+            page.get_by_role("button", name="深色").click()
+            while not all(_near(each, (70, 56, 21)) for each in _edges(page)):
+                page.wait_for_timeout(50)
 
 
 def test_on_a_narrow_screen_the_panel_is_below_and_layers_come_by_a_button(
@@ -550,6 +579,16 @@ def test_on_a_narrow_screen_the_panel_is_below_and_layers_come_by_a_button(
         page.get_by_role("button", name="图层").click()
         expect(held.layer("网格").first).to_be_visible()
         held.is_for_everybody()
+
+
+def _edges(page: Page) -> list[bytes]:
+    """The colours that are seen at the left and the right edge of the map."""
+    seen = Image.open(io.BytesIO(page.locator(".map").screenshot())).convert("RGB")
+    return [seen.crop((x, 9, x + 1, 10)).tobytes() for x in (4, seen.width - 4)]
+
+
+def _near(colour: bytes, other: tuple[int, ...]) -> bool:
+    return all(abs(a - b) < 12 for a, b in zip(colour, other, strict=True))
 
 
 def _submit(server: Server, category: str, description: str) -> str:
@@ -580,15 +619,6 @@ _HOLDS = """colours => {
     const shown = [...seen].map((each) => each.split(",").map(Number));
     return colours.every((colour) => shown.some((each) => each.every(
         (value, i) => Math.abs(value - 0.9 * colour[i] - 0.1 * [242, 241, 236][i]) < 3)));
-}"""
-
-# Whether the corner of the map is of this colour.
-_SHOWS = """colour => {
-    const canvas = document.querySelector(".maplibregl-canvas");
-    const copy = document.createElement("canvas").getContext("2d");
-    copy.drawImage(canvas, 0, 0);
-    const found = copy.getImageData(4, 4, 1, 1).data;
-    return colour.every((value, i) => Math.abs(value - found[i]) < 12);
 }"""
 
 # What has the focus, and whether one sees that.

@@ -4,7 +4,7 @@
 // is written on the map is an image for each text, drawn in the fonts of the system.
 
 import type { Map as MapLibre } from "maplibre-gl";
-import { COLOURS, type Pattern } from "./palette";
+import { COLOURS, PATTERNS, type Pattern } from "./palette";
 import type { Theme } from "./theme";
 
 export const FONT =
@@ -29,8 +29,14 @@ export function provideImages(map: MapLibre, theme: () => Theme): void {
   map.on("styleimagemissing", ({ id }) => {
     const [kind = "", text = ""] = id.split(/:(.*)/s);
     if (kind in TEXTS) map.addImage(id, word(kind as "grid", text, theme()), { pixelRatio: RATIO });
-    else map.addImage(id, pattern(kind as Pattern, text, 12), { pixelRatio: RATIO });
+    else if (isPattern(kind)) map.addImage(id, pattern(kind, text, 12), { pixelRatio: RATIO });
+    // What a base map names and does not bring is nothing to be seen.
+    else map.addImage(id, new ImageData(1, 1));
   });
+}
+
+function isPattern(name: string): name is Pattern {
+  return Object.values<string>(PATTERNS).includes(name);
 }
 
 /** A square of a pattern that goes on at all sides. `size`: pixels of the screen. */

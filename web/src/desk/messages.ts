@@ -35,6 +35,7 @@ export const zh = {
     zoomIn: "放大",
     zoomOut: "缩小",
     failed: "这台设备画不出地图，其余照常可用。",
+    noBasemap: "这里没有底图，或者读不到；其余照常可用。",
   },
   theme: { light: "浅色", dark: "深色" },
   bar: {
@@ -292,6 +293,7 @@ export const en: typeof zh = {
     zoomIn: "Zoom in",
     zoomOut: "Zoom out",
     failed: "This device cannot draw the map; all else works.",
+    noBasemap: "There is no base map here, or it cannot be read; all else works.",
   },
   theme: { light: "Light", dark: "Dark" },
   bar: {

@@ -36,7 +36,7 @@ export const COLOURS: Record<Theme, Colours> = {
   light: {
     ground: "#f2f1ec",
     land: "#ffffff",
-    line: "#8b96a3",
+    line: "#74808e",
     border: "#3c4856",
     text: "#1d2733",
     halo: "#ffffff",
@@ -59,7 +59,7 @@ export const COLOURS: Record<Theme, Colours> = {
   dark: {
     ground: "#11161c",
     land: "#1a2129",
-    line: "#566270",
+    line: "#7d8b9a",
     border: "#b9c4d0",
     text: "#eef2f6",
     halo: "#11161c",

@@ -13,13 +13,8 @@ import { COLOURS, MODES, PATTERNS, STEPS } from "./palette";
 import type { Theme } from "./theme";
 import type { LayerName } from "./view";
 
-/** What lies below our layers: a style's sources and layers, of another host perhaps. */
-export interface Basemap {
-  sources: StyleSpecification["sources"];
-  layers: LayerSpecification[];
-  glyphs?: string;
-  sprite?: StyleSpecification["sprite"];
-}
+/** The lowest of our layers but the ground. */
+export const LOWEST = "grids-areas";
 
 /** Our sources that are drawn from what is asked by GraphQL. */
 export const DRAWN = ["gaps", "overlaps", "lacks", "hotspots", "clusters", "names", "picked"] as const;
@@ -61,15 +56,20 @@ export function colouredBy(field: string, colours: [string, string][], other: st
   return ["match", ["get", field], ...colours.flat(), other] as unknown as Expression;
 }
 
+/** How much a grid's plain colour covers of what lies below it. */
+export function coveringOf(hasBasemap: boolean): Value<number> {
+  return [
+    "case",
+    [">", ["coalesce", ["feature-state", "step"], 0], 0],
+    0.9,
+    hasBasemap ? 0.05 : 0.9,
+  ] as unknown as Expression;
+}
+
 /** The whole style. `tiles`: the parameters of each layer's tiles. */
-export function styleOf(
-  theme: Theme,
-  tiles: Record<Tiled, Record<string, string>>,
-  basemap: Basemap | null,
-): StyleSpecification {
+export function styleOf(theme: Theme, tiles: Record<Tiled, Record<string, string>>): StyleSpecification {
   const c = COLOURS[theme];
-  const hasBasemap = basemap !== null;
-  const sources: Record<string, SourceSpecification> = { ...basemap?.sources };
+  const sources: Record<string, SourceSpecification> = {};
   for (const [name, { id, first }] of Object.entries(TILES) as [Tiled, { id: string; first: number }][]) {
     sources[name] = {
       type: "vector",
@@ -84,12 +84,9 @@ export function styleOf(
   }
   return {
     version: 8,
-    ...(basemap?.glyphs && { glyphs: basemap.glyphs }),
-    ...(basemap?.sprite && { sprite: basemap.sprite }),
     sources,
     layers: [
       { id: "ground", type: "background", paint: { "background-color": c.ground } },
-      ...(basemap?.layers ?? []),
       tiled("grids", "areas", {
         type: "fill",
         paint: {
@@ -99,12 +96,7 @@ export function styleOf(
             ...STEPS.flatMap((colour, i) => [i + 1, colour]),
             c.land,
           ] as unknown as Expression,
-          "fill-opacity": [
-            "case",
-            [">", ["coalesce", ["feature-state", "step"], 0], 0],
-            0.9,
-            hasBasemap ? 0.05 : 0.9,
-          ],
+          "fill-opacity": coveringOf(false),
         },
       }),
       tiled("grids", "outlines", {

@@ -5,6 +5,7 @@ import type { FilterSpecification, GeoJSONSource, Map as MapLibre, MapMouseEvent
 import { watch } from "vue";
 import { type Position, metresBetween } from "../../lib/earth";
 import { map as current, onMap, styled } from "../DeskMap";
+import { isBasemap } from "../basemap";
 import { theme } from "../theme";
 import * as editor from "./editor";
 import { type Obstacle, obstaclesOf } from "./telling";
@@ -244,7 +245,11 @@ export function keepInSight([longitude, latitude]: Position): void {
 
 /** Brings outlines into view. */
 export function showOutlines(box: readonly [number, number, number, number], maxZoom = 18): void {
-  current.value?.fitBounds([...box], { padding: 80, maxZoom, duration: 300 });
+  const map = current.value;
+  if (!map) return;
+  const { clientWidth, clientHeight } = map.getCanvas();
+  const padding = Math.min(80, clientWidth / 6, clientHeight / 6);
+  map.fitBounds([...box], { padding, maxZoom, duration: 300 });
 }
 
 /** Has the map read its tiles anew. */
@@ -253,7 +258,7 @@ export function refreshTiles(): void {
   if (!map) return;
   for (const [name, { type }] of Object.entries(map.getStyle().sources)) {
     const source = map.getSource(name) as VectorTileSource;
-    if (type === "vector" && source.tiles) source.setTiles(source.tiles);
+    if (type === "vector" && source.tiles && !isBasemap(name)) source.setTiles(source.tiles);
   }
 }
 

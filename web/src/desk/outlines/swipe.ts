@@ -5,6 +5,7 @@ import type { GeoJSONSource, Map as MapLibre, StyleSpecification } from "maplibr
 import { base } from "../../lib/api";
 import { fetchMap } from "../../lib/map";
 import { onMap, styled } from "../DeskMap";
+import { isBasemap } from "../basemap";
 import { provideImages } from "../images";
 import { token } from "../session";
 import { tileAddress } from "../style";
@@ -100,9 +101,8 @@ function isTiled(name: string): name is "regions" | "grids" | "buildings" {
 function otherDay(style: StyleSpecification, day: string): StyleSpecification {
   const sources: StyleSpecification["sources"] = {};
   for (const [name, source] of Object.entries(style.sources)) {
-    if (source.type === "geojson") continue;
-    if (source.type !== "vector") sources[name] = source;
-    else if (isTiled(name)) {
+    if (isBasemap(name)) sources[name] = source;
+    else if (source.type === "vector" && isTiled(name)) {
       sources[name] = { ...source, tiles: [tileAddress(name, name === "regions" ? {} : { on: day })] };
     }
   }
