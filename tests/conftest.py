@@ -8,6 +8,7 @@ database is migrated once; each module that asks for `database_url` gets a clone
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -24,9 +25,11 @@ from gridmap.api.demo import load_demo
 from gridmap.migrations import row_security
 from gridmap.store.cluster import private_cluster
 from gridmap.store.database import tool_engine
+from gridmap.store.dates import now, seconds_to_midnight
 from tests.waiting import PATIENCE_SECONDS
 
 _numbers = count(1)
+_NEAR_SECONDS = 400
 
 # How long an example takes says how busy the machine is, and no more. Whether examples are the same
 # each time stays as it is by default: they are where CI is set.
@@ -37,6 +40,18 @@ settings.load_profile("gridmap")
 # Five seconds, for a test that says nothing else.
 DEFAULT_TIMEOUT_CONFIG.connect = DEFAULT_TIMEOUT_CONFIG.read = PATIENCE_SECONDS
 DEFAULT_TIMEOUT_CONFIG.write = DEFAULT_TIMEOUT_CONFIG.pool = PATIENCE_SECONDS
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A run that is shared out begins after a midnight that is near, for its days are today's.
+
+    No later than that all of it takes the quarter of an hour that CI gives.
+    """
+    left = seconds_to_midnight(now())
+    is_shared_out = getattr(config.option, "numprocesses", None)
+    if is_shared_out and not hasattr(config, "workerinput") and left < _NEAR_SECONDS:
+        print(f"Waiting {left:.0f} s, so that the day in China does not turn meanwhile.")
+        time.sleep(left + 1)
 
 
 @pytest.fixture(scope="session")

@@ -281,15 +281,14 @@ def export(
     ] = None,
 ) -> None:
     """Write what is kept back to a file that `gridmap import` reads."""
-    from gridmap.store.exports import export_file  # brings GDAL, which a server does not need
+    # These bring GDAL, which a server does not need.
+    from gridmap.store.exports import PERSONAL, export_file
 
     with _engine() as engine, engine.begin() as connection:
         count = export_file(
             connection, noun, file, region=region, datum=datum, on=on.date() if on else None
         )
-        if noun in (Noun.WORKERS, Noun.MEMBER_CARDS, Noun.VISITS):
-            # They hold names, phones and notes.
-            file.chmod(0o600)
+        if noun in PERSONAL:
             enter_now(connection, None, READ, str(noun), [("", file.name)], rows=count)
     rows = "row" if count == 1 else "rows"
     console.print(f"{file}: {count} {rows} of {noun} written.", soft_wrap=True)
@@ -625,8 +624,9 @@ def audit_export(
         raise Invalid(f"{file} ends in neither {' nor '.join(writers)}; name one of these.")
     wanted = _entries_wanted(since, until, who, district)
     with _engine() as engine, engine.connect() as connection:
-        # Only its owner is to read it, from its first byte on.
+        # Only its owner is to read it, from its first byte on, also where one was there before.
         opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.fchmod(opened, 0o600)
         with os.fdopen(opened, "w", encoding="utf-8", newline="") as sink:
             count = write(sink, entries(connection, wanted))
     console.print(f"{file}: {count} entries written.", soft_wrap=True)

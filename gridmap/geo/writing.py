@@ -53,11 +53,13 @@ def write_features(
     *,
     columns: Mapping[str, ColumnType],
     geometry: GeometryKind | None,
+    is_private: bool = False,
 ) -> int:
     """Write batches to a file whose ending says the format; returns the number of rows.
 
     `columns`: what every batch holds, in the order to be written; str, int, float or date.
     `geometry`: points, polygons (simple or multiple, mixed as may be), or None for a table.
+    `is_private`: nobody but the file's owner may read it, at any time.
 
     GeoJSON (.geojson) follows RFC 7946, a feature a line; exterior rings are turned
     counter-clockwise, as it asks, which changes the order of a polygon's vertices but not one
@@ -89,6 +91,8 @@ def write_features(
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder:
         unfinished = Path(folder) / path.name
         count = _WRITERS[ending](unfinished, layer, _checked(batches, layer))
+        if is_private:
+            unfinished.chmod(0o600)  # before it leaves the folder, which is the owner's alone
         os.replace(unfinished, path)
     return count
 

@@ -27,6 +27,9 @@ from gridmap.store.dates import today
 from gridmap.store.imports.options import Noun
 from gridmap.store.imports.staging import batches_of
 
+PERSONAL = frozenset({Noun.WORKERS, Noun.MEMBER_CARDS, Noun.VISITS})
+"""What holds names, phones and notes."""
+
 
 def export_file(
     connection: Connection,
@@ -47,6 +50,8 @@ def export_file(
     What is no region, grid or building has no geometry: null in GeoJSON, a table in a GeoPackage.
     In a table of buildings the position is in `longitude` and `latitude`, in one of grids and
     regions the outline is WKT in `boundary`. Rows are streamed; memory holds one batch.
+
+    What is PERSONAL is for the file's owner alone to read.
 
     Raises NotFound where there is no such region, and Invalid where the ending or the folder cannot
     be written.
@@ -71,6 +76,7 @@ def export_file(
         _features(connection, layer, datum, parameters),
         columns=layer.columns,
         geometry=layer.geometry,
+        is_private=noun in PERSONAL,
     )
 
 

@@ -435,6 +435,7 @@ class TestLookingAtIt:
         assert (last["action"], last["noun"]) == ("SUBMIT", "reports")
         for name, begin in (("log.jsonl", "{"), ("log.csv", "district_code,id,at,role")):
             file = tmp_path / name
+            file.touch(0o644)  # of an earlier time
             assert gridmap("export", file, "--district", DISTRICT)[0] == 0
             assert file.read_text().startswith(begin)
             assert len(file.read_text().splitlines()) >= len(lines.splitlines())

@@ -272,6 +272,21 @@ def test_nothing_stands_at_the_path_before_it_is_whole(tmp_path: Path, ending: s
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
+def test_what_is_private_is_at_no_time_for_others_to_read(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"a{ending}"
+    path.touch(0o644)  # of an earlier time
+
+    def batches() -> Iterator[Features]:
+        for _ in range(2):
+            [folder] = (each for each in tmp_path.iterdir() if each != path)
+            assert folder.stat().st_mode & 0o077 == 0
+            yield Features({"code": ["1"]}, None)
+
+    write_features(path, batches(), columns={"code": str}, geometry=None, is_private=True)
+    assert path.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize(
     ("kind", "value"),
     [

@@ -9,14 +9,32 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Page, expect
 
+from tests.waiting import PATIENCE_SECONDS
+
 ROOT = Path(__file__).parents[2]
 PICTURES = os.environ.get("GRIDMAP_PICTURES")
 """The folder that pictures of the pages are written to; without it, none are."""
 
 # Where many things run at once, much is slow that is right.
-expect.set_options(timeout=20_000)
+_PATIENCE_MS = 1000 * PATIENCE_SECONDS
+expect.set_options(timeout=_PATIENCE_MS)
 
 _AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
+
+
+WORDS = """() => new Promise((done) => {
+    const open = indexedDB.open('gridmap');
+    open.onsuccess = () => {
+        const words = open.result.transaction('words').objectStore('words');
+        const found = {};
+        words.openCursor().onsuccess = ({ target: { result } }) => {
+            if (!result) return done(found);
+            found[result.key] = result.value;
+            result.continue();
+        };
+    };
+})"""
+"""What the browser keeps of a page for the next time, by name."""
 
 
 class Watched:
@@ -26,6 +44,7 @@ class Watched:
         self.page = page
         self.address = address
         self.complaints: list[str] = []
+        page.set_default_timeout(_PATIENCE_MS)
         host = urlsplit(address).netloc
         page.on("console", lambda said: self._note(said.type, said.text))
         page.on("pageerror", lambda error: self._note("error", str(error)))

@@ -42,12 +42,13 @@ def phone(
         has_touch=True,
         is_mobile=True,
         locale=language,
+        # The map jumps, so that one need not wait until it stands.
+        reduced_motion="reduce",
     )
     if at is not None:
         context.grant_permissions(["geolocation"])
         move(context, at)
     page = context.new_page()
-    page.set_default_timeout(30_000)
     held = Phone(page, address)
     try:
         yield held

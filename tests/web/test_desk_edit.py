@@ -22,7 +22,9 @@ from gridmap.geo.datums import Datum, geometries_from_wgs84
 from gridmap.store.dates import today
 from gridmap.store.viewers import Role, Viewer
 from tests.api.conftest import Server
+from tests.waiting import wait_until
 from tests.web.desks import Desk, desk
+from tests.web.pages import WORDS
 
 DISTRICT = "230402"
 COMMUNITY = "230402001001"
@@ -86,7 +88,7 @@ def test_a_corner_dragged_on_the_map_gives_its_ground_to_the_other_grid(
         expect(page.get_by_text("已生效")).to_be_visible()
         expect(page.locator(".edit-change")).to_have_count(0)
         held.is_for_everybody()
-    assert located(server, point) == code
+    is_located(server, point, code)
     assert (history(server, code)[0]["author"], history(server, code)[0]["reason"]) == (
         "区民政局",
         "按道路调整",
@@ -163,7 +165,7 @@ def test_without_a_mouse_corners_are_moved_and_outlines_pasted_in_their_datum(
         _press(page, "生效")
         expect(page.get_by_text("已生效")).to_be_visible()
     taken = shapely.difference(wanted[code], grids[code]).representative_point()
-    assert located(server, taken) == code
+    is_located(server, taken, code)
     now = outlines(demo_url)
     assert [metres2(now[each], wanted[each]) < 1 for each in wanted] == [True, True]
 
@@ -187,7 +189,8 @@ def test_a_refused_drawing_is_kept_and_mended_and_a_grid_is_split_by_who_may(
         held.is_for_everybody()
 
         # 2. Another time it is still there; the server says what is wrong with it, and where.
-        page.wait_for_timeout(400)  # the draft is kept a moment after the last change
+        # The draft is kept a moment after the last change.
+        page.wait_for_function(f"async () => (await ({WORDS})())['boundary-draft']")
         page.goto("about:blank")
         held.token = office
         open_editor(held, grids[code].centroid, 17)
@@ -257,6 +260,7 @@ def test_two_days_are_compared_as_the_server_knows_them(
     merged = {"from": today().isoformat(), "grids": [{"code": code, "together": [code, other]}]}
     plan = ask(server, office, PLAN, input={**merged, "ends": [other]})["planBoundaryChange"]
     ask(server, office, APPLY, input={"plan": plan["id"], "reason": "两网格合并"})
+    is_located(server, grids[other].representative_point(), code)
     yesterday = (today() - DAY).isoformat()
     query = """
     query ($from: Date!, $to: Date!) {
@@ -461,6 +465,11 @@ def located(server: Server, point: Any) -> str:
     asked = {"longitude": point.x, "latitude": point.y, "datum": "WGS84"}
     code: str = server.ask(query, point=asked)["locate"]["grid"]["code"]
     return code
+
+
+def is_located(server: Server, point: Any, code: str) -> None:
+    """Lookups and coverage of today are of memory, which hears of a change a moment later."""
+    wait_until(lambda: located(server, point) == code)
 
 
 def name_of(server: Server, code: str, on: str | None = None) -> str:

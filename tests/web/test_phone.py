@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, WebSocket, expect
 from pydantic import SecretStr
 
 from gridmap.api import accounts
@@ -24,6 +24,7 @@ from gridmap.store.viewers import Role, Viewer
 from tests.api.conftest import Server
 from tests.api.serving import served
 from tests.web.conftest import SECRET
+from tests.web.pages import WORDS
 from tests.web.phones import move, phone, photo
 
 INSIDE = (130.2870, 47.3600, 8)
@@ -103,7 +104,6 @@ def test_without_a_position_a_point_is_set_by_keyboard_or_pasted_with_its_datum(
         page.locator(".maplibregl-canvas").focus()
         for _ in range(3):
             page.keyboard.press("ArrowLeft")
-            page.wait_for_timeout(400)  # MapLibre glides
         _press(page, "就在这里")
         expect(page.locator(".source")).to_have_text("手动选的点")
         expect(page.locator(".card h2")).not_to_have_text(expected)
@@ -338,19 +338,17 @@ def test_a_worker_signs_in_by_name_hears_on_when_the_token_ends_and_signs_out(
         page.get_by_label("账号").fill(user.name)
         page.get_by_label("密码", exact=True).fill(user.password)
         held.is_for_everybody()
-        with page.expect_websocket() as opened:
-            page.get_by_role("button", name="登录").click()
+        subscribed = _subscribed(page)
+        page.get_by_role("button", name="登录").click()
         expect(page.get_by_text(user.viewer.subject)).to_be_visible()
         assert page.url == f"{address}/m/#work"
-        words = page.evaluate(_WORDS)
+        words = page.evaluate(WORDS)
         assert words["session"] is True
         assert "eyJ" not in str(words) + page.evaluate("() => document.cookie")
 
         # 2. When the token ends, so does what was heard by it; the next is heard by the next.
-        with page.expect_websocket(lambda _: opened.value.is_closed()) as again:
-            pass
-        with again.value.expect_event("framesent", lambda sent: '"subscribe"' in sent):
-            pass
+        while len(subscribed) < 2 or not subscribed[0].is_closed():
+            page.wait_for_timeout(50)
         number = _submit(server, grid)
         card = page.get_by_role("article", name=number)
         card.get_by_role("button", name="受理").click()
@@ -363,7 +361,7 @@ def test_a_worker_signs_in_by_name_hears_on_when_the_token_ends_and_signs_out(
         assert page.context.cookies() == []
         page.reload()
         expect(page.get_by_role("button", name="用账号登录")).to_be_visible()
-        assert page.evaluate(_WORDS)["viewer"] is None
+        assert page.evaluate(WORDS)["viewer"] is None
 
         # 4. Whoever comes to the sign-in by itself is signed in on the pages just so.
         page.goto(f"{address}/sign-in?next=/m/%23work")
@@ -498,20 +496,6 @@ def test_the_first_load_is_small_and_the_map_comes_soon(
     assert 50_000 < before_map <= 300_000
 
 
-_WORDS = """() => new Promise((done) => {
-    const open = indexedDB.open('gridmap');
-    open.onsuccess = () => {
-        const words = open.result.transaction('words').objectStore('words');
-        const found = {};
-        words.openCursor().onsuccess = ({ target: { result } }) => {
-            if (!result) return done(found);
-            found[result.key] = result.value;
-            result.continue();
-        };
-    };
-})"""
-
-
 @contextmanager
 def _serving(url: str, *, is_demo: bool = False, **settings: Any) -> Iterator[str]:
     """Another server on the same database."""
@@ -567,6 +551,20 @@ def _fill(page: Page, text: str, colour: str) -> None:
     page.get_by_role("radio", name="市容环境").check()
     page.locator(".chips").nth(1).get_by_role("radio").first.check()
     page.locator("textarea").fill(text)
+
+
+def _subscribed(page: Page) -> list[WebSocket]:
+    """The sockets by which the page asks from now on to be told of changes, as it comes to do so.
+
+    Each is watched from its opening on, since it asks at once.
+    """
+    found: list[WebSocket] = []
+
+    def watch(socket: WebSocket) -> None:
+        socket.on("framesent", lambda sent: found.append(socket) if '"subscribe"' in sent else None)
+
+    page.on("websocket", watch)
+    return found
 
 
 def _descriptions(url: str) -> list[str]:
