@@ -489,7 +489,7 @@ export const en: typeof zh = {
     of: "Of",
     datum: "Datum",
     save: "Save the file",
-    failed: "It was not exported:",
+    failed: "It was not exported: ",
     seen: "What the map shows",
     map: "Picture of the map",
     grids: "Grids",
