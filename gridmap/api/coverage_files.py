@@ -227,7 +227,7 @@ async def _send_geojson(database: Database, listing: Listing, sending: Sending) 
     places = [i for i, column in enumerate(listing.columns) if column.name not in _POSITION]
     async with listing.read(database) as batches:
         await sending.begin("application/geo+json", ".geojson")
-        await sending.bytes(b'{"type":"FeatureCollection","features":[')
+        await sending.bytes(b'{"type":"FeatureCollection","datum":"WGS84","features":[')
         separator = b"\n"
         async for rows in batches:
             lines = _features(rows, names, places)

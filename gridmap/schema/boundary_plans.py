@@ -512,7 +512,11 @@ def _shapes(given: PlanBoundaryChangeInput) -> list[bytes | None]:
     if checked.problems:
         problem = checked.problems[0]
         remedy = problem.remedy.partition(", or import")[0].rstrip(".")
-        raise Invalid(f"The outline of grid {problem.code}: {problem.message}. {remedy}.")
+        raise Invalid(
+            f"The outline of grid {problem.code}: {problem.message}. {remedy}.",
+            reason="NO_OUTLINE",
+            grid=problem.code,
+        )
     shapes: list[bytes | None] = [None] * len(given.grids)
     moved = geometries_to_wgs84(checked.geometries, given.datum)
     for i, shape in zip(drawn, moved, strict=True):

@@ -352,7 +352,7 @@ async def coverage(context: Context, code: str, on: datetime.date) -> Coverage:
     codes = await regions_below(context, code)
     row = await context.load(store_regions.regions_by_code, code)
     if row is None or codes is None:
-        raise NotFound(f"There is no region {code!r}.")
+        raise NotFound(f"There is no region {code!r}.", reason="NO_REGION", region=code)
     return Coverage(region=region(row, on), on=on, codes=codes)
 
 

@@ -163,7 +163,7 @@ async def boundary_difference(
     codes = await regions_below(context, code)
     row = await context.load(store_regions.regions_by_code, code)
     if row is None or codes is None:
-        raise NotFound(f"There is no region {code!r}.")
+        raise NotFound(f"There is no region {code!r}.", reason="NO_REGION", region=code)
     found = await context.run(store_differences.difference, codes, before, after)
     return BoundaryDifference(
         region=region(row, after),

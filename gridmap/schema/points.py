@@ -125,7 +125,8 @@ def _check_position(where: str, point: PointInput) -> None:
     if abs(longitude) > 180 or abs(latitude) > 90:
         raise Invalid(
             f"{where}longitude {longitude:g}, latitude {latitude:g} is nowhere on Earth; longitude "
-            "goes from -180 to 180 and latitude from -90 to 90 degrees."
+            "goes from -180 to 180 and latitude from -90 to 90 degrees.",
+            reason="NOT_ON_EARTH",
         )
 
 

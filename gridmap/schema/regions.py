@@ -118,7 +118,7 @@ def street_of(context: Context, community_code: str, on: datetime.date) -> Await
 async def _kept_region(context: Context, code: str, on: datetime.date) -> Region:
     row = await context.load(store.regions_by_code, code)
     if row is None:
-        raise NotFound(f"There is no region {code!r}.")
+        raise NotFound(f"There is no region {code!r}.", reason="NO_REGION", region=code)
     return region(row, on)
 
 
@@ -142,5 +142,5 @@ async def regions_below(context: Context, code: str | None) -> list[str] | None:
         return None
     codes = await context.load(store.regions_below, code)
     if not codes:
-        raise NotFound(f"There is no region {code!r}.")
+        raise NotFound(f"There is no region {code!r}.", reason="NO_REGION", region=code)
     return codes

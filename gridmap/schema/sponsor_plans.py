@@ -77,7 +77,7 @@ async def suggest_sponsorships(
     codes = await regions_below(context, code)
     row = await context.load(store_regions.regions_by_code, code)
     if row is None or codes is None:
-        raise NotFound(f"There is no region {code!r}.")
+        raise NotFound(f"There is no region {code!r}.", reason="NO_REGION", region=code)
     case = await context.run(store.case_of, codes, on)
     plan = await asyncio.to_thread(store.planned, case, evenness)
     return SponsorshipPlan(

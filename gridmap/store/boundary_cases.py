@@ -298,7 +298,12 @@ def _held(draft: Draft, versions: dict[str, list[Outlined]]) -> dict[str, Outlin
                 held[code] = row
     for code in (*draft.ends, *(code for each in draft.grids for code in each.together)):
         if code not in held:
-            raise NotFound(f"There is no grid {code!r} on {start}.")
+            raise NotFound(
+                f"There is no grid {code!r} on {start}.",
+                reason="NO_GRID",
+                grid=code,
+                day=str(start),
+            )
     for code in (*draft.ends, *(each.code for each in draft.grids if each.code)):
         for row in versions.get(code, []):
             begins = row.grid.valid_from
@@ -306,7 +311,9 @@ def _held(draft: Draft, versions: dict[str, list[Outlined]]) -> dict[str, Outlin
                 raise Conflict(
                     f"Grid {code} has a version that begins on {begins}, and the change is to "
                     f"begin on {start}. Begin on a day after {begins}.",
+                    reason="HAS_VERSION",
                     grid=code,
+                    begins=str(begins),
                 )
     return held
 
@@ -378,7 +385,9 @@ def _refuse_later(
         raise Conflict(
             f"Grid {other.code}, which lies beside, changes on {other.valid_from}, after "
             f"{draft.start}. Begin on that day or later.",
+            reason="CHANGES_BESIDE",
             grid=other.code,
+            begins=str(other.valid_from),
         )
 
 
@@ -414,7 +423,11 @@ async def _wanted(
     wanted = []
     for each, shape, community, new in zip(draft.grids, shapes, communities, is_new, strict=True):
         if community not in known:
-            raise NotFound(f"There is no community {community!r} for a new grid.")
+            raise NotFound(
+                f"There is no community {community!r} for a new grid.",
+                reason="NO_COMMUNITY",
+                community=community,
+            )
         district_code, last, around = known[community]
         before = None if new else held[each.code or ""]
         if before is not None:
@@ -433,7 +446,9 @@ async def _wanted(
                 )
         name = each.name.strip() if each.name else (before.grid.name if before else None)
         if name is None:
-            raise Invalid(f"The new grid {code} has no name; give it one.")
+            raise Invalid(
+                f"The new grid {code} has no name; give it one.", reason="NO_NAME", grid=code
+            )
         was_before = new and code in versions
         wanted.append(
             Wanted(district_code, code, name, community, shape, before, was_before, around)
@@ -460,7 +475,9 @@ def _community(wanted: DraftGrid, shape: Any, there: Sequence[Outlined]) -> str:
     near = [each for each in there if shapely.intersects(each.outline, shape)]
     shared = areas_m2([_area(shapely.intersection(each.outline, shape)) for each in near])
     if not len(shared) or not shared.max() > 0:
-        raise Invalid("A new grid lies where no grid is; say its community.")
+        raise Invalid(
+            "A new grid lies where no grid is; say its community.", reason="WHICH_COMMUNITY"
+        )
     return near[int(np.argmax(shared))].grid.community_code
 
 
@@ -491,7 +508,9 @@ def _district(wanted: Sequence[Wanted], ending: Sequence[Outlined]) -> str:
     if len(districts) > 1:
         raise Invalid(
             f"The grids lie in districts {', '.join(districts)}; plan for each by itself. What "
-            "lies beside in another district stays as it is."
+            "lies beside in another district stays as it is.",
+            reason="SEVERAL_DISTRICTS",
+            districts=districts,
         )
     return districts[0]
 

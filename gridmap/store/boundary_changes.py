@@ -89,14 +89,21 @@ async def apply(
     """
     said = reason.strip()
     if not 0 < len(said) <= LONGEST_REASON:
-        raise Invalid(f"Say the reason, in 1 to {LONGEST_REASON} characters.")
+        raise Invalid(
+            f"Say the reason, in 1 to {LONGEST_REASON} characters.",
+            reason="NOT_SAID_WHY",
+            most=LONGEST_REASON,
+        )
     [plan] = await plans_by_key(connection, [key])
     if plan is None:
-        raise NotFound(f"There is no plan {key.id} in district {key.district_code}.")
+        raise NotFound(
+            f"There is no plan {key.id} in district {key.district_code}.", reason="NO_PLAN"
+        )
     check_viewer(viewer, key.district_code)
     if plan.content.obstacles:
         raise Conflict(
             f"The plan cannot be applied: {' '.join(plan.content.obstacles)} Plan anew.",
+            reason="HAS_OBSTACLES",
             obstacles=plan.content.obstacles,
         )
     await _lock(connection, plan)
@@ -104,6 +111,7 @@ async def apply(
     if before is not None:
         raise Conflict(
             f"The plan was applied on {before.applied_at:%Y-%m-%d %H:%M} already.",
+            reason="WAS_APPLIED",
             appliedAt=before.applied_at.isoformat(),
         )
     check_start(plan.draft, now.date())
@@ -132,7 +140,8 @@ async def _lock(connection: AsyncConnection, plan: BoundaryPlan) -> None:
         if isinstance(error.orig, psycopg.errors.LockNotAvailable):
             raise Unavailable(
                 "Somebody else writes grids, buildings or who walks them, perhaps an import; apply "
-                "the plan when that is done."
+                "the plan when that is done.",
+                reason="BEING_WRITTEN",
             ) from error
         raise
 
@@ -142,13 +151,18 @@ async def _check_unchanged(connection: AsyncConnection, plan: BoundaryPlan) -> N
     try:
         content = await reckoned(connection, plan.draft)
     except GridmapError as error:
-        raise Conflict(f"What the plan lies on has changed: {error.message} Plan anew.") from error
+        raise Conflict(
+            f"What the plan lies on has changed: {error.message} Plan anew.",
+            reason="PLAN_CHANGED",
+            because={**error.details, "code": error.code, "message": error.message},
+        ) from error
     if digest_of(content) != plan.digest:
         changed = list(differences(plan.content, content))
         more = f", and {len(changed) - _MOST_NAMED} more" if len(changed) > _MOST_NAMED else ""
         raise Conflict(
             f"What the plan lies on has changed: {', '.join(changed[:_MOST_NAMED])}{more}. "
             "Plan anew, and look at it again.",
+            reason="PLAN_CHANGED",
             changed=changed[:100],
         )
 

@@ -164,7 +164,8 @@ def check_reader(viewer: Viewer, district_code: str) -> None:
 def refused(viewer: Viewer) -> Forbidden:
     return Forbidden(
         "Boundaries are for the office of their district to change, or for an ADMINISTRATOR. You "
-        f"are {viewer.role}{' elsewhere' if viewer.role is Role.DISTRICT else ''}."
+        f"are {viewer.role}{' elsewhere' if viewer.role is Role.DISTRICT else ''}.",
+        reason="OFFICE_ONLY",
     )
 
 
@@ -177,7 +178,9 @@ def check_start(draft: Draft, today: datetime.date) -> None:
     if draft.start < today:
         raise Invalid(
             f"The change is to begin on {draft.start}, which is past. What was is not rewritten: "
-            "say today or a later day."
+            "say today or a later day.",
+            reason="DAY_IS_PAST",
+            day=str(draft.start),
         )
 
 

@@ -388,7 +388,10 @@ def _snapped(case: Case) -> Snapped:
     except CrossesItself as error:
         raise Invalid(
             f"The outline of grid {case.wanted[error.polygon].code}, {error.message}. Give a "
-            "smaller tolerance, or correct it there."
+            "smaller tolerance, or correct it there.",
+            reason="CROSSES_WHEN_SNAPPED",
+            grid=case.wanted[error.polygon].code,
+            metres=case.draft.tolerance_metres,
         ) from error
 
 

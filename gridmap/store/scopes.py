@@ -161,7 +161,8 @@ def require_reports(viewer: Viewer) -> None:
         raise Forbidden(
             "Reports are for those who sent them and those who handle them: sign in, or send the "
             "receipt of a report as the token. Where many are, reportClusters and hotspots tell "
-            "anybody."
+            "anybody.",
+            reason="NOT_YOUR_REPORTS",
         )
 
 

@@ -86,6 +86,7 @@ def features(answer: httpx.Response) -> list[dict[str, Any]]:
     assert answer.headers["content-type"] == "application/geo+json"
     collection = answer.json()
     assert collection["type"] == "FeatureCollection"
+    assert collection["datum"] == "WGS84"
     found: list[dict[str, Any]] = collection["features"]
     return found
 

@@ -7,6 +7,7 @@ import { begun, learned, redone, undone, went } from "../../web/src/desk/outline
 import { outlinesIn, written } from "../../web/src/desk/outlines/pasted.ts";
 import { crossingOf, geometryOf, outlineOf } from "../../web/src/desk/outlines/shapes.ts";
 import * as sheets from "../../web/src/desk/outlines/sheet.ts";
+import { inChinese } from "../../web/src/desk/reasons.ts";
 import { said } from "../../web/src/desk/outlines/telling.ts";
 import { snapped } from "../../web/src/desk/outlines/snapping.ts";
 
@@ -27,6 +28,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   const asked = JSON.parse(line);
   if (asked.text !== undefined) say(attempt(() => outlinesIn(asked.text).map(shown)));
   else if (asked.sentences) say(asked.sentences.map((each) => said(each, "zh", (code) => `<${code}>`)));
+  else if (asked.reasons) say(asked.reasons.map((each) => inChinese(each, (code) => `<${code}>`)));
   else if (asked.crossings) say(asked.crossings.map((each) => crossingOf(outlineOf(each))));
   else say(play(asked));
 }

@@ -372,6 +372,35 @@ def test_days_and_category_choose_which_reports_are_shown(
         page.get_by_role("button", name="暂停").click()
 
 
+def test_whoever_is_told_of_some_reports_alone_is_told_so_and_has_the_publics_map_too(
+    browser: Browser, server: Server, tokens: Tokens
+) -> None:
+    community = Viewer(Role.COMMUNITY, subject="社区", codes=frozenset({"230402002006"}))
+    view = "at=130.28700,47.34500,11&region=230402&panel=figures"
+    with desk(browser, server.address) as held:
+        held.open(view)
+        count = held.layer("上报聚合").locator(".keys-count")
+        expect(count).to_have_text(re.compile(r"^\d+$"))
+        public = count.inner_text()
+    with desk(browser, server.address, tokens.issue(community, datetime.timedelta(1))) as held:
+        page = held.open(view)
+        panel, count = page.locator("#panel"), held.layer("上报聚合").locator(".keys-count")
+        own = held.ask("{ reports { totalCount } }")["reports"]["totalCount"]
+        assert 0 < own < int(public)
+        expect(count).to_have_text(str(own))
+        expect(page.locator(".legend")).to_contain_text("只计您能看到的上报")
+        expect(panel).to_contain_text("只计您能看到的上报，不是全区域的")
+        page.locator(".legend").get_by_text("全部（粗略）").click()
+        expect(count).to_have_text(public)
+        expect(page.locator(".legend")).to_contain_text("位置粗略")
+        assert held.view()["whose"] == "all"
+        held.is_for_everybody()
+        # Of its own community it counts all.
+        page.goto(page.url.replace("region=230402", "region=230402002006"))
+        expect(panel.get_by_text("收到", exact=True)).to_be_visible()
+        expect(panel).not_to_contain_text("只计您能看到的上报")
+
+
 def test_a_report_is_seen_as_it_comes_in(browser: Browser, server: Server, office: str) -> None:
     with desk(browser, server.address, office) as held:
         with held.page.expect_websocket() as opened:

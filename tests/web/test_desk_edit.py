@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from datetime import date, timedelta
 from typing import Any
 
@@ -235,6 +236,8 @@ def test_a_refused_drawing_is_kept_and_mended_and_a_grid_is_split_by_who_may(
         page.get_by_label("原因").fill("户数太多")
         page.get_by_role("button", name="生效", exact=True).click()
         expect(page.get_by_role("alert")).to_contain_text("做计划之后又有变化")
+        assert not re.search("[A-Za-z]{3}", page.get_by_role("alert").inner_text())
+        expect(page.get_by_text("可以生效")).to_have_count(0)
         expect(page.locator(".edit-change")).to_have_count(2)
         held.is_for_everybody()
         page.locator(".edit-note").get_by_role("button", name="重新计算").click()

@@ -330,12 +330,16 @@ def test_what_is_no_outline_is_said_with_its_place(edited: Callable[..., list[An
 def test_what_the_server_says_of_a_plan_is_said_in_chinese_too(
     edited: Callable[..., list[Any]],
 ) -> None:
-    # What it may say is read from its own source, so that no new sentence stays English unseen.
+    # What it may say is read from its own source, so that nothing new stays English unseen.
     reckoning = boundary_reckoning._Reckoning
-    telling: list[Callable[..., Any]] = [
+    warning: list[Callable[..., Any]] = [
         reckoning._warnings,
         reckoning._beyond_communities,
         reckoning._foreign_buildings,
+    ]
+    sentences = [each for function in warning for each in _sentences(function)]
+    assert len(sentences) >= 7
+    refusing: list[Callable[..., Any]] = [
         boundary_plans.check_start,
         boundary_plans.refused,
         boundary_changes.apply,
@@ -345,10 +349,47 @@ def test_what_the_server_says_of_a_plan_is_said_in_chinese_too(
         boundary_cases._refuse_later,
         boundary_cases._district,
     ]
-    sentences = [each for function in telling for each in _sentences(function)]
-    assert len(sentences) >= 18
-    (chinese,) = edited({"sentences": sentences})
+    reasons = [each for function in refusing for each in _reasons(function)]
+    assert len(reasons) >= 12
+    begins = {"reason": "HAS_VERSION", "grid": "2", "begins": "2026-03-01"}
+    reasons += [{"reason": "PLAN_CHANGED", "changed": [each]} for each in CHANGED]
+    reasons.append({"reason": "PLAN_CHANGED", "because": begins})
+    chinese, why = edited({"sentences": sentences}, {"reasons": reasons})
     assert [each for each in chinese if not re.search("[一-鿿]", each)] == []
+    assert [each for each in why if not each or re.search("[A-Za-z]", each)] == []
+    assert "<2>在 2026-03-01 已有一次变更" in why[-1]
+
+
+CHANGED = (
+    "grid 1",
+    "building 1 (new)",
+    "a report in no grid (gone)",
+    "who answers for a building in grid 1",
+    "who answers for grid 1",
+    "worker 1",
+    "what stands in grid 1, or who walks it",
+    "ground may change",
+)
+
+
+def _reasons(function: Callable[..., Any]) -> list[dict[str, Any]]:
+    """What each refusal of a function tells programs, something in place of each value."""
+    tree = ast.parse(inspect.cleandoc("\n" + inspect.getsource(function)))
+    made = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in ("Invalid", "NotFound", "Conflict", "Forbidden", "Unavailable")
+    ]
+    assert made
+    return [
+        {
+            keyword.arg or "": keyword.value.value if keyword.arg == "reason" else "1"  # type: ignore[attr-defined]
+            for keyword in each.keywords
+        }
+        for each in made
+    ]
 
 
 def _sentences(function: Callable[..., Any]) -> list[str]:

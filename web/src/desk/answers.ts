@@ -68,12 +68,13 @@ export function useAnswer<Question, Data>(
   return { data, isBusy, refused, again };
 }
 
-/** Asks as whoever is signed in, or as nobody. Throws Refused. */
+/** Asks as whoever is signed in, or as nobody; `asPublic`: as nobody always. Throws Refused. */
 export function askAsMe<Data, Variables extends Record<string, unknown>>(
   document: TypedDocumentString<Data, Variables>,
   variables: Variables,
+  asPublic = false,
 ): Promise<Data> {
-  return ask(document, variables, way.value ? myToken : null);
+  return ask(document, variables, way.value && !asPublic ? myToken : null);
 }
 
 interface Page<Node> {

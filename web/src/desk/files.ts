@@ -4,7 +4,7 @@
 // pages. Each says its datum: GeoJSON in a member of its own beside the features, CSV in a column.
 
 import type { Geometry } from "geojson";
-import { base } from "../lib/api";
+import { Refused, base, refusalOf } from "../lib/api";
 import {
   BuildingListDocument,
   type BuildingListQuery,
@@ -119,10 +119,11 @@ async function fetched(path: string, parameters: Record<string, string>): Promis
   const token = way.value ? await myToken() : null;
   const answer = await fetch(new URL(`${path}?${new URLSearchParams(parameters)}`, base), {
     headers: token ? { authorization: `Bearer ${token}` } : {},
+  }).catch((error: unknown) => {
+    throw new Refused("OFFLINE", String(error));
   });
   if (answer.ok) return answer.blob();
-  const said = (await answer.json().catch(() => null)) as { errors?: { message: string }[] } | null;
-  throw new Error(said?.errors?.[0]?.message ?? String(answer.status));
+  throw refusalOf(answer.status, await answer.json().catch(() => null));
 }
 
 // Of a list: what each row is called in both languages, and where it is.

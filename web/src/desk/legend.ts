@@ -6,6 +6,7 @@ import { allPages, useAnswer } from "./answers";
 import { i18n } from "./language";
 import { steps } from "./overlays";
 import { COLOURS, MODES, PATTERNS, type Pattern, STEPS } from "./palette";
+import { mapIsOf } from "./session";
 import { modeColours } from "./style";
 import { theme } from "./theme";
 import { hasLayer, view } from "./view";
@@ -58,6 +59,7 @@ export function keys(): Key[] {
   const { t } = i18n.global;
   const c = COLOURS[theme.value];
   const found: Key[] = [];
+  const whose = mapIsOf.value === "own" ? t("layers.ofMine") : "";
   const add = (shape: Key["shape"], colour: string, text: string) => found.push({ shape, colour, text });
   if (hasLayer("regions")) add("line", c.border, t("layers.regions"));
   if (hasLayer("grids")) add("line", c.line, t("layers.grids"));
@@ -78,7 +80,7 @@ export function keys(): Key[] {
     add(PATTERNS.worker, c.lack, t("layers.withoutWorker"));
     add(PATTERNS.sponsor, c.lack, t("layers.withoutSponsor"));
   }
-  if (hasLayer("clusters")) add("dot", c.cluster, t("layers.clusters"));
-  if (hasLayer("hotspots")) add("area", c.hotspot, t("layers.hotspots"));
+  if (hasLayer("clusters")) add("dot", c.cluster, t("layers.clusters") + whose);
+  if (hasLayer("hotspots")) add("area", c.hotspot, t("layers.hotspots") + whose);
   return found;
 }

@@ -19,7 +19,7 @@ import { type Bounds, boundsOf } from "../lib/map";
 import { onMap, styled } from "./DeskMap";
 import { allPages, askAsMe, useAnswer } from "./answers";
 import { filter, regionFilter } from "./filter";
-import { maySee } from "./session";
+import { mapIsOf } from "./session";
 import { DRAWN, type Drawn, SINGLE_ZOOM } from "./style";
 import { type LayerName, hasLayer, view } from "./view";
 
@@ -104,10 +104,10 @@ export function startOverlays(): void {
     "hotspots",
     () =>
       hasLayer("hotspots") && view.region
-        ? { region: view.region, filter: filter.value, news: news.value }
+        ? { region: view.region, filter: filter.value, isPublic: isPublic(), news: news.value }
         : null,
-    async ({ region, filter: of }) => {
-      const { hotspots } = await askAsMe(HotspotsDocument, { region, filter: of });
+    async ({ region, filter: of, isPublic: all }) => {
+      const { hotspots } = await askAsMe(HotspotsDocument, { region, filter: of }, all);
       return hotspots.map(({ outline, count }) => feature(outline, { count }));
     },
   );
@@ -115,10 +115,15 @@ export function startOverlays(): void {
     "clusters",
     () =>
       hasLayer("clusters") && seen.value
-        ? { ...asked(seen.value, isSingle(seen.value.zoom)), filter: filter.value, news: news.value }
+        ? {
+            ...asked(seen.value, isSingle(seen.value.zoom)),
+            filter: filter.value,
+            isPublic: isPublic(),
+            news: news.value,
+          }
         : null,
-    async ({ bounds, zoom, filter: of }) => {
-      const { reportClusters } = await askAsMe(ClustersDocument, { bounds, zoom, filter: of });
+    async ({ bounds, zoom, filter: of, isPublic: all }) => {
+      const { reportClusters } = await askAsMe(ClustersDocument, { bounds, zoom, filter: of }, all);
       return reportClusters.map(({ location, count, key }) => feature(location, { count, key }));
     },
     // As many as the circles add up to that are seen.
@@ -177,9 +182,14 @@ function overlay<Question>(
   });
 }
 
-/** Whether reports are drawn one by one at this zoom, and clusters of them are not. */
+/** Whether the map is the public's. Whoever signs in may look at it still: it tells them no more. */
+function isPublic(): boolean {
+  return mapIsOf.value === "public";
+}
+
+/** Whether reports are drawn one by one at this zoom, and the same in clusters are not. */
 function isSingle(zoom: number): boolean {
-  return zoom >= SINGLE_ZOOM && hasLayer("reports") && maySee("SEE_REPORTS");
+  return zoom >= SINGLE_ZOOM && hasLayer("reports") && !isPublic();
 }
 
 function isSeen(geometry: Geometry): boolean {

@@ -3,6 +3,7 @@
 
 import type { Refused } from "../lib/api";
 import { i18n } from "./language";
+import { type Named, inChinese } from "./reasons";
 
 export interface Told {
   words: string;
@@ -10,13 +11,11 @@ export interface Told {
   said: string | null;
 }
 
-/** `values`: for the words, in place of what the server named so. */
-export function told(refused: Refused, values: Record<string, string> = {}): Told {
+export function told({ code, details, message }: Refused, named?: Named): Told {
   const { t, te, locale } = i18n.global;
-  const { code, details, message } = refused;
-  const reason = `reasons.${String(details?.reason)}`;
-  if (te(reason)) return { words: t(reason, { ...details, ...values }), said: null };
   if (details && locale.value === "en") return { words: message, said: null };
+  const reason = details && inChinese(details, named);
+  if (reason) return { words: reason, said: null };
   const general = `refusals.${code}`;
   return { words: t(te(general) ? general : "refusals.INTERNAL"), said: details && message };
 }

@@ -42,6 +42,8 @@ export interface View {
   to: string;
   /** The code of the category of reports that are shown; "" for all. */
   category: string;
+  /** Of whoever is told of some reports alone: whether the map is of these, or the public's of all. */
+  whose: "mine" | "all";
   pick: Pick | null;
   /** The other day that `on` is compared with; "" for none. */
   compare: string;
@@ -59,6 +61,7 @@ const USUAL: View = {
   from: "",
   to: "",
   category: "",
+  whose: "mine",
   pick: null,
   compare: "",
   panel: "place",
@@ -129,6 +132,7 @@ function read(hash: string): View {
     from: day("from"),
     to: day("to"),
     category: code("category"),
+    whose: oneOf(["mine", "all"], given.get("whose"), USUAL.whose),
     pick: picked(given.get("pick")),
     compare: day("compare"),
     panel: oneOf(PANELS, given.get("panel"), USUAL.panel),

@@ -149,9 +149,18 @@ async function untilThereIsANetwork(attempts: number): Promise<void> {
 }
 
 function refusal({ networkError, graphQLErrors, response }: CombinedError): Refused {
-  const [first] = graphQLErrors;
-  if (first) return new Refused(String(first.extensions.code ?? "INTERNAL"), first.message, first.extensions);
-  const status: number | undefined = response?.status;
+  return refusalOf(response?.status, { errors: graphQLErrors }, networkError?.message);
+}
+
+/** Why an answer of this HTTP status is none, by its body. */
+export function refusalOf(status: number | undefined, body: unknown, message = "no answer"): Refused {
+  const [first] = (body as { errors?: Told[] } | null)?.errors ?? [];
+  if (first) return new Refused(String(first.extensions?.code ?? "INTERNAL"), first.message, first.extensions ?? {});
   const passing = status === undefined || status >= 500 || status === 429;
-  return new Refused(passing ? "OFFLINE" : "INVALID", networkError?.message ?? "no answer");
+  return new Refused(passing ? "OFFLINE" : "INVALID", message);
+}
+
+interface Told {
+  message: string;
+  extensions?: Record<string, unknown>;
 }

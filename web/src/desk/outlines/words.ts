@@ -1,9 +1,10 @@
 // What went wrong, and grids, as the reader is told of them.
 
 import { useI18n } from "vue-i18n";
-import { Refused } from "../../lib/api";
 import type { Position } from "../../lib/earth";
 import { plan, sheet } from "./editor";
+import { Refused } from "../../lib/api";
+import { type Told, told as toldRefusal } from "../refusals";
 import { Problem } from "./problem";
 import { placeIn, said } from "./telling";
 
@@ -17,15 +18,12 @@ export function useWords() {
     return grid?.name || plan.value?.grids.find((each) => each.code === code)?.name || code;
   }
 
-  function told(error: unknown): string {
-    if (error instanceof Problem) return t(`edit.problem.${error.code}`, { ...error.values });
-    const message = error instanceof Error ? error.message : String(error);
-    return error instanceof Refused && error.code !== "OFFLINE"
-      ? sentence(message)
-      : t("edit.problem.failed", { reason: message });
+  function told(error: unknown): Told {
+    if (error instanceof Problem) return { words: t(`edit.problem.${error.code}`, { ...error.values }), said: null };
+    return toldRefusal(error instanceof Refused ? error : new Refused("BROKEN", String(error)), named);
   }
 
-  /** A sentence of the server's, in the reader's language. */
+  /** A warning of the server's, in the reader's language. */
   function sentence(message: string): string {
     return said(message, locale.value, named);
   }
