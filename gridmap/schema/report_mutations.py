@@ -10,7 +10,7 @@ from uuid import UUID
 import numpy as np
 import strawberry
 
-from gridmap.errors import Conflict, Invalid, TooLarge
+from gridmap.errors import Conflict, GridmapError, Invalid, TooLarge
 from gridmap.schema.context import Context, Info
 from gridmap.schema.grids import Grid, grid_as_it_was
 from gridmap.schema.locations import GridCandidate, spots
@@ -413,16 +413,18 @@ class ReportMutation:
         description="Move the pin. Where somebody else answers there, it is dispatched anew."
     )
     async def move_report(self, info: Info, input: MoveReportInput) -> MoveReportPayload:
+        context, point = info.context, input.point
+        # First what is wrong of any report, for whoever may not see this one is to be told no more.
+        position, _, _ = wgs84_position(point), _note(input.note), _photos(input.photos)
         # Whoever moved it out of their reach gets the answer once more; `act` says who that is.
-        row, point = await _kept(info.context, input.id, EVERYTHING), input.point
-        move = await _move(
-            info.context,
-            row,
-            wgs84_position(point),
-            point.accuracy,
-            (point.datum, point.longitude, point.latitude),
-            input.grid,
-        )
+        row = await _kept(context, input.id, EVERYTHING)
+        source = point.datum, point.longitude, point.latitude
+        try:
+            move = await _move(context, row, position, point.accuracy, source, input.grid)
+        except GridmapError:
+            # What is wrong with the place says that there is such a report.
+            await _kept(context, input.id, await context.scope())
+            raise
         return await _act(info, input, Action.MOVE, MoveReportPayload, move=move)
 
     @strawberry.mutation(description="派单, 改派: give it to who is to handle it.")
