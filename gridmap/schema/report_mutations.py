@@ -40,6 +40,7 @@ from gridmap.store.loop import Action, State
 from gridmap.store.paging import Key
 from gridmap.store.permissions import Permission, require
 from gridmap.store.scopes import EVERYTHING, Scope
+from gridmap.store.viewers import Role, holder_of_receipt
 
 MOST_PHOTOS = 6
 LONGEST_DESCRIPTION = 2_000
@@ -538,8 +539,10 @@ async def _submit(context: Context, given: SubmitReportInput) -> SubmitReportPay
         context.announce_reports()
     row, event = submitted
     due_at = event.details["due_at"]
+    is_nobody = context.viewer.role is Role.ANONYMOUS
+    sender = holder_of_receipt(row.district_code, row.id) if is_nobody else None
     return SubmitReportPayload(
-        report=report(row),
+        report=report(row, sender),
         number=row.number,
         deadline=datetime.datetime.fromisoformat(due_at) if due_at else None,
         receipt=context.receipt(row.district_code, row.id),
