@@ -196,7 +196,13 @@ class Desk:
             result = await schema.execute(
                 query,
                 variable_values=variables,
-                context_value=Context(self.server, 30, viewer=viewer, keeper=self.keeper),
+                context_value=Context(
+                    self.server,
+                    30,
+                    viewer=viewer,
+                    keeper=self.keeper,
+                    photo_address=lambda id_, _: f"/photos/{id_}",
+                ),
             )
         errors = [
             (

@@ -7,6 +7,7 @@ import datetime
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from copy import copy
 from typing import Any, Concatenate, Literal, ParamSpec, TypeAlias, TypeVar, cast
 from uuid import UUID
 
@@ -138,6 +139,12 @@ class Context:
         else:
             async with self._follower.snapshot_of(on):
                 yield self.snapshot(on)
+
+    def asked_by(self, viewer: Viewer) -> Context:
+        """The same request, for what somebody else may see of it."""
+        other = copy(self)
+        other.viewer, other._loaders, other._waiting = viewer, {}, Counter()
+        return other
 
     def receipt(self, district_code: str, report_id: UUID) -> str | None:
         """What shows that somebody sent a report; None where the server cannot sign it."""

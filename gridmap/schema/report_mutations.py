@@ -10,7 +10,7 @@ from uuid import UUID
 import numpy as np
 import strawberry
 
-from gridmap.errors import Conflict, Invalid, TooLarge
+from gridmap.errors import Conflict, GridmapError, Invalid, TooLarge
 from gridmap.schema.context import Context, Info
 from gridmap.schema.grids import Grid, grid_as_it_was
 from gridmap.schema.locations import GridCandidate, spots
@@ -40,6 +40,7 @@ from gridmap.store.loop import Action, State
 from gridmap.store.paging import Key
 from gridmap.store.permissions import Permission, require
 from gridmap.store.scopes import EVERYTHING, Scope
+from gridmap.store.viewers import Role, holder_of_receipt
 
 MOST_PHOTOS = 6
 LONGEST_DESCRIPTION = 2_000
@@ -413,16 +414,18 @@ class ReportMutation:
         description="Move the pin. Where somebody else answers there, it is dispatched anew."
     )
     async def move_report(self, info: Info, input: MoveReportInput) -> MoveReportPayload:
+        context, point = info.context, input.point
+        # First what is wrong of any report, for whoever may not see this one is to be told no more.
+        position, _, _ = wgs84_position(point), _note(input.note), _photos(input.photos)
         # Whoever moved it out of their reach gets the answer once more; `act` says who that is.
-        row, point = await _kept(info.context, input.id, EVERYTHING), input.point
-        move = await _move(
-            info.context,
-            row,
-            wgs84_position(point),
-            point.accuracy,
-            (point.datum, point.longitude, point.latitude),
-            input.grid,
-        )
+        row = await _kept(context, input.id, EVERYTHING)
+        source = point.datum, point.longitude, point.latitude
+        try:
+            move = await _move(context, row, position, point.accuracy, source, input.grid)
+        except GridmapError:
+            # What is wrong with the place says that there is such a report.
+            await _kept(context, input.id, await context.scope())
+            raise
         return await _act(info, input, Action.MOVE, MoveReportPayload, move=move)
 
     @strawberry.mutation(description="派单, 改派: give it to who is to handle it.")
@@ -536,8 +539,10 @@ async def _submit(context: Context, given: SubmitReportInput) -> SubmitReportPay
         context.announce_reports()
     row, event = submitted
     due_at = event.details["due_at"]
+    is_nobody = context.viewer.role is Role.ANONYMOUS
+    sender = holder_of_receipt(row.district_code, row.id) if is_nobody else None
     return SubmitReportPayload(
-        report=report(row),
+        report=report(row, sender),
         number=row.number,
         deadline=datetime.datetime.fromisoformat(due_at) if due_at else None,
         receipt=context.receipt(row.district_code, row.id),

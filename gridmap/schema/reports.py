@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import datetime
 from collections.abc import Awaitable, Callable, Sequence
@@ -39,7 +40,7 @@ from gridmap.store.paging import Key, Slice
 from gridmap.store.permissions import Permission, extent
 from gridmap.store.report_rules import Category
 from gridmap.store.scopes import EVERYTHING, Scope
-from gridmap.store.viewers import Role
+from gridmap.store.viewers import Role, Viewer
 
 _LONGEST_TEXT = 100
 
@@ -90,18 +91,26 @@ class ReportEvent:
     at: datetime.datetime
     actor_role: str
     note: str
-    details: JSON = strawberry.field(
-        description="What the action was given, and what the report said before, by action."
-    )
     row: strawberry.Private[store.Event]
+    sender: strawberry.Private[Viewer | None]
+
+    @strawberry.field(
+        description="What the action was given, and what the report said before, by action; "
+        "without other reports that the viewer may not see."
+    )
+    async def details(self, info: Info) -> JSON:
+        details = _without_persons(self.row.details)
+        return JSON(await _without_others(_asking(info, self.sender), self.row, details))
 
     @strawberry.field(description="Those that came with it.")
     async def photos(self, info: Info) -> list[Photo]:
         key = store.ReportKey(self.row.district_code, self.row.report_id)
-        return [row for version, row in await _photos(info.context, key) if version == self.version]
+        rows = await _photos(_asking(info, self.sender), key)
+        return [row for version, row in rows if version == self.version]
 
 
-def report_event(row: store.Event) -> ReportEvent:
+def report_event(row: store.Event, sender: Viewer | None = None) -> ReportEvent:
+    """The row as a node. `sender`: as for `report`."""
     return ReportEvent(
         version=row.version,
         action=Action(row.action),
@@ -109,9 +118,13 @@ def report_event(row: store.Event) -> ReportEvent:
         at=row.at,
         actor_role=row.actor_role,
         note=row.note,
-        details=JSON(_without_persons(row.details)),
         row=row,
+        sender=sender,
     )
+
+
+def _asking(info: Info, sender: Viewer | None) -> Context:
+    return info.context if sender is None else info.context.asked_by(sender)
 
 
 async def _photos(context: Context, key: store.ReportKey) -> list[tuple[int, Photo]]:
@@ -132,6 +145,28 @@ def _without_persons(details: dict[str, Any]) -> dict[str, Any]:
     if before.get("handler_kind") == member:
         details = details | {"changed": before | {"handler_code": None}}
     return details
+
+
+async def _without_others(
+    context: Context, row: store.Event, details: dict[str, Any]
+) -> dict[str, Any]:
+    """What an event says, without the ids of reports that the viewer may not see: those that it
+    could be one with, and the one that it was merged into."""
+    near: list[str] = details.get("duplicates", [])
+    given, before = details.get("given", {}), details.get("changed", {})
+    named = {*near, given.get("into"), before.get("merged_into")} - {None}
+    if not named or (scope := await context.scope()).is_all:
+        return details
+    keys = [store.ReportKey(row.district_code, UUID(each)) for each in named]
+    rows = await asyncio.gather(*(context.load(store.reports_by_key, key, scope) for key in keys))
+    seen = {str(each.id) for each in rows if each is not None}
+    shown = dict(details)
+    if near:
+        shown["duplicates"] = [each for each in near if each in seen]
+    for name, said, key in (("given", given, "into"), ("changed", before, "merged_into")):
+        if said.get(key) is not None and said[key] not in seen:
+            shown[name] = said | {key: None}
+    return shown
 
 
 @strawberry.type(description="Something at a place that a resident or a grid worker reported.")
@@ -157,6 +192,7 @@ class Report(Node):
     closed_at: datetime.datetime | None
     rating: int | None = strawberry.field(description="1 to 5.")
     row: strawberry.Private[store.Report]
+    sender: strawberry.Private[Viewer | None]
 
     def global_id(self) -> GlobalId:
         return GlobalId("Report", self.row.district_code, str(self.row.id))
@@ -281,12 +317,14 @@ class Report(Node):
 
     @strawberry.field(description="Those that it came with, and then those of later events.")
     async def photos(self, info: Info) -> list[Photo]:
-        return [row for _, row in await _photos(info.context, self.row.report_key)]
+        context = _asking(info, self.sender)
+        return [row for _, row in await _photos(context, self.row.report_key)]
 
     @strawberry.field(description="All that happened to it, from the first on.")
     async def events(self, info: Info) -> list[ReportEvent]:
-        rows = await info.context.load(store.events_of_reports, self.row.report_key)
-        return [report_event(row) for row in rows]
+        context = _asking(info, self.sender)
+        rows = await context.load(store.events_of_reports, self.row.report_key)
+        return [report_event(row, self.sender) for row in rows]
 
     @strawberry.field(
         description="What the viewer may do with it as it stands. What an action is given must do "
@@ -310,12 +348,12 @@ class Report(Node):
 
     @strawberry.field(description="Null to those who do not handle the report.")
     async def reporter(self, info: Info) -> Reporter | None:
-        viewer = info.context.viewer
-        standing = await info.context.load(store_standings.standings, self.row, viewer)
+        context = _asking(info, self.sender)
+        standing = await context.load(store_standings.standings, self.row, context.viewer)
         row = standing.reporter
-        if row is None or not store_standings.is_told_of_persons(standing, viewer):
+        if row is None or not store_standings.is_told_of_persons(standing, context.viewer):
             return None
-        info.context.note_read("reporters", *self.row.report_key)
+        context.note_read("reporters", *self.row.report_key)
         return Reporter(name=row.name, phone=row.phone)
 
 
@@ -331,9 +369,13 @@ async def report_of(context: Context, key: store.ReportKey) -> Report | None:
     return report(row) if row else None
 
 
-def report(row: store.Report) -> Report:
-    """The row as a node, of a report that the viewer may see."""
+def report(row: store.Report, sender: Viewer | None = None) -> Report:
+    """The row as a node, of a report that the viewer may see.
+
+    `sender`: who has its receipt, where whoever asks has just sent it in without an account.
+    """
     return Report(
+        sender=sender,
         number=row.number,
         version=row.version,
         state=State(row.state),

@@ -440,6 +440,54 @@ class TestReporter:
         assert phone not in shown
         assert RESIDENT.subject not in shown
 
+    def test_the_reply_shows_nobody_what_their_receipt_will_show(self, desk: Desk) -> None:
+        said = """{ description photos { id width } reporter { name phone }
+            events { action note details photos { id } } }"""
+        photo = uuid4()
+        desk.sql("INSERT INTO photos VALUES (%s, '', 1, 1, 1)", photo)
+        submit = """mutation ($input: SubmitReportInput!) {
+            submitReport(input: $input) { report { id ...Told } } } fragment Told on Report """
+        answer = desk.ask(
+            submit + said,
+            ANONYMOUS,
+            input=given(photos=[str(photo)], reporter={"name": "王某", "phone": "139"}),
+        )
+        assert answer.errors == []
+        told = answer.data["submitReport"]["report"]
+        key = key_of(answer.data["submitReport"])
+        holder = holder_of_receipt(key.district_code, key.id)
+        query = f"query ($id: ID!) {{ report(id: $id) {said} }}"
+        assert {**desk.ask(query, holder, id=told["id"]).data["report"], "id": told["id"]} == told
+        assert told["reporter"] == {"name": "王某", "phone": "139"}
+        assert len(told["photos"]) == len(told["events"][0]["photos"]) == 1
+        # And whoever has no receipt is shown nothing.
+        assert desk.ask(query, ANONYMOUS, id=told["id"]).data["report"] is None
+
+    def test_an_event_names_no_report_that_one_may_not_see(self, desk: Desk) -> None:
+        """Neither one that it could be, nor the one that it was merged into or was in before."""
+        first, second = reply(desk, RESIDENT), reply(desk, ANONYMOUS)
+        key, other = key_of(second), key_of(first)
+        kept = desk.act(desk.kept(key), Action.MERGE, OFFICE, into=other.id).report
+        desk.act(kept, Action.REOPEN, OFFICE)
+        query = "query ($id: ID!) { report(id: $id) { events { details } } }"
+
+        def told(viewer: Viewer) -> list[Any]:
+            node = second["report"]["id"]
+            return [
+                each["details"]
+                for each in desk.ask(query, viewer, id=node).data["report"]["events"]
+            ]
+
+        for viewer in (OFFICE, ADMINISTRATOR):
+            submitted, merged, reopened = told(viewer)
+            assert str(other.id) in submitted["duplicates"]
+            assert merged["given"]["into"] == reopened["changed"]["merged_into"] == str(other.id)
+        holder = holder_of_receipt(key.district_code, key.id)
+        submitted, merged, reopened = told(holder)
+        assert submitted["duplicates"] == []
+        assert merged["given"]["into"] is reopened["changed"]["merged_into"] is None
+        assert str(other.id) not in json.dumps(told(holder))
+
     def test_each_is_told_what_they_may_do(self, desk: Desk) -> None:
         said = reply(desk, RESIDENT)
         may = {
