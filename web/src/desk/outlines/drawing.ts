@@ -25,6 +25,7 @@ export function startDrawing(events: { close(): void }): () => void {
   const listeners = [
     ["mousedown", press],
     ["touchstart", press],
+    ["touchend", () => (lastLifted = performance.now())],
     ["mousemove", hover],
     ["click", click],
     ["zoomend", drawNow],
@@ -79,50 +80,72 @@ export function isDrawing(): boolean {
 
 // --- the mouse --------------------------------------------------------------------------------
 
-// What a press took hold of; the click that ends a drag chooses nothing.
-let justDragged = false;
+// Whether the last press took hold of something; the click that comes of it chooses nothing.
+let hasHeld = false;
+let isFinger = false;
+let lastLifted = -Infinity;
+// Ends what a finger holds, as if it had not.
+let letGo: (() => void) | null = null;
 
 function press(event: MapMouseEvent | MapTouchEvent): void {
-  justDragged = false;
-  const map = event.target;
   const isTouch = "touches" in event.originalEvent;
-  if (isTouch && (event.originalEvent as TouchEvent).touches.length > 1) return;
-  if (!isTouch && (event.originalEvent as MouseEvent).button !== 0) return;
-  const held = holdable(map, event.point, isTouch ? FINGER_PIXELS : CORNER_PIXELS);
+  // After a finger, browsers press a mouse there too.
+  if (!isTouch && performance.now() - lastLifted < 1_000) return;
+  // A second finger moves the map.
+  letGo?.();
+  hasHeld = false;
+  const map = event.target;
+  isFinger = isTouch;
+  if (isFinger && (event.originalEvent as TouchEvent).touches.length > 1) return;
+  if (!isFinger && (event.originalEvent as MouseEvent).button !== 0) return;
+  const held = holdable(map, event.point, reach());
   if (!held) return;
   event.preventDefault();
-  let from = held.place;
-  if (held.edge) editor.insertCorner(held.edge[0], held.edge[1], held.place);
-  else editor.corner.value = held.place;
+  hasHeld = true;
+  if (!held.edge) editor.corner.value = held.place;
+  let isCorner = !held.edge;
   let to: Position | null = null;
 
+  // The middle of an edge is a corner from when it is moved, or let go of.
+  const take = (): void => {
+    if (!isCorner && held.edge) editor.insertCorner(held.edge[0], held.edge[1], held.place);
+    isCorner = true;
+  };
   const move = (moving: MapMouseEvent | MapTouchEvent): void => {
     if (moving.point.dist(event.point) < 3 && !to) return;
+    take();
     const isFree = moving.originalEvent.altKey;
-    to = placed(map, [moving.lngLat.lng, moving.lngLat.lat], isFree ? 0 : SNAP_PIXELS, from);
+    to = placed(map, [moving.lngLat.lng, moving.lngLat.lat], isFree ? 0 : SNAP_PIXELS, held.place);
     map.getCanvas().style.cursor = "grabbing";
-    editor.previewMove(from, to);
+    editor.previewMove(held.place, to);
   };
-  const end = (): void => {
+  const leave = (): void => {
     for (const [type, listener] of ways) map.off(type, listener as never);
     removeEventListener("keydown", cancel, true);
+    letGo = null;
     map.getCanvas().style.cursor = "";
     editor.preview.value = null;
-    if (!to) return;
-    justDragged = true;
-    editor.moveCorner(from, to);
+  };
+  const end = (): void => {
+    leave();
+    take();
+    if (to) editor.moveCorner(held.place, to);
   };
   const cancel = (key: KeyboardEvent): void => {
     if (key.key !== "Escape") return;
     key.stopPropagation();
-    to = null;
-    end();
+    leave();
   };
-  const ways = isTouch
-    ? ([["touchmove", move], ["touchend", end], ["touchcancel", end]] as const)
+  const ways = isFinger
+    ? ([["touchmove", move], ["touchend", end], ["touchcancel", leave]] as const)
     : ([["mousemove", move], ["mouseup", end]] as const);
   for (const [type, listener] of ways) map.on(type, listener as never);
   addEventListener("keydown", cancel, true);
+  letGo = leave;
+}
+
+function reach(): number {
+  return isFinger ? FINGER_PIXELS : CORNER_PIXELS;
 }
 
 function hover(event: MapMouseEvent): void {
@@ -136,7 +159,7 @@ function hover(event: MapMouseEvent): void {
 }
 
 function click(event: MapMouseEvent): void {
-  if (justDragged || event.originalEvent.detail > 1) return;
+  if (hasHeld || event.originalEvent.detail > 1) return;
   const at: Position = [event.lngLat.lng, event.lngLat.lat];
   point(event.target, at, event.point, event.originalEvent.altKey);
 }
@@ -153,7 +176,7 @@ function enter(event: KeyboardEvent): void {
 function point(map: MapLibre, at: Position, pixel: Point, isFree: boolean): void {
   if (isDrawing()) {
     const [first] = editor.drawn.value;
-    const isClosed = editor.drawn.value.length > 2 && first && pixels(map, first, pixel) < CORNER_PIXELS;
+    const isClosed = editor.drawn.value.length > 2 && first && pixels(map, first, pixel) < reach();
     // An outline is closed of itself.
     if (editor.tool.value === "draw" && isClosed) return;
     editor.drawn.value = [...editor.drawn.value, placed(map, at, isFree ? 0 : SNAP_PIXELS, null)];
