@@ -23,6 +23,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from pathspec import GitIgnoreSpec
 
+from gridmap.api.settings import Settings
 from tests.command import run
 
 ROOT = Path(__file__).parent.parent
@@ -144,6 +145,38 @@ def test_the_secret_that_signs_tokens_is_ones_own_or_none(compose: dict[str, Any
     assert given == {"server": None}  # which Compose takes for what the shell or .env has
 
 
+def test_every_setting_is_as_the_env_file_has_it_or_made_here(compose: dict[str, Any]) -> None:
+    taken = {name: each["environment"] for name, each in compose["services"].items()}
+    settings = {str(field.alias) for field in Settings.model_fields.values()}
+    # What leads to the database is Compose's, and HOST and PORT are the image's.
+    made = {"DATABASE_URL", "GRIDMAP_DATA", "GRIDMAP_SERVER_PASSWORD", "HOST", "PORT"}
+    owners = {"GRIDMAP_RETENTION_DAYS", "GRIDMAP_AUDIT_DAYS"}
+    assert settings - made - owners <= taken["server"].keys()
+    assert owners <= taken["migrate"].keys()
+    # No name is misspelt: it would be passed on, and do nothing.
+    named = {name for each in taken.values() for name in each if name.startswith("GRIDMAP_")}
+    assert named <= settings
+
+
+def test_both_who_remove_photos_know_where_they_are(compose: dict[str, Any]) -> None:
+    where = [
+        {
+            variable: value
+            for variable, value in compose["services"][name]["environment"].items()
+            if variable == "GRIDMAP_PHOTOS" or variable.startswith("AWS_")
+        }
+        for name in ("server", "migrate")
+    ]
+    assert where[0] == where[1]
+    assert where[0]["GRIDMAP_PHOTOS"] == "${GRIDMAP_PHOTOS:-file:///photos}"
+
+
+def test_the_database_quotes_no_row_in_its_log(compose: dict[str, Any]) -> None:
+    said = compose["services"]["database"]["command"]
+    assert said[0] == "postgres"
+    assert {"log_error_verbosity=terse", "log_min_error_statement=panic"} <= set(said)
+
+
 @pytest.mark.parametrize("name", [".gitignore", ".dockerignore"])
 def test_the_file_with_the_password_is_neither_committed_nor_sent(name: str) -> None:
     ignored = GitIgnoreSpec.from_lines((ROOT / name).read_text().splitlines())
@@ -254,7 +287,7 @@ def test_every_command_that_containers_run_is_one_of_gridmaps(
     commands = {tuple(default)} | {
         tuple(service["command"])
         for service in compose["services"].values()
-        if "command" in service
+        if service["image"] == "gridmap"
     }
     assert commands
     for program, *arguments in commands:
