@@ -215,8 +215,13 @@ def test_what_could_not_be_had_is_said_in_chinese_and_asked_again(
         assert not re.search("[A-Za-z]{3}", panel.inner_text())
         held.is_for_everybody()
 
-        # 1. By a button, or Enter.
+        # 1. By a button.
+        gaps = page.locator(".layers section", has_text="空白")
+        held.layer("空白").click()
+        expect(gaps).to_contain_text("连不上服务器")
         page.unroute("**/graphql")
+        gaps.get_by_role("button", name="再试").click()
+        expect(held.layer("空白").locator(".keys-count")).to_have_text(re.compile(r"^\d+$"))
         panel.get_by_role("button", name="再试").click()
         expect(panel.locator(".kicker")).to_be_visible()
         search.click()

@@ -352,7 +352,7 @@ export const en: typeof zh = {
     category: "Category of reports",
     everyCategory: "All categories",
     allOf: "{name} (all)",
-    clusters: "Reports, clustered",
+    clusters: "Clusters",
     inView: "in view",
     whose: "Whose reports",
     mine: "Mine to see",

@@ -3,7 +3,7 @@
 
 import type { Feature, FeatureCollection, Geometry } from "geojson";
 import type { GeoJSONSource, Map as MapLibre } from "maplibre-gl";
-import { reactive, shallowRef, watch, watchEffect } from "vue";
+import { reactive, shallowReactive, shallowRef, watch, watchEffect } from "vue";
 import type { Refused } from "../lib/api";
 import {
   ClustersDocument,
@@ -23,8 +23,8 @@ import { mapIsOf } from "./session";
 import { DRAWN, type Drawn, SINGLE_ZOOM } from "./style";
 import { type LayerName, hasLayer, view } from "./view";
 
-/** Why a layer could not be had. */
-export const troubles = reactive<Partial<Record<LayerName | "colour", Refused>>>({});
+/** Why a layer could not be had, and how to ask again. */
+export const troubles = shallowReactive<Partial<Record<LayerName | "colour", { of: Refused; again: () => void }>>>({});
 /** How many there are of what is counted in the legend; null while that is asked for. */
 export const counts = reactive<Counts>({});
 /** The least and the most reports of a grid in each step of colour. */
@@ -148,7 +148,7 @@ export function startOverlays(): void {
     async ({ filter: of }) => (await askAsMe(ReportsByGridDocument, { filter: of })).reportFigures,
   );
   watch([byGrid.data, byGrid.refused], ([figures, refused]) => {
-    if (refused) troubles.colour = refused;
+    if (refused) troubles.colour = { of: refused, again: byGrid.again };
     else delete troubles.colour;
     shares = new Map(
       (figures ?? []).flatMap(({ grid, received }) => (grid ? [[grid.code, received] as const] : [])),
@@ -164,10 +164,10 @@ function overlay<Question>(
   read: (question: Question) => Promise<Feature[]>,
   count: (features: Feature[]) => Counts = () => ({}),
 ): void {
-  const { data, isBusy, refused } = useAnswer(question, read);
+  const { data, isBusy, refused, again } = useAnswer(question, read);
   watch([data, refused], ([features, why]) => {
     if (name !== "names") {
-      if (why) troubles[name] = why;
+      if (why) troubles[name] = { of: why, again };
       else delete troubles[name];
     }
     draw(name, features ?? []);
