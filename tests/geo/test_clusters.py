@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -284,6 +284,7 @@ def test_a_point_on_an_edge_of_the_bounds_is_within_and_one_just_beyond_is_not(
         assert len(index.cells(beyond, 10)) == 0
 
 
+@settings(deadline=None)
 @given(reports(), st.integers(0, 1 << 32), st.data())
 def test_nothing_that_is_told_of_coarse_points_says_where_in_their_squares_they_are(
     given_points: tuple[Points, Ids], seed: int, data: st.DataObject

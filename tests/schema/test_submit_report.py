@@ -465,7 +465,9 @@ class TestReporter:
 
     def test_an_event_names_no_report_that_one_may_not_see(self, desk: Desk) -> None:
         """Neither one that it could be, nor the one that it was merged into or was in before."""
-        first, second = reply(desk, RESIDENT), reply(desk, ANONYMOUS)
+        longitude, latitude = middle_of(4)
+        alone = longitude + 0.0009, latitude - 0.0007  # where no other test has any
+        first, second = reply(desk, RESIDENT, position=alone), reply(desk, position=alone)
         key, other = key_of(second), key_of(first)
         kept = desk.act(desk.kept(key), Action.MERGE, OFFICE, into=other.id).report
         desk.act(kept, Action.REOPEN, OFFICE)
