@@ -15,6 +15,7 @@ import pytest
 import shapely
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Response as Answer
 from playwright.sync_api import Route as Asked
 from shapely.geometry import shape
 from sqlalchemy import text
@@ -615,6 +616,16 @@ def test_on_a_narrow_screen_the_panel_is_below_and_layers_come_by_a_button(
         page.get_by_role("button", name="图层").click()
         expect(held.layer("网格").first).to_be_visible()
         held.is_for_everybody()
+        page.get_by_role("button", name="图层").click()
+
+        # At 200 % of 1280 by 800, and at 400 % in English, there is a map to be used still, and
+        # nothing beside what is seen.
+        for size, language in (((640, 400), "zh"), ((320, 256), "en")):
+            page.set_viewport_size({"width": size[0], "height": size[1]})
+            if language == "en":
+                page.get_by_role("button", name="English").click()
+            page.wait_for_function(_HAS_ROOM, arg=list(size))
+            held.is_for_everybody()
 
 
 def _edges(page: Page) -> list[bytes]:
@@ -655,6 +666,16 @@ _HOLDS = """colours => {
     const shown = [...seen].map((each) => each.split(",").map(Number));
     return colours.every((colour) => shown.some((each) => each.every(
         (value, i) => Math.abs(value - 0.9 * colour[i] - 0.1 * [242, 241, 236][i]) < 3)));
+}"""
+
+# Whether the map has half of the screen's height and width, and nothing is wider than the screen.
+_HAS_ROOM = """([width, height]) => {
+    const map = document.querySelector(".map").getBoundingClientRect();
+    const panel = document.querySelector("#panel");
+    return (
+        map.height >= height / 2 && map.width >= width / 2 &&
+        document.documentElement.scrollWidth === width && panel.scrollWidth === panel.clientWidth
+    );
 }"""
 
 # What has the focus, and whether one sees that.

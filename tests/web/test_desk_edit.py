@@ -320,6 +320,51 @@ def test_two_days_are_compared_as_the_server_knows_them(
 # --- a planner at a desk ----------------------------------------------------------------------
 
 
+def test_a_finger_takes_and_moves_a_corner_and_two_move_the_map(
+    browser: Browser, server: Server, demo_url: str
+) -> None:
+    grids = outlines(demo_url)
+    code, other, corner = shared_corner(grids, f"{COMMUNITY}004")
+    with desk(browser, server.address) as held:
+        page = open_editor(held, grids[code].centroid, 16)
+        choose(page, code)
+        fingers = page.context.new_cdp_session(page)
+        fingers.send("Emulation.setTouchEmulationEnabled", {"enabled": True})
+
+        def touch(kind: str, *points: tuple[float, float]) -> None:
+            places = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(points)]
+            fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": places})
+
+        # 1. Beside the corner, on the other grid, it takes the corner and not that grid.
+        inward = np.array(pixel(page, grids[other].centroid.coords[0])) - pixel(page, corner)
+        x, y = pixel(page, corner) + inward / np.hypot(*inward) * 14
+        touch("touchStart", (x, y))
+        touch("touchEnd")
+        expect(page.locator(".edit-tool [role=status]")).to_contain_text("角点")
+
+        # 2. A second finger makes it a pinch: the map is nearer, and the corner where it was.
+        before = page.evaluate(_AT)
+        x, y = pixel(page, corner)
+        touch("touchStart", (x, y))
+        touch("touchMove", (x + 6, y + 6))
+        touch("touchStart", (x + 6, y + 6), (x + 60, y - 60))
+        for step in range(1, 6):
+            touch("touchMove", (x - 6 * step, y + 6 * step), (x + 60 + 6 * step, y - 60 - 6 * step))
+        touch("touchEnd")
+        is_there(page, before)
+        assert float(page.evaluate(_AT).split(",")[2]) > float(before.split(",")[2])
+        expect(page.locator(".edit-change")).to_have_count(0)
+
+        # 3. One finger drags it, for both grids.
+        x, y = pixel(page, corner)
+        touch("touchStart", (x, y))
+        for step in range(1, 6):
+            touch("touchMove", (x + inward[0] / 20 * step, y + inward[1] / 20 * step))
+        touch("touchEnd")
+        expect(page.locator(".edit-change")).to_have_count(2)
+        expect(page.locator(".edit-name")).to_have_text(name_of(server, code))
+
+
 def open_editor(held: Desk, middle: Any, zoom: int) -> Page:
     """The boundary editor, the map around a point."""
     # The map jumps, so that one need not wait until it stands.

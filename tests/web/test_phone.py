@@ -74,6 +74,14 @@ def test_a_resident_sees_the_grid_who_walks_it_and_who_answers(
         expect(page.locator("html")).to_have_attribute("lang", "en")
         held.picture("phone-a-or-b-en")
 
+        # With letters of twice the size on a narrow phone nothing is beside what is seen.
+        page.set_viewport_size({"width": 320, "height": 640})
+        page.evaluate("() => document.documentElement.style.fontSize = '200%'")
+        for tab in ("where", "report", "mine", "work"):
+            held.go(tab)
+            page.wait_for_function("() => document.querySelector('main').scrollWidth === 320")
+            held.is_for_everybody()
+
 
 def test_without_a_position_a_point_is_set_by_keyboard_or_pasted_with_its_datum(
     browser: Browser, server: Server
