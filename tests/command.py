@@ -50,9 +50,10 @@ def _main(
     for file, number in ((stdout, 1), (stderr, 2)):
         os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), number)
     sys.argv = ["gridmap", *arguments]
-    from gridmap.api import cli
-    from gridmap.api.terminal import plain_console
+    from gridmap.api import cli, terminal
 
     # They have looked up how wide the terminal is.
-    cli.console, cli.complaints = plain_console(), plain_console(stderr=True)
+    terminal.console, terminal.complaints = (
+        terminal.plain_console(stderr=stderr) for stderr in (False, True)
+    )
     cli.main()

@@ -43,9 +43,9 @@ DEFAULT_TIMEOUT_CONFIG.write = DEFAULT_TIMEOUT_CONFIG.pool = PATIENCE_SECONDS
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """A run that is shared out begins after a midnight that is near, for its days are today's.
+    """A run that is shared out begins after a midnight that is near: its days are those of today.
 
-    No later than that all of it takes the quarter of an hour that CI gives.
+    It waits for no longer than the quarter of an hour that CI gives has room for.
     """
     left = seconds_to_midnight(now())
     is_shared_out = getattr(config.option, "numprocesses", None)

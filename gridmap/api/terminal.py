@@ -33,6 +33,10 @@ def plain_console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
 
 
+console = plain_console()
+complaints = plain_console(stderr=True)
+
+
 def print_complaint(console: Console, message: str) -> None:
     """What went wrong, in one line however long."""
     console.print(Text.assemble(("gridmap:", "red"), f" {_visible(message)}"), soft_wrap=True)

@@ -30,6 +30,8 @@ async def endless(connection: AsyncConnection, numbers: Sequence[int]) -> list[i
 
 
 def test_stopping_one_field_leaves_the_others_what_they_wait_for(database_url: str) -> None:
+    _asked.clear()
+
     async def work() -> None:
         database = Database(database_url)
         context = Context(database, 30)

@@ -60,12 +60,23 @@ class Instant(Darkroom):
 
 
 @pytest.fixture(scope="module")
-def desk(database_url: str) -> Iterator[Desk]:
+def district_desk(database_url: str) -> Iterator[Desk]:
     with desk_of_a_district(database_url) as desk:
         yield desk
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
+def desk(district_desk: Desk) -> Desk:
+    """With nothing that the test before has left."""
+    district_desk.sql(
+        "SET session_replication_role = replica; TRUNCATE reports, report_events, report_photos, "
+        "reporters, photos, visits, member_cards, users, sessions, counts, audit_entries, "
+        "audit_seals"
+    )
+    return district_desk
+
+
+@pytest.fixture
 def folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="gridmap-test-") as folder:
         yield Path(folder) / "photos"
@@ -270,6 +281,7 @@ def test_what_was_merged_is_kept_while_the_other_is_open_and_taken_up_again_once
 
 def test_what_is_final_is_not_changed_by_anybody_else_nor_in_another_way(desk: Desk) -> None:
     desk.submit(PLACE, REPORTER)
+    desk.run(put_the_rest(desk.database, desk))
     for statement in (
         "UPDATE report_events SET note = ''",
         "SET gridmap.retention = 'on'; UPDATE report_events SET state = 'CLOSED'",

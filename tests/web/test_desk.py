@@ -15,7 +15,6 @@ import pytest
 import shapely
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
-from playwright.sync_api import Response as Answer
 from playwright.sync_api import Route as Asked
 from shapely.geometry import shape
 from sqlalchemy import text

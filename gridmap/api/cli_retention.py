@@ -1,0 +1,69 @@
+"""What is kept no longer: `gridmap retention`, and `gridmap photos`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from gridmap.api import terminal
+from gridmap.api.cli_database import current_engine, database_url
+from gridmap.api.settings import settings_from_environment
+from gridmap.store.database import Database, Rights
+from gridmap.store.dates import now
+from gridmap.store.objects import Objects
+from gridmap.store.photos import Photos, Purged
+from gridmap.store.retention import Gone, Terms, retain, to_go
+
+photos = typer.Typer(help="What is kept of photos.", no_args_is_help=True)
+
+
+@photos.command()
+def purge() -> None:
+    """Remove photos that no report took within 24 hours. Best done every day."""
+    settings = settings_from_environment()
+
+    async def purged(url: str) -> Purged:
+        database = Database(url, statement_timeout_seconds=300)
+        try:
+            return await Photos(database, Objects(settings.photos_address)).purge()
+        finally:
+            await database.close()
+
+    with database_url(settings) as url:
+        gone = asyncio.run(purged(settings.serving_url(url, Rights.KEEPER)))
+    terminal.console.print(f"Photos removed: {gone.photos}. Files of none removed: {gone.files}.")
+
+
+def retention(
+    days: Annotated[
+        int | None,
+        typer.Option(min=1, help="Days after the end of a report; GRIDMAP_RETENTION_DAYS if left."),
+    ] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Say what would go, take out nothing.")] = (
+        False
+    ),
+) -> None:
+    """Take out personal data that has been kept for its time. Best done every day."""
+    settings = settings_from_environment()
+    kept_days = days if days is not None else settings.retention_days
+    terms = Terms(kept_days, settings.audit_days)
+
+    async def retained(url: str) -> Gone:
+        database = Database(url, statement_timeout_seconds=300)
+        try:
+            if plan:
+                return await to_go(database, terms, now())
+            return await retain(database, Objects(settings.photos_address), terms, now())
+        finally:
+            await database.close()
+
+    with current_engine() as engine:
+        gone = asyncio.run(retained(engine.url.render_as_string(hide_password=False)))
+    said = ", ".join(f"{count} {noun.replace('_', ' ')}" for noun, count in gone._asdict().items())
+    would = "would be" if plan else "was"
+    terminal.console.print(
+        f"Personal data {would} taken out, of what ended more than {kept_days} days ago: {said}.",
+        soft_wrap=True,
+    )
