@@ -278,6 +278,17 @@ class TestKeys:
         [refused] = asked(fresh, token)
         assert isinstance(refused, Unavailable)
 
+    def test_an_issuer_that_never_comes_to_an_end_is_not_waited_for(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with issuing() as theirs:
+            theirs.add_key("rsa")
+            theirs.is_endless = True
+            issuer = Issuer(theirs.address, AUDIENCE, longest_fetch_seconds=0)
+            [refused] = asked(issuer, theirs.token("rsa"))
+        assert isinstance(refused, Unavailable)
+        assert "too slowly" in caplog.text
+
     def test_an_issuer_of_another_name_is_not_believed(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
