@@ -170,7 +170,11 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
             *graphiql.routes,
             *packs.routes(context),
             *web.routes(settings.basemap_addresses, settings.basemap_attribution),
-            *(sign_in.routes(accounts) if issuer is None else []),
+            *(
+                sign_in.routes_elsewhere(settings.oidc_issuer)
+                if settings.oidc_issuer is not None
+                else sign_in.routes(accounts)
+            ),
             *photo_routes(
                 Photos(keeper, Objects(settings.photos_address)),
                 addresses,

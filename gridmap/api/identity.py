@@ -124,15 +124,23 @@ class Tokens:
                 "The Authorization header is not of the form 'Bearer TOKEN'. Send it so, or not "
                 "at all."
             )
+        if len(token) > _LONGEST_TOKEN:
+            raise Unauthenticated(
+                f"The token has {len(token)} characters, and {_LONGEST_TOKEN} are read at most; "
+                "have whoever issues it put less into it."
+            )
         if self._issuer is not None and not _is_our_kind(token):
             return Recognised(*self._issuer.claimed(token))
+        if self._secret is None and self._issuer is not None:
+            raise Unauthenticated(
+                "The token cannot be read, or is none of the issuer's, the only ones that this "
+                "server takes; send it whole, as it was given."
+            )
         if self._secret is None:
             raise Unauthenticated(
                 "This server takes no tokens, because it has no GRIDMAP_SECRET. Ask without the "
                 "Authorization header, or have the secret set."
             )
-        if len(token) > _LONGEST_TOKEN:
-            raise Unauthenticated("The token is longer than any of this server's.")
         claims = _claims(token, self._secret)
         account = claims.get("account", "")
         return Recognised(_viewer(claims), claims.get("exp"), account)

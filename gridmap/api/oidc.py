@@ -42,6 +42,8 @@ _FRESH_SECONDS = 3600.0
 _LONGEST_SECONDS = 24 * 3600.0
 
 _TIMEOUT_SECONDS = 5
+# For discovery and keys together, however slowly they come.
+_LONGEST_FETCH_SECONDS = 15.0
 _MOST_BYTES = 1_000_000
 
 _log = logging.getLogger("gridmap")
@@ -92,12 +94,14 @@ class Issuer:
         *,
         pause_seconds: float = _PAUSE_SECONDS,
         fresh_seconds: float = _FRESH_SECONDS,
+        longest_fetch_seconds: float = _LONGEST_FETCH_SECONDS,
     ) -> None:
         self._issuer = issuer
         self._audience = audience
         self._claims = claims or Claims()
         self._pause_seconds = pause_seconds
         self._fresh_seconds = fresh_seconds
+        self._longest_fetch_seconds = longest_fetch_seconds
         self._keys: list[dict[str, Any]] = []
         self._loaded: dict[tuple[str, str], jwt.PyJWK] = {}
         self._fetched_at = self._tried_at = -_LONGEST_SECONDS * 2
@@ -178,7 +182,7 @@ class Issuer:
 
     async def _fetch_now(self) -> None:
         try:
-            keys = await asyncio.to_thread(_keys_of, self._issuer)
+            keys = await asyncio.to_thread(_keys_of, self._issuer, self._longest_fetch_seconds)
         except (GridmapError, OSError, HTTPException, ValueError) as error:
             _log.warning("The keys of %s cannot be had: %s", self._issuer, error)
         else:
@@ -282,15 +286,18 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 _opener = urllib.request.build_opener(_NoRedirects)
 
 
-def _keys_of(issuer: str) -> list[dict[str, Any]]:
-    """The issuer's keys, over the network. Raises Invalid where what it says makes no sense."""
-    found = _json(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
+def _keys_of(issuer: str, longest_seconds: float) -> list[dict[str, Any]]:
+    """The issuer's keys, over the network. Raises Invalid where what it says makes no sense, or
+    comes too slowly.
+    """
+    ends_at = time.monotonic() + longest_seconds
+    found = _json(f"{issuer.rstrip('/')}/.well-known/openid-configuration", ends_at)
     if found.get("issuer") != issuer:
         raise Invalid(f"it calls itself {found.get('issuer')!r}")
     address = found.get("jwks_uri")
     if not isinstance(address, str):
         raise Invalid("it names no jwks_uri")
-    keys = _json(check_address(address)).get("keys")
+    keys = _json(check_address(address), ends_at).get("keys")
     if not isinstance(keys, list):
         raise Invalid("its JWK Set has no keys")
     return list(_public(keys))
@@ -303,9 +310,14 @@ def _public(keys: list[Any]) -> Iterator[dict[str, Any]]:
             yield key
 
 
-def _json(address: str) -> dict[str, Any]:
+def _json(address: str, ends_at: float) -> dict[str, Any]:
+    text = b""
     with _opener.open(address, timeout=_TIMEOUT_SECONDS) as answer:
-        text = answer.read(_MOST_BYTES + 1)
+        # The timeout is each piece's alone; who waits for a key waits for all of them.
+        while piece := answer.read1(_MOST_BYTES + 1 - len(text)):
+            text += piece
+            if time.monotonic() > ends_at:
+                raise Invalid(f"{address} answers too slowly")
     if len(text) > _MOST_BYTES:
         raise Invalid(f"{address} answers with more than {_MOST_BYTES} bytes")
     said = orjson.loads(text)

@@ -94,6 +94,23 @@ def routes(accounts: Accounts) -> list[BaseRoute]:
     ]
 
 
+def routes_elsewhere(issuer: str) -> list[BaseRoute]:
+    """`/sign-in` where `issuer` knows the people: not found, and where to go instead.
+
+    What leads pages there is served too, so that their button says it.
+    """
+    text = (FOLDER / "elsewhere.html").read_text("utf-8").replace("{issuer}", html.escape(issuer))
+    headers = {**_NO_STORE, "content-security-policy": _POLICY, "referrer-policy": "no-referrer"}
+
+    def page(_: Request) -> Response:
+        return Response(text, 404, headers, "text/html")
+
+    return [
+        Route("/sign-in", page, methods=["GET", "POST"]),
+        Mount("/sign-in/page", StaticFiles(directory=FOLDER)),
+    ]
+
+
 def safe_path(given: str) -> str:
     """The path of this server that was given; "/" where it leads anywhere else."""
     return given if _PATH.fullmatch(given) else "/"

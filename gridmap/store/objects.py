@@ -6,11 +6,12 @@ import asyncio
 import datetime
 import logging
 import os
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from gridmap.errors import Unavailable
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
 _log = logging.getLogger("gridmap")
+
+_MOST_AT_ONCE = 16
+# With what waits for one of these; the library gives up sooner.
+_LONGEST_SECONDS = 60.0
+
+_Result = TypeVar("_Result")
 
 
 class Objects:
@@ -29,20 +36,23 @@ class Objects:
     needed. Every method raises Unavailable when that cannot be done.
 
     The library is called in threads of ours, not by its own coroutines: those end in threads of
-    its own, and one that is late aborts a program that is about to leave.
+    its own, and one that is late aborts a program that is about to leave. They are for this alone:
+    a store that does not answer holds each for half a minute, and with those of the event loop
+    all that it reckons beside would stand still.
     """
 
     def __init__(self, address: str) -> None:
         self.address = address
+        self._threads = ThreadPoolExecutor(_MOST_AT_ONCE, "objects")
 
     async def put(self, name: str, data: bytes) -> None:
         """Keeps the bytes under the name: all of them, for good, or none."""
         from obstore import put
 
         with self._explained():
-            await asyncio.to_thread(put, self._store, name, data, use_multipart=False)
+            await self._beside(put, self._store, name, data, use_multipart=False)
             if self._folder is not None:
-                await asyncio.to_thread(_settle, self._folder / name)
+                await self._beside(_settle, self._folder / name)
 
     async def get(self, name: str) -> bytes | None:
         """The bytes, None where there are none of this name."""
@@ -50,7 +60,7 @@ class Objects:
 
         with self._explained():
             try:
-                return await asyncio.to_thread(lambda: bytes(get(self._store, name).bytes()))
+                return await self._beside(lambda: bytes(get(self._store, name).bytes()))
             except FileNotFoundError:
                 return None
 
@@ -61,7 +71,7 @@ class Objects:
         with self._explained():
             for name in names:
                 try:
-                    await asyncio.to_thread(delete, self._store, name)
+                    await self._beside(delete, self._store, name)
                 except FileNotFoundError:
                     continue
 
@@ -71,8 +81,17 @@ class Objects:
 
         with self._explained():
             pages = list_objects(self._store, chunk_size=500)
-            while (some := await asyncio.to_thread(next, pages, None)) is not None:
+            while (some := await self._beside(next, pages, None)) is not None:
                 yield [found["path"] for found in some]
+
+    async def _beside(self, function: Callable[..., _Result], *terms: Any, **named: Any) -> _Result:
+        """The function's result, of a thread. Raises TimeoutError where it takes too long."""
+        call = partial(function, *terms, **named)
+        try:
+            async with asyncio.timeout(_LONGEST_SECONDS):
+                return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        except TimeoutError as error:
+            raise TimeoutError(str(error) or "it does not answer") from error
 
     @property
     def _folder(self) -> Path | None:

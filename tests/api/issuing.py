@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from tests.api.serving import served
@@ -31,6 +32,7 @@ class Issuing:
         self.published: list[dict[str, Any]] = []
         self.fetched = 0
         self.calls_itself: str | None = None
+        self.is_endless = False
         self.answers = threading.Event()
         self.answers.set()
 
@@ -81,9 +83,16 @@ class Issuing:
             return jwt.encode(all_claims, self.keys[key], algorithm, headers=said)
 
     def application(self) -> Starlette:
+        async def blanks() -> AsyncIterator[bytes]:
+            while True:
+                yield b" "
+                await asyncio.sleep(0)
+
         def discovery(_: Request) -> Response:
             self.fetched += 1
             self.answers.wait(20)
+            if self.is_endless:
+                return StreamingResponse(blanks())
             return JSONResponse(
                 {
                     "issuer": self.calls_itself or self.address,

@@ -20,6 +20,7 @@ from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
 from gridmap.api.app import application
+from gridmap.api.identity import Tokens
 from gridmap.api.oidc import Claims, Issuer
 from gridmap.api.settings import Settings, settings_from_environment
 from gridmap.errors import GridmapError, Invalid, Unauthenticated, Unavailable
@@ -109,9 +110,25 @@ class TestServer:
                 socket.send(json.dumps({"type": "connection_init", "payload": payload}))
                 assert socket.recv(timeout=PATIENCE_SECONDS) == '{"type":"connection_ack"}'
 
-    def test_people_do_not_sign_in_here_as_well(self, address: str) -> None:
-        assert httpx.get(f"{address}/sign-in").status_code == 404
+    def test_people_do_not_sign_in_here_as_well_and_are_told_where(
+        self, address: str, theirs: Issuing
+    ) -> None:
+        page = httpx.get(f"{address}/sign-in", params={"next": "/"})
+        assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+        assert page.text.count(theirs.address) == 2  # in two languages
         assert httpx.post(f"{address}/sign-in", json={}).status_code == 404
+        assert httpx.post(f"{address}/sign-in/refresh", json={}).status_code == 404
+        # By this the pages' buttons lead there.
+        assert httpx.get(f"{address}/sign-in/page/session.js").status_code == 200
+
+    def test_what_is_no_token_at_all_is_not_blamed_on_a_secret_that_is_not_needed(
+        self, theirs: Issuing
+    ) -> None:
+        tokens = Tokens(None, Issuer(theirs.address, AUDIENCE))
+        with pytest.raises(Unauthenticated, match="none of the issuer's"):
+            tokens.recognised("Bearer nonsense")
+        with pytest.raises(Unauthenticated, match="6000 are read"):
+            tokens.recognised(f"Bearer {theirs.token('rsa', groups=['g' * 100] * 60)}")
 
     def test_an_issuer_that_does_not_answer_holds_up_nobody_else(
         self, theirs: Issuing, database_url: str
@@ -278,6 +295,17 @@ class TestKeys:
         fresh = Issuer(theirs.address, AUDIENCE)
         [refused] = asked(fresh, token)
         assert isinstance(refused, Unavailable)
+
+    def test_an_issuer_that_never_comes_to_an_end_is_not_waited_for(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with issuing() as theirs:
+            theirs.add_key("rsa")
+            theirs.is_endless = True
+            issuer = Issuer(theirs.address, AUDIENCE, longest_fetch_seconds=0)
+            [refused] = asked(issuer, theirs.token("rsa"))
+        assert isinstance(refused, Unavailable)
+        assert "too slowly" in caplog.text
 
     def test_an_issuer_of_another_name_is_not_believed(
         self, caplog: pytest.LogCaptureFixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -303,3 +304,24 @@ class TestDarkroom:
     def test_an_image_that_takes_too_long_is_given_up(self) -> None:
         with pytest.raises(TooLarge, match="too long"):
             asyncio.run(Darkroom(time_limit_seconds=0).developed(photograph()))
+
+
+def test_a_place_that_does_not_answer_holds_up_nobody_who_needs_no_photo(tmp_path: Path) -> None:
+    # A pipe that nobody writes to is opened for reading for as long as one likes.
+    os.mkfifo(tmp_path / "pipe")
+    objects = Objects(tmp_path.as_uri())
+
+    async def tried() -> None:
+        reading = [asyncio.ensure_future(objects.get("pipe")) for _ in range(40)]
+        try:
+            # As coverage and much else is reckoned, beside the event loop.
+            assert await asyncio.wait_for(asyncio.to_thread(lambda: "done"), 20) == "done"
+            assert not any(each.done() for each in reading)
+        finally:
+            pipe = os.open(tmp_path / "pipe", os.O_RDWR)
+            for each in reading:
+                each.cancel()
+            await asyncio.gather(*reading, return_exceptions=True)
+            os.close(pipe)
+
+    asyncio.run(tried())
