@@ -14,15 +14,14 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
+import psycopg
 from sqlalchemy import (
     ARRAY,
     BigInteger,
     ColumnElement,
     Double,
-    Executable,
     LargeBinary,
     Text,
-    TextClause,
     and_,
     cast,
     func,
@@ -194,7 +193,7 @@ async def reports_tile(connection: AsyncConnection, tile: Tile, wanted: ReportFi
         .subquery("feature")
     )
     told = func.ST_AsMVT(literal_column("feature"), "reports", EXTENT, "geom", type_=LargeBinary)
-    return await _told(connection, select(told).select_from(feature), {})
+    return bytes(await connection.scalar(select(told).select_from(feature)) or b"")
 
 
 class PlacedClusters(NamedTuple):
@@ -263,7 +262,7 @@ async def report_clusters_tile(
     tile = func.ST_AsMVT(
         literal_column("feature"), "report_clusters", EXTENT, "geom", type_=LargeBinary
     )
-    return await _told(connection, select(tile).select_from(feature), {})
+    return bytes(await connection.scalar(select(tile).select_from(feature)) or b"")
 
 
 async def extent(connection: AsyncConnection) -> Bounds | None:
@@ -279,9 +278,14 @@ async def extent(connection: AsyncConnection) -> Bounds | None:
 
 
 async def _told(
-    connection: AsyncConnection, statement: Executable, parameters: dict[str, object]
+    connection: AsyncConnection, statement: str, parameters: dict[str, object]
 ) -> bytes:
-    return bytes(await connection.scalar(statement, parameters) or b"")
+    """By the driver itself: SQLAlchemy's part would be as long as a small tile takes."""
+    driver = (await connection.get_raw_connection()).driver_connection
+    assert isinstance(driver, psycopg.AsyncConnection)
+    cursor = await driver.execute(statement.encode(), parameters)
+    row = await cursor.fetchone()
+    return bytes(row[0] or b"") if row else b""
 
 
 def _place(tile: Tile, **others: object) -> dict[str, object]:
@@ -300,7 +304,7 @@ def _place(tile: Tile, **others: object) -> dict[str, object]:
 
 
 @lru_cache(maxsize=100)
-def _regions(zoom: int, some: bool) -> TextClause:
+def _regions(zoom: int, some: bool) -> str:
     return _tile(
         "regions",
         f"""
@@ -317,7 +321,7 @@ def _regions(zoom: int, some: bool) -> TextClause:
 
 
 @lru_cache(maxsize=100)
-def _grids(zoom: int, some: bool) -> TextClause:
+def _grids(zoom: int, some: bool) -> str:
     return _tile(
         "grids",
         f"""
@@ -340,7 +344,7 @@ def _grids(zoom: int, some: bool) -> TextClause:
 
 
 @lru_cache(maxsize=100)
-def _buildings(zoom: int, some: bool) -> TextClause:
+def _buildings(zoom: int, some: bool) -> str:
     if zoom < FOOTPRINTS.first_zoom:
         shape, joined = "CAST(NULL AS geometry)", ""
         there = "buildings.location && near.box"
@@ -376,47 +380,46 @@ def _buildings(zoom: int, some: bool) -> TextClause:
         f"""
         CASE
             WHEN shape IS NOT NULL THEN {_clipped("shape")}
-            WHEN x >= :left AND x < :left + {EXTENT} AND y >= :top AND y < :top + {EXTENT}
-            THEN ST_MakePoint(x - :left, y - :top)
+            WHEN x >= %(left)s AND x < %(left)s + {EXTENT}
+                AND y >= %(top)s AND y < %(top)s + {EXTENT}
+            THEN ST_MakePoint(x - %(left)s, y - %(top)s)
         END
         """,
     )
 
 
-def _tile(layer: str, found: str, geometry: str) -> TextClause:
+def _tile(layer: str, found: str, geometry: str) -> str:
     """The statement of a tile: rows that are near, and where they are in the tile.
 
     Rows are put in order so that the same data makes the same bytes, whoever makes them.
     """
-    return text(
-        f"""
-        SELECT ST_AsMVT(feature, '{layer}', {EXTENT}, 'geom')
-        FROM (
-            SELECT {geometry} AS geom, {", ".join(LAYERS[layer].fields)}
-            FROM ({found} OFFSET 0) AS found
-            ORDER BY code
-            OFFSET 0 -- so that no part is cut twice, once to see whether it is empty
-        ) AS feature
-        WHERE NOT ST_IsEmpty(geom)
-        """
-    )
+    return f"""
+    SELECT ST_AsMVT(feature, '{layer}', {EXTENT}, 'geom')
+    FROM (
+        SELECT {geometry} AS geom, {", ".join(LAYERS[layer].fields)}
+        FROM ({found} OFFSET 0) AS found
+        ORDER BY code
+        OFFSET 0 -- so that no part is cut twice, once to see whether it is empty
+    ) AS feature
+    WHERE NOT ST_IsEmpty(geom)
+    """
 
 
 def _clipped(shape: str) -> str:
     """The part of a shape that lies in the tile or a little beyond, from the tile's corner."""
     box = (
-        f"ST_MakeEnvelope(:left - {BUFFER}, :top - {BUFFER}, "
-        f":left + {EXTENT + BUFFER}, :top + {EXTENT + BUFFER})"
+        f"ST_MakeEnvelope(%(left)s - {BUFFER}, %(top)s - {BUFFER}, "
+        f"%(left)s + {EXTENT + BUFFER}, %(top)s + {EXTENT + BUFFER})"
     )
     cut = f"ST_SnapToGrid(ST_CollectionExtract(ST_ClipByBox2D({shape}, {box}), 3), 1)"
     part = f"CASE WHEN {shape} @ {box} THEN {shape} ELSE {mended(cut)} END"
-    return f"ST_Translate({part}, -:left, -:top)"
+    return f"ST_Translate({part}, -%(left)s, -%(top)s)"
 
 
 def _holds(table: str) -> str:
     return (
-        f"{table}.valid_from <= CAST(:on AS date) "
-        f"AND ({table}.valid_to IS NULL OR {table}.valid_to > CAST(:on AS date))"
+        f"{table}.valid_from <= CAST(%(on)s AS date) "
+        f"AND ({table}.valid_to IS NULL OR {table}.valid_to > CAST(%(on)s AS date))"
     )
 
 
@@ -426,12 +429,12 @@ def _near(zoom: int) -> str:
     Where a tile holds few rows, making a plan takes longer than following it. There PostgreSQL is
     not to see how large the box is: then all plans are one, which it keeps.
     """
-    box = "ST_MakeEnvelope(:west, :south, :east, :north, 4326) AS box"
+    box = "ST_MakeEnvelope(%(west)s, %(south)s, %(east)s, %(north)s, 4326) AS box"
     return f"(SELECT {box} {'OFFSET 0' if zoom >= _FEW_ROWS_ZOOM else ''}) AS near"
 
 
 def _among(code: str) -> str:
-    return f"AND {code} = ANY(CAST(:regions AS text[]))"
+    return f"AND {code} = ANY(CAST(%(regions)s AS text[]))"
 
 
 def _units(
@@ -447,5 +450,5 @@ def _units(
 _FEW_ROWS_ZOOM = 13
 
 # Units of the zoom from the world's north-west corner, by spherical Mercator (EPSG:3857).
-_X = "floor((ST_X({0}) + 180) / 360 * :side)"
-_Y = "floor((0.5 - asinh(tan(radians(ST_Y({0})))) / (2 * pi())) * :side)"
+_X = "floor((ST_X({0}) + 180) / 360 * %(side)s)"
+_Y = "floor((0.5 - asinh(tan(radians(ST_Y({0})))) / (2 * pi())) * %(side)s)"
