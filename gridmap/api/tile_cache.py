@@ -30,7 +30,7 @@ class Coding(StrEnum):
 class KeptTile:
     """`tag` names what is in it, in any process; `bodies` are made as they are asked for.
 
-    `address`: as which it was asked for at first, where `at` is to find it.
+    `address`: as which it was asked for last, where `at` is to find it.
     """
 
     key: Hashable
@@ -83,8 +83,9 @@ class TileCache:
         return tile
 
     def name(self, tile: KeptTile, address: Hashable) -> None:
-        """Has `at` find a tile for as long as it is kept. The first address of a tile counts."""
-        if tile.address is None and self._kept.get(tile.key) is tile:
+        """Has `at` find a tile for as long as it is kept. The last address of a tile counts."""
+        if self._kept.get(tile.key) is tile:
+            self._addresses.pop(tile.address, None)
             tile.address = address
             self._addresses[address] = tile
 
@@ -164,6 +165,6 @@ def _zstandard(body: bytes) -> bytes:
 
 
 _CODED = {Coding.GZIP: _gzipped, Coding.ZSTD: _zstandard}
-# What a tile takes beside its body: its key and the objects around it.
+# What a tile takes beside its body: its key, its address and the objects around it.
 _OVERHEAD_BYTES = 1_000
 _LARGE_BYTES = 32_000

@@ -40,6 +40,8 @@ from gridmap.store.tiles import LAYERS, Layer
 _TILE_TYPE = b"application/vnd.mapbox-vector-tile"
 # Smaller bodies are not worth what compressing them takes.
 _SMALLEST_CODED_BYTES = 200
+# Of what is kept with a tile. Clients may write the same as long as they like.
+_LONGEST_QUERY = 100
 # Clients ask each time whether their tile is still true, and are told in a millisecond.
 _HEADERS = {
     "cache-control": "no-cache",
@@ -91,7 +93,7 @@ class Tiles:
             layer.tables,
             lambda: asked.told(context, layer, place),
         )
-        if isinstance(asked, _Territory):
+        if isinstance(asked, _Territory) and len(request.scope["query_string"]) <= _LONGEST_QUERY:
             self._cache.name(found, _address(request.scope, context.today))
         return await _answer(self._cache, request, found)
 

@@ -129,8 +129,8 @@ def test_a_tile_is_found_by_its_address_for_as_long_as_it_is_kept() -> None:
         hears = True
         kept, make = TileCache(3_000, 2, lambda: hears), Maker()
         tile = await kept.tile("a", GRIDS, make)
-        kept.name(tile, "/a")
-        kept.name(tile, "/other")  # whoever asks in many ways does not fill the memory
+        kept.name(tile, "/other")
+        kept.name(tile, "/a")  # whoever asks in many ways does not fill the memory
         assert (kept.at("/a"), kept.at("/other"), kept.at("/b")) == (tile, None, None)
         hears = False
         assert kept.at("/a") is None

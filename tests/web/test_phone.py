@@ -438,11 +438,14 @@ def test_without_a_network_the_page_opens_and_tells_the_grid(
         expect(page.locator(".card h2")).to_have_text(found["grid"]["name"])
         page.evaluate("() => navigator.serviceWorker.ready")
         page.wait_for_function("() => navigator.serviceWorker.controller !== null")
-        page.wait_for_function(
-            "() => new Promise((done) => { const open = indexedDB.open('gridmap');"
-            " open.onsuccess = () => { const all = open.result.transaction('packs')"
-            ".objectStore('packs').getAll(); all.onsuccess = () => done(all.result.length); }; })"
-        )
+        for store, key in (("packs", None), ("words", "categories")):
+            page.wait_for_function(
+                "([store, key]) => new Promise((done) => { const open = indexedDB.open('gridmap');"
+                " open.onsuccess = () => { const all = open.result.transaction(store)"
+                ".objectStore(store).count(key ?? undefined);"
+                " all.onsuccess = () => done(all.result); }; })",
+                arg=[store, key],
+            )
 
         # 2. Then without: the page comes from the phone, and so does the grid.
         page.context.set_offline(True)
@@ -458,6 +461,10 @@ def test_without_a_network_the_page_opens_and_tells_the_grid(
         page.get_by_role("button", name="定位").click()
         expect(page.locator(".card-kicker")).to_have_text("是 A 还是 B？")
         held.is_for_everybody()
+
+        # 4. And a report can be made, though none was made before.
+        held.go("report")
+        expect(page.locator(".chips").first).to_be_visible()
 
 
 def test_the_first_load_is_small_and_the_map_comes_soon(

@@ -140,7 +140,7 @@ function read(hash: string): View {
 }
 
 function picked(text: string | null): Pick | null {
-  const [, kind, code = ""] = /^(point|grid|building|sponsor|report):(.{1,64})$/.exec(text ?? "") ?? [];
+  const [, kind, code = ""] = /^(point|grid|building|sponsor|report):(\P{Cc}{1,64})$/u.exec(text ?? "") ?? [];
   if (!kind) return null;
   if (kind !== "point") return { kind: kind as "grid", code };
   const at = placed(...numbers(code, 2));

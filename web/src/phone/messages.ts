@@ -10,6 +10,7 @@ const zh = {
   loading: "正在读取…",
   offline: "没有网络",
   nothing: "无",
+  and: "、",
   tabs: { where: "我在哪", report: "随手拍", mine: "我的上报", work: "我的工作" },
   where: {
     heading: "我在哪个网格",
@@ -243,6 +244,7 @@ const en: Words<typeof zh> = {
   loading: "Loading…",
   offline: "No network",
   nothing: "none",
+  and: ", ",
   tabs: { where: "Where", report: "Report", mine: "Mine", work: "Work" },
   where: {
     heading: "Which grid am I in",

@@ -5,6 +5,7 @@ import { Refused, ask } from "../lib/api";
 import type { Position } from "../lib/earth";
 import { type Datum, LocateDocument, type LocateQuery, type LocationOutcome } from "../lib/gql/graphql";
 import { outline } from "../lib/pack";
+import { categories, readCategories } from "./categories";
 import { locateOffline, refreshPack } from "./packs";
 
 /** A position as it was given. `accuracy`: metres, null for a point that was set. */
@@ -113,6 +114,8 @@ async function answerOf(place: Place): Promise<Answer> {
     const { locate } = await ask(LocateDocument, { point });
     const district = locate.grid?.district ?? locate.candidates[0]?.grid.district;
     if (district) void refreshPack(district.code);
+    // So that a report can be made without a network though none was made before.
+    if (!categories.value.length) void readCategories();
     return {
       ...locate,
       position: [locate.point.longitude, locate.point.latitude],
