@@ -8,6 +8,7 @@ So the reply is what the first event says, which never changes.
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -25,6 +26,7 @@ from gridmap.store.geometry import covers_in_text
 from gridmap.store.grids import Grid
 from gridmap.store.locations import Candidate, Located
 from gridmap.store.loop import Action, Level, State, Step
+from gridmap.store.permissions import Extent, Permission, extent
 from gridmap.store.regions import regions_around, regions_by_code
 from gridmap.store.report_rules import ReportRules
 from gridmap.store.reports import (
@@ -38,13 +40,18 @@ from gridmap.store.reports import (
     unnested,
 )
 from gridmap.store.sponsors import sponsors_of_grids
-from gridmap.store.viewers import Viewer
+from gridmap.store.viewers import Role, Viewer
 
 CERTAIN_SHARE = 0.9
 """A grid that holds so much of the circle is taken. Else whoever sent the report says which, for a
 report in the wrong grid waits for somebody who walks elsewhere."""
 
 DUPLICATE_METRES = 50.0
+# For whoever may not see the reports there, and might look for them by sending in others: within so
+# many metres of a place somewhere in a square as wide as `BLUR_METRES` around the other report.
+BLURRED_METRES = 75.0
+BLUR_METRES = 100.0
+_METRES_OF_LATITUDE = 110_000  # a degree's, somewhat less than there are
 DUPLICATE_DAYS = 14
 MOST_DUPLICATES = 3
 
@@ -277,6 +284,7 @@ async def submit(
     reporter = submission.reporter or Reporter(None, None)
     who = audit.actor(viewer)
     parameters = {
+        **_near(submission.latitude, is_blurred=not _sees_all_at(placement, viewer)),
         "district": placement.district_code,
         "id": submission.id,
         "category": submission.category,
@@ -403,6 +411,31 @@ async def duplicates(connection: AsyncConnection, keys: Sequence[ReportKey]) -> 
     return [found[key] for key in keys if key in found]
 
 
+def _near(latitude: float, *, is_blurred: bool) -> dict[str, float]:
+    """How near duplicates are, in metres, and the same and the blur in degrees."""
+    near, blur = (BLURRED_METRES, BLUR_METRES) if is_blurred else (DUPLICATE_METRES, 0.0)
+    metres_of_longitude = _METRES_OF_LATITUDE * max(math.cos(math.radians(latitude)), 0.01)
+    return {
+        "near": near,
+        "width": (near + blur) / metres_of_longitude,
+        "height": (near + blur) / _METRES_OF_LATITUDE,
+        "blur_x": blur / 255 / metres_of_longitude,
+        "blur_y": blur / 255 / _METRES_OF_LATITUDE,
+    }
+
+
+def _sees_all_at(placement: Placement, viewer: Viewer) -> bool:
+    """Whether the viewer may see all reports there, whoever sent them."""
+    if extent(viewer, Permission.SEE_REPORTS) is Extent.ALL:
+        return True
+    place = {
+        Role.GRID_WORKER: (placement.grid_code,),
+        Role.COMMUNITY: (placement.region_code,),
+        Role.DISTRICT: (placement.district_code,),
+    }.get(viewer.role, ())
+    return not viewer.codes.isdisjoint(place)
+
+
 def _refused(error: exc.IntegrityError, submission: Submission) -> GridmapError:
     said = str(error.orig)
     if "report_photos" in said:
@@ -421,37 +454,41 @@ def _refused(error: exc.IntegrityError, submission: Submission) -> GridmapError:
 # Written close, for psycopg reads a statement of more than 4,096 characters anew each time.
 #
 # Duplicates are looked for by reports_open_location_idx among what is still to be done; the box in
-# degrees is made a little larger than the circle, so that the index may be asked with it.
+# degrees is made a little larger than the circle, so that the index may be asked with it. Where a
+# place is blurred, each report is taken to be elsewhere in a square around it: at one place, always
+# the same, by a digest that nobody is told.
 _SUBMIT = text(
     " ".join(
         f"""
-    WITH near AS (
-        SELECT
-            reports.id,
-            ST_Distance(geography(reports.location), geography(given.point)) AS metres
-        FROM
-            reports,
-            (SELECT ST_SetSRID(ST_MakePoint(:longitude, :latitude), 4326) AS point) AS given
-        WHERE reports.ended_at IS NULL
-            AND reports.location && ST_Expand(
-                given.point,
-                {DUPLICATE_METRES} / (110000 * greatest(cos(radians(:latitude)), 0.01)),
-                {DUPLICATE_METRES} / 110000
-            )
-            AND reports.district_code = :district
-            AND reports.category_code = :category
-            AND reports.captured_at BETWEEN
-                CAST(:captured_at AS timestamptz) - interval '{DUPLICATE_DAYS} days'
-                AND CAST(:captured_at AS timestamptz) + interval '{DUPLICATE_DAYS} days'
-            AND reports.id <> :id
-    ),
+    WITH given AS (SELECT ST_SetSRID(ST_MakePoint(:longitude, :latitude), 4326) AS point),
     nearest AS (
         SELECT jsonb_agg(id ORDER BY metres, id) AS ids
         FROM (
-            SELECT id, metres FROM near WHERE metres <= {DUPLICATE_METRES}
+            SELECT
+                id,
+                ST_Distance(
+                    geography(
+                        ST_Translate(
+                            location,
+                            (get_byte(sha256(submission), 0) - 127.5) * :blur_x,
+                            (get_byte(sha256(submission), 1) - 127.5) * :blur_y
+                        )
+                    ),
+                    geography(point)
+                ) AS metres
+            FROM reports, given
+            WHERE ended_at IS NULL
+                AND location && ST_Expand(point, :width, :height)
+                AND district_code = :district
+                AND category_code = :category
+                AND captured_at BETWEEN
+                    CAST(:captured_at AS timestamptz) - interval '{DUPLICATE_DAYS} days'
+                    AND CAST(:captured_at AS timestamptz) + interval '{DUPLICATE_DAYS} days'
+                AND id <> :id
             ORDER BY metres, id
             LIMIT {MOST_DUPLICATES}
         ) AS first
+        WHERE metres <= :near
     ),
     walking AS (
         SELECT jsonb_agg(worker_code ORDER BY worker_code) AS codes
