@@ -121,6 +121,7 @@ function read(hash: string): View {
   };
   const code = (name: string): string => /^\w{1,64}$/.exec(given.get(name) ?? "")?.[0] ?? "";
   const layers = given.get("layers")?.split(",");
+  const days = { from: day("from"), to: day("to") };
   return {
     centre: placed(longitude, latitude),
     zoom: zoom ?? USUAL.zoom,
@@ -129,8 +130,7 @@ function read(hash: string): View {
     layers: layers ? LAYERS.filter((name) => layers.includes(name)) : [...USUAL.layers],
     colour: oneOf(["plain", "reports"], given.get("colour"), USUAL.colour),
     buildings: oneOf(["sponsor", "mode"], given.get("buildings"), USUAL.buildings),
-    from: day("from"),
-    to: day("to"),
+    ...(days.from && days.to && days.from > days.to ? { from: "", to: "" } : days),
     category: code("category"),
     whose: oneOf(["mine", "all"], given.get("whose"), USUAL.whose),
     pick: picked(given.get("pick")),
