@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from playwright.sync_api import Browser, Page, WebSocket, expect
+from playwright.sync_api import Browser, FilePayload, Page, WebSocket, expect
 from pydantic import SecretStr
 
 from gridmap.api import accounts
@@ -173,6 +173,35 @@ def test_a_report_made_without_a_network_is_sent_once_when_it_returns(
         # 3. It is the one that was made: with its photo, and from when it was seen.
         page.locator("summary").click()
         expect(page.locator(".thumbs img")).to_be_visible()
+
+
+def test_what_is_no_photo_is_told_and_costs_no_report(
+    browser: Browser, server: Server, demo_url: str, found: dict[str, Any]
+) -> None:
+    with phone(browser, server.address, INSIDE) as held:
+        page = held.open("report")
+        expect(page.locator(".place")).to_contain_text(found["grid"]["name"])
+        picker = page.locator("input[type=file]")
+
+        # 1. What the browser knows to be none is not taken.
+        picker.set_input_files(_file("a.jpg", b"no picture"))
+        expect(page.locator(".photos .trouble")).to_have_text("“a.jpg”不是照片，没有加上。")
+        expect(page.locator(".photos img")).to_have_count(0)
+
+        # 2. What only the server can read may be refused by it; the rest is sent without.
+        picker.set_input_files(_file("b.heic", b"\0\0\0\x18ftypheic" + bytes(100)))
+        expect(page.locator(".photos .trouble")).to_have_count(0)
+        page.get_by_role("radio", name="市容环境").check()
+        page.locator(".chips").nth(1).get_by_role("radio").first.check()
+        page.locator("textarea").fill("窨井盖缺了一角")
+        page.get_by_role("button", name="上报").click()
+        held.go("mine")
+        expect(page.get_by_text("没有被收下")).to_be_visible()
+        page.get_by_role("button", name="去掉照片再发").click()
+        expect(page.locator(".progress")).to_be_visible()
+        expect(page.get_by_text("待发送")).to_have_count(0)
+        assert _descriptions(demo_url).count("窨井盖缺了一角") == 1
+        held.complaints.clear()  # the browser notes the 400
 
 
 def test_a_report_is_taken_on_done_and_rated_in_two_browsers(
@@ -558,6 +587,10 @@ def _press(page: Page, name: str) -> None:
     button.focus()
     expect(button).to_be_focused()
     page.keyboard.press("Enter")
+
+
+def _file(name: str, content: bytes) -> FilePayload:
+    return {"name": name, "mimeType": f"image/{name.partition('.')[2]}", "buffer": content}
 
 
 def _fill(page: Page, text: str, colour: str) -> None:

@@ -4,8 +4,8 @@ import { computed, shallowRef, watch } from "vue";
 import { RegionSponsorsDocument } from "../lib/gql/graphql";
 import { allPages, useAnswer } from "./answers";
 import { i18n } from "./language";
-import { steps } from "./overlays";
-import { COLOURS, MODES, PATTERNS, type Pattern, STEPS } from "./palette";
+import { isSingle, steps } from "./overlays";
+import { COLOURS, MODES, PATTERNS, type Pattern, STEPS, URGENCIES } from "./palette";
 import { mapIsOf } from "./session";
 import { modeColours } from "./style";
 import { theme } from "./theme";
@@ -80,7 +80,9 @@ export function keys(): Key[] {
     add(PATTERNS.worker, c.lack, t("layers.withoutWorker"));
     add(PATTERNS.sponsor, c.lack, t("layers.withoutSponsor"));
   }
-  if (hasLayer("clusters")) add("dot", c.cluster, t("layers.clusters") + whose);
+  if (isSingle(view.zoom)) {
+    for (const [urgency, colour] of URGENCIES) add("dot", colour, t("layers.singleOf", { urgency: t(`urgencies.${urgency}`) }));
+  } else if (hasLayer("clusters")) add("dot", c.cluster, t("layers.clusters") + whose);
   if (hasLayer("hotspots")) add("area", c.hotspot, t("layers.hotspots") + whose);
   return found;
 }

@@ -188,7 +188,7 @@ function isPublic(): boolean {
 }
 
 /** Whether reports are drawn one by one at this zoom, and the same in clusters are not. */
-function isSingle(zoom: number): boolean {
+export function isSingle(zoom: number): boolean {
   return zoom >= SINGLE_ZOOM && hasLayer("reports") && !isPublic();
 }
 

@@ -6,6 +6,13 @@
 import type { ManagementMode } from "../lib/gql/graphql";
 import type { Theme } from "./theme";
 
+/** Of single reports, the most urgent first. */
+export const URGENCIES = [
+  ["EMERGENCY", "#d55e00"],
+  ["URGENT", "#e69f00"],
+  ["ROUTINE", "#56b4e9"],
+] as const;
+
 export const MODES = [
   "COMMUNITY_LED",
   "PROFESSIONAL",

@@ -21,6 +21,10 @@ export async function readCategories(): Promise<void> {
   }
 }
 
+addEventListener("online", () => {
+  if (!categories.value.length) void readCategories();
+});
+
 /** What a category is called; its code where that is all that is known. */
 export function categoryName(code: string): string {
   const all = categories.value.flatMap((each) => [each, ...each.children]);

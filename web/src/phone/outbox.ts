@@ -35,6 +35,13 @@ export async function submit(report: Waiting): Promise<Sent | null> {
   return sent.value.find(({ id }) => id === report.id) ?? null;
 }
 
+/** Sends a report that was refused again, without its photos. */
+export async function sendWithoutPhotos(report: Waiting): Promise<void> {
+  await kept.wait({ ...report, photos: [], input: { ...report.input, photos: [] }, refused: null });
+  await read();
+  await sendAll();
+}
+
 /** Takes a report off that is not to be sent. */
 export async function forget(id: string): Promise<void> {
   await kept.drop(id);

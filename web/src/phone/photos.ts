@@ -5,11 +5,14 @@ import { Refused, base } from "../lib/api";
 const LONGEST_SIDE = 2560; // what the server keeps
 const LARGEST_UNTOUCHED = 600_000;
 
-/** A photo as JPEG of what the server would keep anyway; what the browser cannot read, as it is. */
-export async function madeSmall(file: Blob): Promise<Blob> {
-  if (file.size <= LARGEST_UNTOUCHED && file.type === "image/jpeg") return file;
+/**
+ * A photo as JPEG of what the server would keep anyway; HEIC that the browser cannot read, as it is.
+ * Null for what is no photo.
+ */
+export async function madeSmall(file: Blob): Promise<Blob | null> {
   try {
     const image = await createImageBitmap(file, { imageOrientation: "from-image" });
+    if (file.size <= LARGEST_UNTOUCHED && file.type === "image/jpeg") return file;
     const scale = Math.min(1, LONGEST_SIDE / Math.max(image.width, image.height));
     const canvas = document.createElement("canvas");
     canvas.width = Math.round(image.width * scale);
@@ -23,8 +26,14 @@ export async function madeSmall(file: Blob): Promise<Blob> {
     const small = await new Promise<Blob | null>((done) => canvas.toBlob(done, "image/jpeg", 0.85));
     return small && small.size < file.size ? small : file;
   } catch {
-    return file;
+    return (await isHeic(file)) ? file : null;
   }
+}
+
+// By the brand that such a file begins with (ISO/IEC 23008-12).
+async function isHeic(file: Blob): Promise<boolean> {
+  const head = await file.slice(4, 12).text();
+  return /^ftyp(hei|hev|mif1|msf1)/.test(head);
 }
 
 /** Uploads it; doing so again changes nothing. Throws Refused. */
