@@ -165,8 +165,9 @@ class SubmitReportPayload:
 
     @strawberry.field(
         description="Up to three reports of the same category that are open, within 50 m and 14 "
-        "days, nearest first: the same thing, perhaps. Join one with mergeReport (并单). To whoever "
-        "may not see all reports there it is told so coarsely that nobody finds out where they are."
+        "days, nearest first: the same thing, perhaps. Join one with mergeReport (并单). To "
+        "whoever may not see all reports there it is told so coarsely that nobody finds out where "
+        "they are."
     )
     async def duplicates(self, info: Info) -> list[ReportDuplicate]:
         keys = [
