@@ -69,19 +69,35 @@ def migrate_database(settings: Settings, url: str) -> None:
         engine.dispose()
 
 
-def in_database(work: Callable[[AsyncConnection], Awaitable[Value]]) -> Value:
-    """What `work` gives on a connection in a transaction, of a database that is up to date."""
+def with_database(
+    url: str, work: Callable[[Database], Awaitable[Value]], *, seconds: float = 10
+) -> Value:
+    """What `work` gives with a database of its own, whose statements take so long at most."""
 
-    async def done(url: str) -> Value:
-        database = Database(url)
+    async def done() -> Value:
+        database = Database(url, statement_timeout_seconds=seconds)
         try:
-            async with database.transaction() as connection:
-                return await work(connection)
+            return await work(database)
         finally:
             await database.close()
 
+    return asyncio.run(done())
+
+
+def in_transaction(url: str, work: Callable[[AsyncConnection], Awaitable[Value]]) -> Value:
+    """What `work` gives on a connection in a transaction."""
+
+    async def done(database: Database) -> Value:
+        async with database.transaction() as connection:
+            return await work(connection)
+
+    return with_database(url, done)
+
+
+def in_database(work: Callable[[AsyncConnection], Awaitable[Value]]) -> Value:
+    """The same of a database that is up to date."""
     with current_engine() as engine:
-        return asyncio.run(done(engine.url.render_as_string(hide_password=False)))
+        return in_transaction(engine.url.render_as_string(hide_password=False), work)
 
 
 def _require_current(engine: Engine) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime
 from typing import Annotated, Any
 
 import typer
 
 from gridmap.api import terminal
-from gridmap.api.cli_database import current_engine
+from gridmap.api.cli_database import current_engine, with_database
 from gridmap.api.settings import Settings, settings_from_environment
 from gridmap.api.terminal import print_coverage, print_location
 from gridmap.errors import Invalid
@@ -127,22 +126,18 @@ def ask(
 ) -> list[dict[str, Any]]:
     """What the API would answer to each query with its variables, without a server between."""
 
-    async def answer() -> list[dict[str, Any]]:
-        database = Database(url, statement_timeout_seconds=60)
-        try:
-            results = [
-                await schema.execute(
-                    query,
-                    variable_values=variables,
-                    context_value=Context(database, settings.building_reach_metres),
-                )
-                for query, variables in questions
-            ]
-        finally:
-            await database.close()
+    async def answered(database: Database) -> list[dict[str, Any]]:
+        results = [
+            await schema.execute(
+                query,
+                variable_values=variables,
+                context_value=Context(database, settings.building_reach_metres),
+            )
+            for query, variables in questions
+        ]
         for result in results:
             for error in result.errors or []:
                 raise error.original_error or Invalid(error.message)
         return [result.data or {} for result in results]
 
-    return asyncio.run(answer())
+    return with_database(url, answered, seconds=60)

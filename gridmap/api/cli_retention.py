@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 import typer
 
 from gridmap.api import terminal
-from gridmap.api.cli_database import current_engine, database_url
+from gridmap.api.cli_database import current_engine, database_url, with_database
 from gridmap.api.settings import settings_from_environment
 from gridmap.store.database import Database, Rights
 from gridmap.store.dates import now
 from gridmap.store.objects import Objects
 from gridmap.store.photos import Photos, Purged
 from gridmap.store.retention import Gone, Terms, retain, to_go
+
+_SECONDS = 300  # for a statement that nobody waits for
 
 photos = typer.Typer(help="What is kept of photos.", no_args_is_help=True)
 
@@ -24,15 +25,11 @@ def purge() -> None:
     """Remove photos that no report took within 24 hours. Best done every day."""
     settings = settings_from_environment()
 
-    async def purged(url: str) -> Purged:
-        database = Database(url, statement_timeout_seconds=300)
-        try:
-            return await Photos(database, Objects(settings.photos_address)).purge()
-        finally:
-            await database.close()
+    async def purged(database: Database) -> Purged:
+        return await Photos(database, Objects(settings.photos_address)).purge()
 
     with database_url(settings) as url:
-        gone = asyncio.run(purged(settings.serving_url(url, Rights.KEEPER)))
+        gone = with_database(settings.serving_url(url, Rights.KEEPER), purged, seconds=_SECONDS)
     terminal.console.print(f"Photos removed: {gone.photos}. Files of none removed: {gone.files}.")
 
 
@@ -50,17 +47,14 @@ def retention(
     kept_days = days if days is not None else settings.retention_days
     terms = Terms(kept_days, settings.audit_days)
 
-    async def retained(url: str) -> Gone:
-        database = Database(url, statement_timeout_seconds=300)
-        try:
-            if plan:
-                return await to_go(database, terms, now())
-            return await retain(database, Objects(settings.photos_address), terms, now())
-        finally:
-            await database.close()
+    async def retained(database: Database) -> Gone:
+        if plan:
+            return await to_go(database, terms, now())
+        return await retain(database, Objects(settings.photos_address), terms, now())
 
     with current_engine() as engine:
-        gone = asyncio.run(retained(engine.url.render_as_string(hide_password=False)))
+        url = engine.url.render_as_string(hide_password=False)
+        gone = with_database(url, retained, seconds=_SECONDS)
     said = ", ".join(f"{count} {noun.replace('_', ' ')}" for noun, count in gone._asdict().items())
     would = "would be" if plan else "was"
     terminal.console.print(

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime
 import getpass
 import sys
 from typing import Annotated
 
 import typer
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap.api import terminal
-from gridmap.api.cli_database import database_url, in_database
+from gridmap.api.cli_database import database_url, in_database, in_transaction
 from gridmap.api.identity import LONGEST_VALIDITY, Tokens, with_secret
 from gridmap.api.settings import settings_from_environment
 from gridmap.api.terminal import print_users
 from gridmap.errors import Invalid
 from gridmap.store import users
 from gridmap.store.audit import enter, named
-from gridmap.store.database import Database, Rights
+from gridmap.store.database import Rights
 from gridmap.store.dates import today
 from gridmap.store.passwords import check_password, hashed
 from gridmap.store.viewers import CODES, Role, Viewer
@@ -49,26 +49,15 @@ def token(
     settings = with_secret(settings_from_environment())
     viewer = Viewer(role, subject, frozenset(code or []))
     issued = Tokens(settings.secret).issue(viewer, datetime.timedelta(days=days))
+    whose, codes = [("", named(viewer.role, subject))], sorted(viewer.codes)
 
-    async def written(url: str) -> None:
-        database = Database(url)
-        try:
-            async with database.transaction() as connection:
-                await enter(
-                    connection,
-                    None,
-                    "ISSUE",
-                    "tokens",
-                    [("", named(viewer.role, subject))],
-                    to=viewer.role.value,
-                    codes=sorted(viewer.codes),
-                    days=days,
-                )
-        finally:
-            await database.close()
+    async def written(connection: AsyncConnection) -> None:
+        await enter(
+            connection, None, "ISSUE", "tokens", whose, to=role.value, codes=codes, days=days
+        )
 
     with database_url(settings) as url:
-        asyncio.run(written(settings.serving_url(url, Rights.KEEPER)))
+        in_transaction(settings.serving_url(url, Rights.KEEPER), written)
     print(issued)
 
 
