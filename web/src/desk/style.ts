@@ -9,7 +9,7 @@ import type {
 } from "maplibre-gl";
 import { base } from "../lib/api";
 import { textImage } from "./images";
-import { COLOURS, MODES, PATTERNS, STEPS } from "./palette";
+import { COLOURS, MODES, PATTERNS, STEPS, URGENCIES } from "./palette";
 import type { Theme } from "./theme";
 import type { LayerName } from "./view";
 
@@ -50,8 +50,8 @@ export function tileAddress(name: Tiled, parameters: Record<string, string>): st
   return `${base.href}tiles/${name}/{z}/{x}/{y}.mvt${query && "?"}${query}`;
 }
 
-/** The colour of buildings by a field that has these values; grey for the others. */
-export function colouredBy(field: string, colours: [string, string][], other: string): Value<string> {
+/** The colour by a field that has these values; another one for the others. */
+export function colouredBy(field: string, colours: readonly (readonly [string, string])[], other: string): Value<string> {
   if (colours.length === 0) return other;
   return ["match", ["get", field], ...colours.flat(), other] as unknown as Expression;
 }
@@ -183,15 +183,7 @@ export function styleOf(theme: Theme, tiles: Record<Tiled, Record<string, string
         type: "circle",
         minzoom: SINGLE_ZOOM,
         paint: {
-          "circle-color": [
-            "match",
-            ["get", "urgency"],
-            "EMERGENCY",
-            "#d55e00",
-            "URGENT",
-            "#e69f00",
-            "#56b4e9",
-          ],
+          "circle-color": colouredBy("urgency", URGENCIES, URGENCIES[2][1]),
           "circle-radius": ["match", ["get", "urgency"], "EMERGENCY", 8, "URGENT", 6.5, 5.5],
           "circle-stroke-color": ["case", ["get", "overdue"], c.text, c.halo],
           "circle-stroke-width": ["case", ["get", "overdue"], 2.5, 1.5],
