@@ -79,4 +79,13 @@ export const kept = {
   putPack: async (pack: Pack) => (await opened).put("packs", pack),
   word: async <Value>(name: string) => (await (await opened).get("words", name)) as Value | undefined,
   putWord: async (name: string, value: unknown) => (await opened).put("words", value, name),
+
+  /** All or none: a page that is closed meanwhile keeps no half. */
+  async putWords(words: Record<string, unknown>): Promise<void> {
+    const all = (await opened).transaction("words", "readwrite");
+    await Promise.all([
+      ...Object.entries(words).map(([name, value]) => all.store.put(value, name)),
+      all.done,
+    ]);
+  },
 };

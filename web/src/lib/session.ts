@@ -92,8 +92,7 @@ export async function enter(token: string): Promise<void> {
     who = (await kept.word<Viewer>("viewer")) ?? null;
   }
   given = token;
-  await kept.putWord("session", null);
-  await kept.putWord("token", token);
+  await kept.putWords({ session: null, token });
   await letIn("token", who);
 }
 
@@ -133,10 +132,11 @@ async function letIn(by: "session" | "token", who: Viewer | null): Promise<void>
   way.value = by;
 }
 
+// Nobody is told that it is done before nothing is kept: then many close the page.
 async function forget(): Promise<void> {
+  await kept.putWords({ token: null, session: null, viewer: null, buildings: null });
   way.value = null;
   viewer.value = null;
   given = null;
   isOver.value = false;
-  for (const word of ["token", "session", "viewer", "buildings"]) await kept.putWord(word, null);
 }
