@@ -24,6 +24,7 @@ from gridmap.store.viewers import Role, Viewer
 from tests.api.conftest import Server
 from tests.api.serving import served
 from tests.web.conftest import SECRET
+from tests.web.desks import desk
 from tests.web.pages import WORDS
 from tests.web.phones import move, phone, photo
 
@@ -448,14 +449,22 @@ def test_where_another_issuer_knows_the_people_only_a_token_lets_in(
     browser: Browser, demo_url: str
 ) -> None:
     elsewhere: dict[str, Any] = {"oidc_issuer": "http://localhost:9", "oidc_audience": "gridmap"}
-    with _serving(demo_url, **elsewhere) as address, phone(browser, address) as held:
-        page = held.page
-        with page.expect_response(f"{address}/sign-in") as asked:
-            held.open("work")
-        assert asked.value.status == 404
-        expect(page.get_by_label("令牌")).to_be_visible()
-        expect(page.get_by_role("button", name="用账号登录")).to_have_count(0)
-        held.complaints.clear()  # the browser notes the 404
+    with _serving(demo_url, **elsewhere) as address:
+        with phone(browser, address) as held:
+            page = held.page
+            with page.expect_response(f"{address}/sign-in") as asked:
+                held.open("work")
+            assert asked.value.status == 404
+            expect(page.get_by_label("令牌")).to_be_visible()
+            expect(page.get_by_role("button", name="用账号登录")).to_have_count(0)
+            held.complaints.clear()  # the browser notes the 404
+
+        # A desk says too that a link's token lets nobody in.
+        with desk(browser, address, token="of.no.issuer") as planner:
+            page = planner.open()
+            expect(page.get_by_text("登录已到期或无效")).to_be_visible()
+            expect(page.get_by_role("button", name="登录")).to_have_count(0)
+            planner.complaints.clear()
 
 
 def test_without_a_network_the_page_opens_and_tells_the_grid(
