@@ -26,7 +26,7 @@ from sqlalchemy import text
 from gridmap.errors import TooLarge, Unavailable
 from gridmap.geo.bounds import Bounds
 from gridmap.geo.clusters import Cells
-from gridmap.store import report_points, tables
+from gridmap.store import report_columns, report_masks, report_points, tables
 from gridmap.store.database import Database
 from gridmap.store.dates import CHINA, now
 from gridmap.store.report_points import ReportPoints, reports_by_serial
@@ -339,11 +339,11 @@ def arrays() -> st.SearchStrategy[list[Came]]:
 
 
 @lru_cache(maxsize=2)
-def points_of(reports: tuple[Came, ...]) -> report_points._Points:
+def points_of(reports: tuple[Came, ...]) -> report_columns.Points:
     counted = len(reports)
     columns = {
         name: np.zeros(counted, type_.replace(">", "="))
-        for name, type_, _ in report_points._COLUMNS
+        for name, type_, _ in report_columns.COLUMNS
     }
     columns["serial"][:] = np.arange(counted)
     columns["longitude"][:] = [(each.square + 0.3) * SQUARE for each in reports]
@@ -351,7 +351,7 @@ def points_of(reports: tuple[Came, ...]) -> report_points._Points:
     columns["received"][:] = [day(each.day + 0.5).timestamp() * 1e6 for each in reports]
     columns["category"][:] = [HASHES[each.category] for each in reports]
     columns["grid"][:] = [HASHES[each.grid] for each in reports]
-    return report_points._Points.of(columns, "1:1:")
+    return report_columns.Points.of(columns, "1:1:")
 
 
 def day(number: float) -> datetime.datetime:
@@ -385,7 +385,7 @@ def test_one_report_changes_the_publics_map_only_where_it_makes_a_five_full(
         first, last = (squares[0], squares[-1]) if squares else (0, 15)
         bounds = Bounds(first * side * SQUARE, 0, (last + 1) * side * SQUARE, side * SQUARE)
         cells = report_points._public_clusters(
-            points_of(tuple(reports)), bounds, zoom, report_points._Wanted(wanted, HASHES)
+            points_of(tuple(reports)), bounds, zoom, report_masks.Wanted(wanted, HASHES)
         )
         return list(zip(*(getattr(cells, field.name).tolist() for field in LISTS), strict=True))
 
@@ -427,7 +427,7 @@ def test_clusters_are_what_the_database_holds_as_reports_come_and_change(
     url: str, writer: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, fewest: int
 ) -> None:
     """Members and keys too, whether what is new lies in one index or the other."""
-    monkeypatch.setattr(report_points, "_FEWEST_IN_TAIL", fewest)
+    monkeypatch.setattr(report_columns, "_FEWEST_IN_TAIL", fewest)
     chance = random.Random(fewest)
     known = [put_any(writer, chance) for _ in range(60)]
     key_of_set: dict[frozenset[int], int] = {}
@@ -490,16 +490,16 @@ def test_a_text_is_found_where_it_stands_now_however_often_it_is_asked_for(
     url: str, writer: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, fewest: int
 ) -> None:
     """By all ways that a text is looked for, and when what was found is forgotten."""
-    monkeypatch.setattr(report_points, "_FEWEST_IN_TAIL", fewest)
-    monkeypatch.setattr(report_points, "_SOON_SECONDS", 0)
+    monkeypatch.setattr(report_columns, "_FEWEST_IN_TAIL", fewest)
+    monkeypatch.setattr(report_masks, "_SOON_SECONDS", 0)
     chance = random.Random(fewest)
     known = [put_any(writer, chance) for _ in range(40)]
 
     async def main() -> None:
         async with map_of(url) as points:
             for few, most_bytes in [(0, 10**6), (30, 10**6), (10**6, 10**6), (30, 50)] * 4:
-                monkeypatch.setattr(report_points, "_FEW", few)
-                monkeypatch.setattr(report_points, "_MOST_TEXT_BYTES", most_bytes)
+                monkeypatch.setattr(report_masks, "_FEW", few)
+                monkeypatch.setattr(report_masks, "_MOST_TEXT_BYTES", most_bytes)
                 with writer.transaction():
                     known.append(put_any(writer, chance))
                     for each in chance.sample(known, 5):
@@ -527,7 +527,7 @@ def test_a_text_that_takes_too_long_everywhere_is_found_where_few_reports_are(
     put_report(writer, description="井盖", longitude=70.0, latitude=5.0)
     put_report(writer, longitude=-70.0, latitude=-5.0)
     lids, here = replace(ANY_REPORT, text="井盖"), Bounds(69, 4, 71, 6)
-    fast = report_points._HAVING
+    fast = report_masks._HAVING
     # As the limit of the server would stop it, whatever else takes long on a busy machine.
     writer.execute(
         "CREATE FUNCTION stopped_after_a_while() RETURNS integer LANGUAGE plpgsql AS "
@@ -537,15 +537,15 @@ def test_a_text_that_takes_too_long_everywhere_is_found_where_few_reports_are(
     async def main() -> None:
         async with map_of(url) as points:
             count = await counted(points)
-            monkeypatch.setattr(report_points, "_FEW", count - 1)
+            monkeypatch.setattr(report_masks, "_FEW", count - 1)
             slow = text(f"{fast.text} FROM stopped_after_a_while()")
-            monkeypatch.setattr(report_points, "_HAVING", slow)
+            monkeypatch.setattr(report_masks, "_HAVING", slow)
             for _ in range(2):
                 cells, _ = await points.clusters(here, 3, lids)
                 assert cells.count.tolist() == [1]
                 with pytest.raises(Unavailable, match="smaller area"):
                     await counted(points, lids)
-            monkeypatch.setattr(report_points, "_HAVING", fast)
+            monkeypatch.setattr(report_masks, "_HAVING", fast)
             assert await counted(points, lids) == 1
 
     asyncio.run(main())
@@ -554,14 +554,14 @@ def test_a_text_that_takes_too_long_everywhere_is_found_where_few_reports_are(
 def test_who_gives_up_on_a_text_keeps_nobody_else_from_it(
     url: str, writer: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report_points, "_FEW", 0)
+    monkeypatch.setattr(report_masks, "_FEW", 0)
     put_report(writer, description="窨井")
-    slow = text(f"{report_points._HAVING.text} FROM pg_sleep(0.2)")
+    slow = text(f"{report_masks._HAVING.text} FROM pg_sleep(0.2)")
 
     async def main() -> None:
         async with map_of(url) as points:
             await counted(points)
-            monkeypatch.setattr(report_points, "_HAVING", slow)
+            monkeypatch.setattr(report_masks, "_HAVING", slow)
             wanted = replace(ANY_REPORT, text="窨井")
             first, second = (asyncio.create_task(counted(points, wanted)) for _ in range(2))
             await asyncio.sleep(0.05)
@@ -609,7 +609,7 @@ def test_one_alone_comes_as_itself_whatever_its_district(
 def test_whoever_has_written_finds_it_however_many_ask(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report_points, "_FEWEST_IN_TAIL", 10)
+    monkeypatch.setattr(report_columns, "_FEWEST_IN_TAIL", 10)
 
     async def main() -> None:
         async with map_of(url) as points:
@@ -634,9 +634,9 @@ def test_whoever_has_written_finds_it_however_many_ask(
 def test_reports_that_move_meanwhile_are_neither_lost_nor_doubled(
     url: str, writer: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report_points, "_FEWEST_IN_TAIL", 25)
-    monkeypatch.setattr(report_points, "_MOST_TEXTS", 1)
-    monkeypatch.setattr(report_points, "_FEW", 0)
+    monkeypatch.setattr(report_columns, "_FEWEST_IN_TAIL", 25)
+    monkeypatch.setattr(report_masks, "_MOST_TEXTS", 1)
+    monkeypatch.setattr(report_masks, "_FEW", 0)
     east = Bounds(40, 0, 60, 60)
     ids = [put_report(writer, longitude=45.0, latitude=5.0, description="灯") for _ in range(80)]
     lamps = replace(ANY_REPORT, text="灯")
@@ -689,8 +689,8 @@ def test_reports_that_move_meanwhile_are_neither_lost_nor_doubled(
 def test_all_is_read_anew_when_too_much_has_changed(
     url: str, writer: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report_points, "_MOST_FOLLOWED", 10)
-    monkeypatch.setattr(report_points, "_FEWEST_IN_TAIL", 5)
+    monkeypatch.setattr(report_columns, "_MOST_FOLLOWED", 10)
+    monkeypatch.setattr(report_columns, "_FEWEST_IN_TAIL", 5)
 
     async def main() -> None:
         async with map_of(url) as points:
@@ -709,8 +709,8 @@ def test_all_is_read_anew_when_too_much_has_changed(
 def test_who_gives_up_while_all_is_read_leaves_nothing_old_behind(
     url: str, writer: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, is_first: bool
 ) -> None:
-    monkeypatch.setattr(report_points, "_MOST_FOLLOWED", 3)
-    may_go_on, load = threading.Event(), report_points._load
+    monkeypatch.setattr(report_columns, "_MOST_FOLLOWED", 3)
+    may_go_on, load = threading.Event(), report_columns.load
 
     def slowly(url: str) -> Any:
         points = load(url)
@@ -724,7 +724,7 @@ def test_who_gives_up_while_all_is_read_leaves_nothing_old_behind(
                 with writer.transaction():
                     for _ in range(4):
                         put_report(writer)
-            monkeypatch.setattr(report_points, "_load", slowly)
+            monkeypatch.setattr(report_points, "load", slowly)
             asking = [asyncio.create_task(counted(points)) for _ in range(3)]
             async with asyncio.timeout(PATIENCE_SECONDS):
                 while points._loading is None:
@@ -746,7 +746,7 @@ def test_who_gives_up_while_all_is_read_leaves_nothing_old_behind(
 def test_a_map_that_is_closed_while_it_is_put_in_order_stops_quietly(
     url: str, writer: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report_points, "_FEWEST_IN_TAIL", 0)
+    monkeypatch.setattr(report_columns, "_FEWEST_IN_TAIL", 0)
 
     async def main() -> None:
         async with map_of(url) as points:
@@ -794,8 +794,8 @@ def test_a_load_of_several_batches_reads_every_row_whole(
     url: str, writer: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for size in (1, 50, 4_000):
-        monkeypatch.setattr(report_points, "_BATCH_BYTES", size)
-        points = report_points._load(url)
+        monkeypatch.setattr(report_columns, "_BATCH_BYTES", size)
+        points = report_columns.load(url)
         rows = writer.execute(
             "SELECT serial, ST_X(location), ST_Y(location) FROM reports ORDER BY serial"
         ).fetchall()
