@@ -20,6 +20,7 @@ from gridmap.store.loop import Action
 from gridmap.store.reports import Reporter
 from gridmap.store.viewers import Viewer
 from tests.asking import AUDITOR
+from tests.conftest import new_database
 from tests.districts import COMMUNITY, DISTRICT, SIDE, SOUTH, STREET, WEST, grid_code
 from tests.reporting import ADMINISTRATOR, OFFICE, RESIDENT, Desk, desk_of_a_district, middle_of
 
@@ -129,6 +130,15 @@ def rows() -> list[Row]:
 def desk(database_url: str, rows: list[Row]) -> Iterator[Desk]:
     with desk_of_a_district(database_url) as desk:
         put_reports(database_url, rows)
+        yield desk
+
+
+@pytest.fixture(scope="module")
+def written_desk(cluster_url: str, empty_template: str) -> Iterator[Desk]:
+    """Of another database, with such rows too: what is written there is in no list of `desk`."""
+    url = new_database(cluster_url, "written_to", template=empty_template)
+    with desk_of_a_district(url) as desk:
+        put_reports(url, random_reports(300))
         yield desk
 
 
@@ -403,7 +413,9 @@ class TestStatements:
 
 
 class TestWhileOthersWrite:
-    # They come last, for what they write is in no list above.
+    @pytest.fixture
+    def desk(self, written_desk: Desk) -> Desk:
+        return written_desk
 
     def test_pairs_that_stand_apart_are_no_text(self, desk: Desk) -> None:
         # All letters and pairs of the second stand in it, but not the whole.

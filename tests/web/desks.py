@@ -29,7 +29,8 @@ class Desk(Watched):
         """With the map there, and the names of the layers."""
         signed = f"token={self.token}&" if self.token else ""
         self.page.goto(f"{self.address}/#{signed}{view}")
-        expect(self.page.locator(".maplibregl-canvas")).to_be_visible()
+        # It says how it is used from when it can be.
+        expect(self.page.get_by_role("region", name="地图：")).to_be_visible()
         expect(self.page.locator(".layers h3").first).to_be_attached()
         return self.page
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from PIL import Image, ImageDraw
-from playwright.sync_api import Browser, BrowserContext, FilePayload, Page
+from playwright.sync_api import Browser, BrowserContext, FilePayload, Page, expect
 
 from tests.web.pages import Watched
 
@@ -21,7 +21,9 @@ class Phone(Watched):
 
     def go(self, tab: str) -> None:
         """By the tabs below."""
-        self.page.locator(f".tabs a[href='#{tab}']").click()
+        link = self.page.locator(f".tabs a[href='#{tab}']")
+        link.click()
+        expect(link).to_have_attribute("aria-current", "page")
 
 
 @contextmanager

@@ -31,7 +31,9 @@ from gridmap.store.dates import today
 from gridmap.store.viewers import Role, Viewer
 from tests.api.conftest import Server
 from tests.api.serving import served
+from tests.waiting import wait_until
 from tests.web.desks import NARROW, decoded, desk
+from tests.web.pages import subscriptions
 
 HERE = "130.28700,47.36000"
 MOVED = "230402001001004"
@@ -230,7 +232,7 @@ def test_what_could_not_be_had_is_said_in_chinese_and_asked_again(
         expect(page.locator(".search-list li").first).to_contain_text("230402002006008")
 
         # 2. By itself, when the network is back.
-        page.context.set_offline(True)
+        held.loses_the_network()
         search.fill("梧桐社区第3网格")
         expect(status).to_contain_text("连不上服务器")
         page.context.set_offline(False)
@@ -306,8 +308,7 @@ def test_whoever_signs_in_is_not_given_what_was_asked_as_nobody(
 
         held.page.route("**/graphql", pass_on)
         page = held.open("at=130.28700,47.34500,13.3&region=230402&panel=figures")
-        while not all(waiting.values()):
-            page.wait_for_timeout(50)
+        held.wait_until(lambda: all(waiting.values()))
         # Who it is is known while nobody's question is on its way still.
         for route in waiting["Viewer"]:
             route.continue_()
@@ -408,9 +409,9 @@ def test_whoever_is_told_of_some_reports_alone_is_told_so_and_has_the_publics_ma
 
 def test_a_report_is_seen_as_it_comes_in(browser: Browser, server: Server, office: str) -> None:
     with desk(browser, server.address, office) as held:
-        with held.page.expect_websocket() as opened:
-            page = held.open("at=130.30348,47.35199,16&region=230402&panel=place")
-        opened.value.wait_for_event("framereceived")
+        subscribed = subscriptions(held.page)
+        page = held.open("at=130.30348,47.35199,16&region=230402&panel=place")
+        held.wait_until(lambda: subscribed)
         # The legend counts the reports in view, and no others.
         count = held.layer("上报聚合").locator(".keys-count")
         before = held.ask(RECEIVED, filter={"bounds": held.bounds()})["reports"]["totalCount"]
@@ -420,11 +421,13 @@ def test_a_report_is_seen_as_it_comes_in(browser: Browser, server: Server, offic
         number = _submit(server, "0503", "闻到燃气味")
         notice = page.locator(".notice")
         expect(notice).to_contain_text("燃气泄漏")
-        expect(count).to_have_text(str(before + 1))
         held.picture("desk-live")
+        # It is there for some seconds only.
         notice.get_by_role("button", name="查看").click()
         expect(page.locator("#panel .kicker")).to_contain_text(number)
         expect(page.locator("#panel .said")).to_have_text("闻到燃气味")
+        page.go_back()
+        expect(count).to_have_text(str(before + 1))
 
 
 def test_whoever_may_not_see_reports_sees_by_and_by_that_there_are_others(
@@ -432,7 +435,9 @@ def test_whoever_may_not_see_reports_sees_by_and_by_that_there_are_others(
 ) -> None:
     with desk(browser, server.address) as held:
         held.page.clock.install()
-        page = held.open("at=130.30348,47.35199,13&region=230402&layers=clusters")
+        # Whether the map is another one is known by what it was.
+        with held.page.expect_response("**/tiles/report_clusters/0/0/0.mvt"):
+            page = held.open("at=130.30348,47.35199,13&region=230402&layers=clusters")
         expect(held.layer("上报聚合").locator(".keys-count")).to_have_text(re.compile(r"^\d+$"))
         # They are told of five of a place when the fifth has come.
         for _ in range(5):
@@ -527,7 +532,7 @@ def test_all_can_be_done_by_keyboard(browser: Browser, server: Server) -> None:
         page.keyboard.press("Space")
         expect(held.layer("楼栋").locator("input")).not_to_be_checked()
         page.get_by_role("combobox").first.focus()
-        page.keyboard.type("第8网格")
+        page.keyboard.insert_text("第8网格")
         second = page.locator(".search-list li").nth(1)
         expect(second).to_be_visible()
         name = second.locator("b").inner_text()
@@ -583,15 +588,13 @@ def test_a_base_map_lies_below_where_there_is_one_and_the_page_asks_its_host_alo
             )
             expect(page.locator(".map-trouble")).to_contain_text("底图")
             expect(page.locator(".swipe-map canvas")).to_be_attached()
-            while not all(_near(each, (230, 159, 0)) for each in _edges(page)):
-                page.wait_for_timeout(50)
+            wait_until(lambda: all(_near(each, (230, 159, 0)) for each in _edges(page)))
             assert asked == {"xyz", "style"}
             held.is_for_everybody()
 
             # In the dark it is dim, so that what is ours is seen on it.
             page.get_by_role("button", name="深色").click()
-            while not all(_near(each, (70, 56, 21)) for each in _edges(page)):
-                page.wait_for_timeout(50)
+            wait_until(lambda: all(_near(each, (70, 56, 21)) for each in _edges(page)))
 
 
 def test_on_a_narrow_screen_the_panel_is_below_and_layers_come_by_a_button(
@@ -601,14 +604,7 @@ def test_on_a_narrow_screen_the_panel_is_below_and_layers_come_by_a_button(
         page = held.open(f"at={HERE},14&region=230402&panel=figures")
         expect(page.locator("html")).to_have_class("dark")
         expect(page.locator("#panel .grade-letter")).to_be_visible()
-        map_, panel = (
-            page.locator(which).bounding_box() for which in (".maplibregl-canvas", "#panel")
-        )
-        assert map_ is not None
-        assert panel is not None
-        assert map_["width"] == panel["width"] == NARROW[0]
-        assert map_["y"] + map_["height"] <= panel["y"]
-        assert page.evaluate("document.documentElement.scrollWidth") == NARROW[0]
+        page.wait_for_function(_IS_ABOVE, arg=NARROW[0])
         held.is_for_everybody()
         held.picture("desk-narrow")
         expect(held.layer("网格").first).to_be_hidden()
@@ -665,6 +661,17 @@ _HOLDS = """colours => {
     const shown = [...seen].map((each) => each.split(",").map(Number));
     return colours.every((colour) => shown.some((each) => each.every(
         (value, i) => Math.abs(value - 0.9 * colour[i] - 0.1 * [242, 241, 236][i]) < 3)));
+}"""
+
+# Whether the map is above the panel, both as wide as the screen, and nothing is wider than it.
+_IS_ABOVE = """(width) => {
+    const [map, panel] = [".maplibregl-canvas", "#panel"].map(
+        (each) => document.querySelector(each).getBoundingClientRect(),
+    );
+    return (
+        map.width === width && panel.width === width && map.bottom <= panel.top &&
+        document.documentElement.scrollWidth === width
+    );
 }"""
 
 # Whether the map has half of the screen's height and width, and nothing is wider than the screen.

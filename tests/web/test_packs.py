@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from gridmap.geo.packing import TOLERANCE_METRES, packed, rounded_up
 from tests.api.conftest import Server
+from tests.waiting import wait_until
 from tests.web.nodes import answers
 
 DISTRICT = "230402"
@@ -127,10 +128,9 @@ def test_a_pack_is_sent_whole_once_and_then_what_has_changed(server: Server, dem
         connection.execute(
             "UPDATE grids SET name = '改名网格' WHERE code = %s", [whole["grids"][3]["code"]]
         )
-    for _ in range(1000):
-        change = httpx.get(address, params={"since": whole["version"]}).json()
-        if change["version"] != whole["version"]:
-            break
+    since = {"since": whole["version"]}
+    wait_until(lambda: httpx.get(address, params=since).json()["version"] != whole["version"])
+    change = httpx.get(address, params=since).json()
     assert [grid["name"] for grid in change["grids"]] == ["改名网格"]
     (renewed,) = phone({"pack": whole, "change": change})
     assert renewed == httpx.get(address).json()

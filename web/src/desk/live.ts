@@ -3,8 +3,9 @@
 
 import { onScopeDispose, shallowRef, watch } from "vue";
 import { base, follow } from "../lib/api";
-import { RegionReportsDocument, type RegionReportsSubscription } from "../lib/gql/graphql";
+import { RegionReportsDocument, type RegionReportsSubscription, StateOfReportsDocument } from "../lib/gql/graphql";
 import { myToken } from "../lib/session";
+import { askAsMe } from "./answers";
 import { news } from "./overlays";
 import { maySee } from "./session";
 import { view } from "./view";
@@ -61,11 +62,25 @@ export function startLive(): void {
       stop?.();
       stop = null;
       if (region === null) stop = askNowAndThen(change);
-      else if (region) stop = follow(RegionReportsDocument, { region }, (said) => hear(said.reportChanged), myToken);
+      else if (region) stop = followFromNow(region, (said) => hear(said.reportChanged));
     },
     { immediate: true },
   );
   onScopeDispose(() => stop?.());
+}
+
+// From the state that there is now: nothing is lost while the connection is made.
+function followFromNow(region: string, hear: (said: RegionReportsSubscription) => void): () => void {
+  let isOver = false;
+  let stop = (): void => {};
+  const begin = (after: string | null): void => {
+    if (!isOver) stop = follow(RegionReportsDocument, { region, after }, hear, myToken);
+  };
+  askAsMe(StateOfReportsDocument, {}).then(({ reports }) => begin(reports.asOf), () => begin(null));
+  return () => {
+    isOver = true;
+    stop();
+  };
 }
 
 // By the tag of the tile that holds all reports there are.

@@ -77,9 +77,13 @@ function make() {
   return answer;
 }
 
-/** Brings these bounds into view, and at least 200 metres of ground. */
+/** Brings these bounds into view, and at least 200 metres of ground; once the map is there. */
 export function goTo(bounds: Bounds | null): void {
-  if (!bounds || !map.value) return;
+  if (!bounds) return;
+  if (!map.value) {
+    watch(map, () => goTo(bounds), { once: true });
+    return;
+  }
   const [west, south, east, north] = bounds;
   const least = around([(west + east) / 2, (south + north) / 2], 100);
   map.value.fitBounds(

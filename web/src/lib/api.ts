@@ -71,10 +71,11 @@ async function presented(bearer: Bearer): Promise<Record<string, string>> {
 
 /**
  * As `follow`, what happens to a report, or to those of a grid: the report's version, or null where
- * it is no longer theirs to see.
+ * it is no longer theirs to see. `after`: the state that was read of them, so that nothing is lost
+ * that came since.
  */
 export function followReports(
-  of: { id: string } | { grid: string },
+  of: ({ id: string } | { grid: string }) & { after: string },
   hear: (version: number | null) => void,
   bearer: Bearer = null,
 ): () => void {
@@ -97,7 +98,7 @@ export function follow<
 ): () => void {
   let stopped = false;
   let socket: Socket | undefined;
-  void import("graphql-ws").then(({ createClient: connect }) => {
+  void socketLibrary().then(({ createClient: connect }) => {
     if (stopped) return;
     const address = new URL("graphql", base);
     address.protocol = address.protocol.replace("http", "ws");
@@ -138,6 +139,16 @@ export function follow<
 }
 
 const TOKEN_ENDED = 4401;
+
+async function socketLibrary(): Promise<typeof import("graphql-ws")> {
+  for (let attempts = 0; ; attempts++) {
+    try {
+      return await import("graphql-ws");
+    } catch {
+      await untilThereIsANetwork(attempts);
+    }
+  }
+}
 
 // And a random moment longer, so that not all come back at once.
 async function untilThereIsANetwork(attempts: number): Promise<void> {

@@ -27,12 +27,11 @@ export async function startOutbox(): Promise<void> {
   await sendAll();
 }
 
-/** Keeps a report and tries to send it. Gives what was answered, null while it waits. */
-export async function submit(report: Waiting): Promise<Sent | null> {
+/** Keeps a report, and has it sent. Throws where the phone cannot keep it. */
+export async function submit(report: Waiting): Promise<void> {
   await kept.wait(report);
   await read();
-  await sendAll();
-  return sent.value.find(({ id }) => id === report.id) ?? null;
+  void sendAll();
 }
 
 /** Sends a report that was refused again, without its photos. */

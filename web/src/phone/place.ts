@@ -52,13 +52,17 @@ export const answer = shallowRef<Answer | null>(null);
 const COARSEST_METRES = 10_000;
 const PATIENCE_MILLISECONDS = 15_000;
 
-/** Asks the device where it is, and then what is there. */
+let asked = 0;
+
+/** Asks the device where it is, and then what is there, unless another place is set meanwhile. */
 export async function locateDevice(): Promise<void> {
   if (where.busy) return;
+  const number = ++asked;
   where.busy = "locating";
   where.trouble = null;
   try {
     const { coords } = await devicePosition();
+    if (number !== asked) return;
     if (coords.accuracy > COARSEST_METRES) {
       where.trouble = { kind: "coarse", metres: coords.accuracy };
       return;
@@ -71,13 +75,11 @@ export async function locateDevice(): Promise<void> {
       by: "device",
     });
   } catch (error) {
-    where.trouble = { kind: positionTrouble(error) };
+    if (number === asked) where.trouble = { kind: positionTrouble(error) };
   } finally {
-    where.busy = null;
+    if (where.busy === "locating") where.busy = null;
   }
 }
-
-let asked = 0;
 
 /** Says where the person is, and asks what is there: the server, or without it what is kept. */
 export async function setPlace(place: Place): Promise<void> {

@@ -133,4 +133,6 @@ document.querySelector("#change").addEventListener("click", () => {
   if (!changing.hidden) newPassword.focus();
 });
 document.querySelector("#language").addEventListener("click", () => speak(texts.otherLang));
+// Before this came, a press would have done nothing, or sent the form as the browser does it.
+for (const each of document.querySelectorAll("button")) each.disabled = false;
 name.focus();

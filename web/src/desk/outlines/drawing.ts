@@ -266,10 +266,13 @@ export function keepInSight([longitude, latitude]: Position): void {
   }
 }
 
-/** Brings outlines into view. */
+/** Brings outlines into view, once the map is there. */
 export function showOutlines(box: readonly [number, number, number, number], maxZoom = 18): void {
   const map = current.value;
-  if (!map) return;
+  if (!map) {
+    watch(current, () => showOutlines(box, maxZoom), { once: true });
+    return;
+  }
   const { clientWidth, clientHeight } = map.getCanvas();
   const padding = Math.min(80, clientWidth / 6, clientHeight / 6);
   map.fitBounds([...box], { padding, maxZoom, duration: 300 });

@@ -89,21 +89,27 @@ export const crossed = computed(() =>
 
 // --- grids ------------------------------------------------------------------------------------
 
+// Which of the choices is the last one; an answer to one before it takes nothing in hand.
+let choice = 0;
+
 /** Takes the grid in hand that lies there, if there is one. */
 export async function chooseAt([longitude, latitude]: Position): Promise<void> {
+  const mine = ++choice;
   await working("choose", "grid", async () => {
     const point = { longitude, latitude, datum: "WGS84" as const };
     const { locate } = await askAsMe(GridAtDocument, { point, on: start.value });
-    if (locate.grid) await choose(locate.grid.code);
+    if (locate.grid && mine === choice) await choose(locate.grid.code);
   });
 }
 
 /** Takes a grid in hand, with those around it. What goes wrong is in `problem`. */
 export async function choose(code: string): Promise<void> {
+  const mine = ++choice;
   const known = sheet.value.find((each) => each.code === code && each.outline && !each.isFixed);
   await working("choose", "grid", async () => {
     if (known?.before === null) return take(code);
     const { grid } = await askAsMe(GridToEditDocument, { code, on: start.value });
+    if (mine !== choice) return;
     if (!grid) throw new Problem("noSuchGrid", null, { code });
     const outline = outlineOf(grid.boundary);
     if (!outline) throw new Problem("noSuchGrid", null, { code });
@@ -113,12 +119,13 @@ export async function choose(code: string): Promise<void> {
     }
     district.value = { code: grid.district.code, name: grid.district.name };
     await bringGrids(boxOf(outline, REACH_METRES));
-    take(grid.code);
+    if (mine === choice) take(grid.code);
   });
 }
 
 /** Begins a new grid, to be drawn where the map shows. */
 export function chooseNew(): void {
+  choice += 1;
   chosen.value = "";
   tool.value = "draw";
   corner.value = null;

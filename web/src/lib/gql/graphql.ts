@@ -605,6 +605,11 @@ export type BuildingListQueryVariables = Exact<{
 
 export type BuildingListQuery = { buildings: { nodes: Array<{ code: string, name: string, compound: string | null, households: number, managementMode: ManagementMode, location: import('geojson').Geometry, grid: { code: string, name: string } | null, sponsor: { code: string, name: string } | null }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } };
 
+export type StateOfReportsQueryVariables = Exact<{ [key: string]: never; }>;
+
+
+export type StateOfReportsQuery = { reports: { asOf: string } };
+
 export type RegionReportsSubscriptionVariables = Exact<{
   region?: string | null | undefined;
   after?: string | null | undefined;
@@ -741,11 +746,11 @@ export type RateReportMutation = { rateReport: { report: { id: string, version: 
 export type ReportCardFragment = { id: string, number: string, version: number, state: ReportState, urgency: Urgency, description: string, receivedAt: string, deadline: string | null, stepDeadline: string | null, isOverdue: boolean, closedAt: string | null, rating: number | null, actions: Array<ReportAction>, location: import('geojson').Geometry, category: { name: string, parent: { name: string } | null }, grid: { code: string, name: string, workers: Array<{ name: string }> } | null, building: { name: string } | null, sponsor: { name: string } | null, mergedInto: { number: string } | null, photos: Array<{ id: string, url: string, thumbnailUrl: string, width: number, height: number }> };
 
 export type MyReportQueryVariables = Exact<{
-  id: string | number;
+  number: string;
 }>;
 
 
-export type MyReportQuery = { report: { id: string, number: string, version: number, state: ReportState, urgency: Urgency, description: string, receivedAt: string, deadline: string | null, stepDeadline: string | null, isOverdue: boolean, closedAt: string | null, rating: number | null, actions: Array<ReportAction>, location: import('geojson').Geometry, events: Array<{ version: number, action: ReportAction, state: ReportState, at: string, note: string }>, category: { name: string, parent: { name: string } | null }, grid: { code: string, name: string, workers: Array<{ name: string }> } | null, building: { name: string } | null, sponsor: { name: string } | null, mergedInto: { number: string } | null, photos: Array<{ id: string, url: string, thumbnailUrl: string, width: number, height: number }> } | null };
+export type MyReportQuery = { reports: { asOf: string, nodes: Array<{ id: string, number: string, version: number, state: ReportState, urgency: Urgency, description: string, receivedAt: string, deadline: string | null, stepDeadline: string | null, isOverdue: boolean, closedAt: string | null, rating: number | null, actions: Array<ReportAction>, location: import('geojson').Geometry, events: Array<{ version: number, action: ReportAction, state: ReportState, at: string, note: string }>, category: { name: string, parent: { name: string } | null }, grid: { code: string, name: string, workers: Array<{ name: string }> } | null, building: { name: string } | null, sponsor: { name: string } | null, mergedInto: { number: string } | null, photos: Array<{ id: string, url: string, thumbnailUrl: string, width: number, height: number }> }> } };
 
 export type ReportChangedSubscriptionVariables = Exact<{
   id?: string | number | null | undefined;
@@ -766,7 +771,7 @@ export type WorkReportsQueryVariables = Exact<{
 }>;
 
 
-export type WorkReportsQuery = { reports: { nodes: Array<{ id: string, number: string, version: number, state: ReportState, urgency: Urgency, description: string, receivedAt: string, deadline: string | null, stepDeadline: string | null, isOverdue: boolean, closedAt: string | null, rating: number | null, actions: Array<ReportAction>, location: import('geojson').Geometry, category: { name: string, parent: { name: string } | null }, grid: { code: string, name: string, workers: Array<{ name: string }> } | null, building: { name: string } | null, sponsor: { name: string } | null, mergedInto: { number: string } | null, photos: Array<{ id: string, url: string, thumbnailUrl: string, width: number, height: number }> }> } };
+export type WorkReportsQuery = { reports: { asOf: string, nodes: Array<{ id: string, number: string, version: number, state: ReportState, urgency: Urgency, description: string, receivedAt: string, deadline: string | null, stepDeadline: string | null, isOverdue: boolean, closedAt: string | null, rating: number | null, actions: Array<ReportAction>, location: import('geojson').Geometry, category: { name: string, parent: { name: string } | null }, grid: { code: string, name: string, workers: Array<{ name: string }> } | null, building: { name: string } | null, sponsor: { name: string } | null, mergedInto: { number: string } | null, photos: Array<{ id: string, url: string, thumbnailUrl: string, width: number, height: number }> }> } };
 
 export type GridBuildingsQueryVariables = Exact<{
   grid: string;
@@ -1828,6 +1833,13 @@ export const BuildingListDocument = new TypedDocumentString(`
   }
 }
     `, {"hash":"sha256:a053b0a73f6ce18e9a135dfb2d91158e94c68de7197f3061062bcf5afde33ea2"}) as unknown as TypedDocumentString<BuildingListQuery, BuildingListQueryVariables>;
+export const StateOfReportsDocument = new TypedDocumentString(`
+    query StateOfReports {
+  reports(first: 1) {
+    asOf
+  }
+}
+    `, {"hash":"sha256:8c294cec050fb5558ae1be67aeb67766154265b82bbe765433cddf523bfcfa31"}) as unknown as TypedDocumentString<StateOfReportsQuery, StateOfReportsQueryVariables>;
 export const RegionReportsDocument = new TypedDocumentString(`
     subscription RegionReports($region: String, $after: Cursor) {
   reportChanged(region: $region, after: $after) {
@@ -2577,16 +2589,19 @@ export const RateReportDocument = new TypedDocumentString(`
 }
     `, {"hash":"sha256:925c06085d55355d0c0c3ea1b2fc60a9f2f0dbb9bcd3e2d6eb813aa98f5cd4fd"}) as unknown as TypedDocumentString<RateReportMutation, RateReportMutationVariables>;
 export const MyReportDocument = new TypedDocumentString(`
-    query MyReport($id: ID!) {
-  report(id: $id) {
-    ...ReportCard
-    events {
-      version
-      action
-      state
-      at
-      note
+    query MyReport($number: String!) {
+  reports(filter: {number: $number}) {
+    nodes {
+      ...ReportCard
+      events {
+        version
+        action
+        state
+        at
+        note
+      }
     }
+    asOf
   }
 }
     fragment ReportCard on Report {
@@ -2633,7 +2648,7 @@ export const MyReportDocument = new TypedDocumentString(`
     width
     height
   }
-}`, {"hash":"sha256:b41ff6ca87df11cfd66cc46d2a7f85d9ee2e20990f7aacf6835238399182a5be"}) as unknown as TypedDocumentString<MyReportQuery, MyReportQueryVariables>;
+}`, {"hash":"sha256:8fcdd70c51262d95dd9a80a093e4e448db855af280b1b4be4dcf9c63066f143f"}) as unknown as TypedDocumentString<MyReportQuery, MyReportQueryVariables>;
 export const ReportChangedDocument = new TypedDocumentString(`
     subscription ReportChanged($id: ID, $grid: String, $after: Cursor) {
   reportChanged(id: $id, grid: $grid, after: $after) {
@@ -2663,6 +2678,7 @@ export const WorkReportsDocument = new TypedDocumentString(`
     nodes {
       ...ReportCard
     }
+    asOf
   }
 }
     fragment ReportCard on Report {
@@ -2709,7 +2725,7 @@ export const WorkReportsDocument = new TypedDocumentString(`
     width
     height
   }
-}`, {"hash":"sha256:977cd8bdab153c8daf7cc7f260c3f375831c889efb1ce5dbc45e88b1e61f0e17"}) as unknown as TypedDocumentString<WorkReportsQuery, WorkReportsQueryVariables>;
+}`, {"hash":"sha256:d8a1651f271bbe02a8677f0b1f968814920fa0ed95f4c754c3f2eace8d9dc64a"}) as unknown as TypedDocumentString<WorkReportsQuery, WorkReportsQueryVariables>;
 export const GridBuildingsDocument = new TypedDocumentString(`
     query GridBuildings($grid: String!, $after: Cursor) {
   grid(code: $grid) {
