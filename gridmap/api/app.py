@@ -32,6 +32,7 @@ from gridmap.api.streams import StreamLimits
 from gridmap.api.tile_cache import TileCache
 from gridmap.api.trusted_documents import TrustedDocuments, read_documents
 from gridmap.errors import GridmapError
+from gridmap.migrations import whole
 from gridmap.schema.context import Context
 from gridmap.schema.limits import Limits
 from gridmap.schema.root import schema
@@ -106,6 +107,8 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
         try:
             async with database.connection() as connection:
                 current = await connection.run_sync(migrations.is_current)
+                if current:
+                    await connection.run_sync(whole.check)
         except exc.ProgrammingError:  # there is nothing yet that the server may look at
             current = False
         except (GridmapError, exc.SQLAlchemyError) as error:
