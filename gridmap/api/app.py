@@ -32,6 +32,7 @@ from gridmap.api.streams import StreamLimits
 from gridmap.api.tile_cache import TileCache
 from gridmap.api.trusted_documents import TrustedDocuments, read_documents
 from gridmap.errors import GridmapError
+from gridmap.migrations import whole
 from gridmap.schema.context import Context
 from gridmap.schema.limits import Limits
 from gridmap.schema.root import schema
@@ -106,15 +107,19 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
         try:
             async with database.connection() as connection:
                 current = await connection.run_sync(migrations.is_current)
+                if current:
+                    await connection.run_sync(whole.check)
         except exc.ProgrammingError:  # there is nothing yet that the server may look at
             current = False
         except (GridmapError, exc.SQLAlchemyError) as error:
             return _not_ready(str(error))
-        return (
-            JSONResponse({"status": "ready"})
-            if current
-            else _not_ready("The database is not migrated; run `gridmap migrate`.")
-        )
+        if not current:
+            return _not_ready("The database is not migrated; run `gridmap migrate`.")
+        if issuer is not None and issuer.complaint is not None:
+            # What is public is served all the same. Why stands in the log, and not for everybody.
+            warning = "The keys of who issues tokens (GRIDMAP_OIDC_ISSUER) cannot be had."
+            return JSONResponse({"status": "ready", "warning": warning})
+        return JSONResponse({"status": "ready"})
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -122,7 +127,8 @@ def application(settings: Settings, database_url: str, *, is_demo: bool = False)
         # for which every hundredth map or so waited 90 ms.
         gc.collect()
         gc.freeze()
-        tasks = [asyncio.create_task(each.run()) for each in (follower, news, shapes, sealer)]
+        running = (follower, news, shapes, sealer, *((issuer,) if issuer is not None else ()))
+        tasks = [asyncio.create_task(each.run()) for each in running]
         yield
         for task in tasks:
             task.cancel()

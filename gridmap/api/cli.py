@@ -97,7 +97,9 @@ def migrate() -> None:
     """Bring the database's tables up to date."""
     settings = settings_from_environment()
     with database_url(settings) as url:
-        migrate_database(settings, url)
+        mended = migrate_database(settings, url)
+    if mended:
+        terminal.console.print(f"Made anew what was missing: {', '.join(mended)}.", soft_wrap=True)
     terminal.console.print("The database is up to date.")
 
 

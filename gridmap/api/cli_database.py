@@ -12,7 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gridmap import migrations
 from gridmap.api.settings import Settings, settings_from_environment
-from gridmap.errors import Unavailable
 from gridmap.migrations import row_security
 from gridmap.store import audit_chain
 from gridmap.store.cluster import private_cluster
@@ -40,7 +39,7 @@ def database_url(settings: Settings) -> Iterator[str]:
 def current_engine() -> Iterator[Engine]:
     """An engine on the database of the environment's settings.
 
-    Raises Unavailable where it is not up to date.
+    Raises Unavailable where it is not up to date and whole.
     """
     with database_url(settings_from_environment()) as url:
         engine = tool_engine(url)
@@ -51,13 +50,16 @@ def current_engine() -> Iterator[Engine]:
             engine.dispose()
 
 
-def migrate_database(settings: Settings, url: str) -> None:
-    """Brings it up to date, and lets servers in where they have a password or need none."""
+def migrate_database(settings: Settings, url: str) -> list[str]:
+    """Brings it up to date, and lets servers in where they have a password or need none.
+
+    Gives what a restore had left out and is made anew.
+    """
     password = settings.server_password
     engine = tool_engine(url)
     try:
         with engine.begin() as connection:
-            migrations.upgrade(connection)
+            mended = migrations.upgrade(connection)
             bring_back(connection)
             audit_chain.bring_back(connection)
         with engine.begin() as connection:
@@ -67,6 +69,7 @@ def migrate_database(settings: Settings, url: str) -> None:
                 row_security.make_logins(connection)
     finally:
         engine.dispose()
+    return mended
 
 
 def with_database(
@@ -102,5 +105,4 @@ def in_database(work: Callable[[AsyncConnection], Awaitable[Value]]) -> Value:
 
 def _require_current(engine: Engine) -> None:
     with engine.connect() as connection:
-        if not migrations.is_current(connection):
-            raise Unavailable("The database is not up to date; run `gridmap migrate` first.")
+        migrations.require_current(connection)

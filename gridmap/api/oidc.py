@@ -37,6 +37,8 @@ LEEWAY_SECONDS = 30
 
 _PAUSE_SECONDS = 15.0
 _FRESH_SECONDS = 3600.0
+# Between the attempts before the first that succeeds, which come less and less often.
+_LONGEST_PAUSE_SECONDS = 600.0
 # An issuer that cannot be reached locks nobody out for so long; one that withdraws a key is heard
 # within the hour.
 _LONGEST_SECONDS = 24 * 3600.0
@@ -106,6 +108,21 @@ class Issuer:
         self._loaded: dict[tuple[str, str], jwt.PyJWK] = {}
         self._fetched_at = self._tried_at = -_LONGEST_SECONDS * 2
         self._fetching: asyncio.Task[None] | None = None
+        self.complaint: str | None = None
+        """Why the keys could not be had when that was tried last; None where they could, or where
+        it was not tried yet."""
+
+    async def run(self) -> None:
+        """Fetches the keys until that succeeds for the first time, so that a wrong setting is seen
+        before the first token comes. The issuer may come up later than this server.
+        """
+        pause = self._pause_seconds
+        while True:
+            await self._fetch()
+            if self.complaint is None:
+                return
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
     async def prepare(self, token: str) -> None:
         """Has the key by which the token is checked, as far as the issuer gives it. Raises nothing:
@@ -184,8 +201,19 @@ class Issuer:
         try:
             keys = await asyncio.to_thread(_keys_of, self._issuer, self._longest_fetch_seconds)
         except (GridmapError, OSError, HTTPException, ValueError) as error:
-            _log.warning("The keys of %s cannot be had: %s", self._issuer, error)
+            # Once for each reason, and not with each attempt.
+            if str(error) != self.complaint:
+                _log.warning(
+                    "The keys of %s (GRIDMAP_OIDC_ISSUER) cannot be had: %s. %s.",
+                    self._issuer,
+                    error,
+                    "Known keys hold for a day" if self._keys else "Until then nobody is let in",
+                )
+            self.complaint = str(error)
         else:
+            if self.complaint is not None:
+                _log.info("The keys of %s can be had.", self._issuer)
+            self.complaint = None
             self._keys = keys
             self._loaded.clear()
             self._fetched_at = time.monotonic()

@@ -34,6 +34,7 @@ from gridmap.store import tiles as store
 from gridmap.store.dates import today
 from gridmap.store.permissions import Permission, extent
 from gridmap.store.report_changes import state_now
+from gridmap.store.report_points import ReportPoints
 from gridmap.store.scopes import NOTHING
 from gridmap.store.tiles import LAYERS, Layer
 
@@ -98,11 +99,11 @@ class Tiles:
         return await _answer(self._cache, request, found)
 
     async def described(self, request: Request) -> Response:
-        """TileJSON 3.0.0 of a layer, for tiles with the same parameters."""
+        """TileJSON 3.0.0 of a layer, for tiles with the same parameters. Refused as these are."""
         layer = _layer(request.path_params["layer"])
         context = self._context(request)
         parameters = request.query_params.multi_items()
-        _asked(layer, context, parameters)
+        await _asked(layer, context, parameters).check(context, layer)
         query = f"?{urlencode(parameters)}" if parameters else ""
         middle = await self._middle(context)
         said = {
@@ -137,7 +138,9 @@ class Tiles:
         may_see = extent(context.viewer, Permission.SEE_REPORTS) is not None
         layers = [name for name in LAYERS if may_see or name != "reports"]
         if "layer" in given:
-            layers = [_layer(given["layer"]).name]
+            layer = _layer(given["layer"])
+            await _asked(layer, context, []).check(context, layer)
+            layers = [layer.name]
         address, middle = f"{request.base_url}tiles", await self._middle(context)
         return _json(style(address, layers, **middle, has_ground="layer" not in given))
 
@@ -229,6 +232,10 @@ class _Territory:
     def key(self) -> Hashable:
         return _digest(orjson.dumps([self.region, self.on]))
 
+    async def check(self, context: Context, _: Layer) -> None:
+        """Raises what a tile would be refused with, wherever it is."""
+        await regions_below(context, self.region)
+
     async def told(self, context: Context, layer: Layer, place: Tile) -> bytes:
         regions = await regions_below(context, self.region)
         async with context.database.connection() as connection:
@@ -264,17 +271,31 @@ class _Reports:
             return b"public" if scope is None else _digest(repr(scope).encode())
         return _digest(repr(await context.scope_of_lists()).encode())
 
+    async def check(self, context: Context, layer: Layer) -> None:
+        """Raises what a tile would be refused with, wherever it is. Nothing is read of reports, so
+        that there is nothing to enter in the audit log."""
+        if layer.name == "reports":
+            await filter_of(context, self.filter)
+        else:
+            _points(context)
+            await map_filter_of(context, self.filter)
+
     async def told(self, context: Context, layer: Layer, place: Tile) -> bytes:
         if layer.name == "reports":
             wanted = replace(await filter_of(context, self.filter), now=self.minute)
             return await context.run(store.reports_tile, place, wanted)
-        if context.points is None:
-            raise Unavailable("This server keeps no map of reports.")
+        points = _points(context)
         wanted, is_public = await map_filter_of(context, self.filter)
         wanted = replace(wanted, now=self.minute)
-        clusters = await store.report_clusters(context.points, place, wanted, is_public=is_public)
+        clusters = await store.report_clusters(points, place, wanted, is_public=is_public)
         scope = NOTHING if is_public else wanted.scope
         return await context.run(store.report_clusters_tile, clusters, scope)
+
+
+def _points(context: Context) -> ReportPoints:
+    if context.points is None:
+        raise Unavailable("This server keeps no map of reports.")
+    return context.points
 
 
 def _asked(

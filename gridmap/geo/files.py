@@ -69,7 +69,7 @@ def read_batches(
     says.
     """
     path = Path(path).absolute()
-    ending = _ending(path)
+    ending = ending_of(path)
     if ending == ".xlsx":
         yield from read_xlsx(path, batch_size, layer, recognised)
     elif ending in (".geojson", ".json"):
@@ -93,7 +93,7 @@ def count_rows(path: Path, layer: str | None = None) -> int | None:
     Cheap are GeoPackage, FlatGeobuf, GeoParquet and Shapefile. Raises as `read_batches` does.
     """
     path = Path(path).absolute()
-    ending = _ending(path)
+    ending = ending_of(path)
     if ending in (".parquet", ".geoparquet"):
         _refuse_layer(path, layer)
         with reading(path.name, "GeoParquet"), pq.ParquetFile(path) as file:
@@ -109,17 +109,11 @@ def count_rows(path: Path, layer: str | None = None) -> int | None:
     return count if count >= 0 else None
 
 
-# Every byte is a character of this one, so that headings need not be understood to count rows.
-_ANY_ENCODING = "ISO-8859-1"
+def ending_of(path: Path) -> str:
+    """The file's ending, once it is certain that there is a file and something in it.
 
-# How to draw a placemark, not what it is.
-_KML_STYLE = frozenset(
-    ["altitudeMode", "tessellate", "extrude", "visibility", "drawOrder", "icon", "snippet"]
-)
-
-
-def _ending(path: Path) -> str:
-    """The file's ending, once it is certain that there is a file and something in it."""
+    Raises Invalid where there is none, or none that can be read here by its ending.
+    """
     ending = path.suffix.lower()
     if not path.exists():
         raise Invalid(f"There is no file {path}. Look at its name and its folder.")
@@ -134,6 +128,15 @@ def _ending(path: Path) -> str:
     if path.stat().st_size == 0:
         raise Invalid(f"{path.name} is empty (0 bytes). Export it or copy it again.")
     return ending
+
+
+# Every byte is a character of this one, so that headings need not be understood to count rows.
+_ANY_ENCODING = "ISO-8859-1"
+
+# How to draw a placemark, not what it is.
+_KML_STYLE = frozenset(
+    ["altitudeMode", "tessellate", "extrude", "visibility", "drawOrder", "icon", "snippet"]
+)
 
 
 def _refuse_layer(path: Path, layer: str | None) -> None:

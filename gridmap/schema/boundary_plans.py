@@ -47,6 +47,7 @@ from gridmap.store import reports as store_reports
 from gridmap.store import sponsorships as store_sponsorships
 from gridmap.store import workers as store_workers
 from gridmap.store.boundary_cases import MOST_GRIDS, Draft, DraftGrid
+from gridmap.store.boundary_contents import WarningCode
 from gridmap.store.paging import Key, Slice
 
 OutlineDatum: TypeAlias = Annotated[
@@ -262,6 +263,33 @@ class EndingAssignment:
         return grid_worker(row) if row else None
 
 
+strawberry.enum(
+    WarningCode,
+    name="BoundaryWarningCode",
+    description="What a plan warns of. OTHER: the message says it, as in plans that were made "
+    "before there were codes.",
+)
+
+
+@strawberry.type(
+    description="What to think of before a plan is applied, with what its message names; null: it "
+    "names none."
+)
+class BoundaryWarning:
+    code: WarningCode
+    message: str = strawberry.field(description="In English.")
+    grid: str | None = strawberry.field(description="Its code.")
+    community: str | None = strawberry.field(
+        description="Its code: the grid's, or of the buildings that come into the grid."
+    )
+    building: str | None = strawberry.field(description="The code of one of those.")
+    worker: str | None = strawberry.field(description="Their code.")
+    worker_name: str | None
+    sponsor: str | None = strawberry.field(description="Its code.")
+    area: float | None = strawberry.field(description="Square metres on the ground.")
+    buildings: int | None = strawberry.field(description="How many.")
+
+
 @strawberry.type(description="That a plan was applied.")
 class BoundaryChange:
     applied_at: datetime.datetime
@@ -281,7 +309,9 @@ class BoundaryPlan(Node):
     author_role: str
     tolerance: float = strawberry.field(description="Metres within which outlines were snapped.")
     ground_may_change: bool
-    warnings: list[str] = strawberry.field(description="What to think of before it is applied.")
+    warnings: list[str] = strawberry.field(
+        description="What to think of before it is applied, in words; `warned` says the same."
+    )
     obstacles: list[str] = strawberry.field(
         description="Why it cannot be applied; none where it can."
     )
@@ -298,6 +328,27 @@ class BoundaryPlan(Node):
     async def change(self, info: Info) -> BoundaryChange | None:
         row = await info.context.load(store_changes.changes_of_plans, self.row.plan_key)
         return boundary_change(row) if row else None
+
+    @strawberry.field(
+        description="What to think of before it is applied, by codes, for whoever tells it in "
+        "other words."
+    )
+    def warned(self) -> list[BoundaryWarning]:
+        return [
+            BoundaryWarning(
+                code=each.code,
+                message=each.message,
+                grid=each.grid,
+                community=each.community,
+                building=each.building,
+                worker=each.worker,
+                worker_name=each.worker_name,
+                sponsor=each.sponsor,
+                area=each.area_m2,
+                buildings=each.buildings,
+            )
+            for each in self.row.content.warnings
+        ]
 
     @strawberry.field(description="By code.")
     def grids(self) -> list[PlannedGrid]:
@@ -443,7 +494,7 @@ def boundary_plan(row: store.BoundaryPlan) -> BoundaryPlan:
         author_role=row.author_role,
         tolerance=row.draft.tolerance_metres,
         ground_may_change=row.draft.may_move_ground,
-        warnings=row.content.warnings,
+        warnings=[each.message for each in row.content.warnings],
         obstacles=row.content.obstacles,
         row=row,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from enum import StrEnum
 from hashlib import blake2b
 from typing import Any, NamedTuple, Self
 
@@ -110,6 +111,40 @@ class EndingAssignment(NamedTuple):
     valid_from: str
 
 
+class WarningCode(StrEnum):
+    """What a plan warns of; OTHER in one that was made before there were codes."""
+
+    GROUND_GIVEN_UP = "GROUND_GIVEN_UP"
+    GROUND_TAKEN_IN = "GROUND_TAKEN_IN"
+    BUILDINGS_IN_NO_GRID = "BUILDINGS_IN_NO_GRID"
+    BUILDINGS_OF_ANOTHER_COMMUNITY = "BUILDINGS_OF_ANOTHER_COMMUNITY"
+    GRID_WAS_BEFORE = "GRID_WAS_BEFORE"
+    NOBODY_WALKS_GRID = "NOBODY_WALKS_GRID"
+    WORKER_WITHOUT_GRID = "WORKER_WITHOUT_GRID"
+    SPONSOR_ENDS = "SPONSOR_ENDS"
+    BEYOND_COMMUNITY = "BEYOND_COMMUNITY"
+    OTHER = "OTHER"
+
+
+class Warned(NamedTuple):
+    """What to think of before a plan is applied: by a stable code, and in words.
+
+    Beside it what the words name, None where they do not: grid, community, building, worker and
+    sponsor by code, square metres, and how many buildings.
+    """
+
+    code: WarningCode
+    message: str
+    grid: str | None = None
+    community: str | None = None
+    building: str | None = None
+    worker: str | None = None
+    worker_name: str | None = None
+    sponsor: str | None = None
+    area_m2: float | None = None
+    buildings: int | None = None
+
+
 class Under(NamedTuple):
     """A version that the plan lies on, and a digest of its outline."""
 
@@ -142,7 +177,7 @@ class Content:
     sponsorships: list[MovedSponsorship]
     ending_sponsorships: list[EndingSponsorship]
     ending_assignments: list[EndingAssignment]
-    warnings: list[str]
+    warnings: list[Warned]
     obstacles: list[str]
 
     def as_json(self) -> dict[str, Any]:
@@ -162,7 +197,13 @@ class Content:
             )
             for grid in rows["grids"]
         ]
-        words = {name: said[name] for name in ("district_code", "warnings", "obstacles")}
+        rows["warnings"] = [
+            Warned(WarningCode.OTHER, each)
+            if isinstance(each, str)
+            else Warned(WarningCode(each[0]), *each[1:])
+            for each in said["warnings"]
+        ]
+        words = {name: said[name] for name in ("district_code", "obstacles")}
         return cls(**rows, **words)
 
 
@@ -183,6 +224,10 @@ _ROWS: dict[str, Any] = {
 
 
 def digest_of(content: Content) -> bytes:
-    """The same for the same content."""
-    said = orjson.dumps(content.as_json(), option=orjson.OPT_SORT_KEYS)
+    """The same for the same content.
+
+    Of warnings the words count, so that plans from before there were codes can be applied.
+    """
+    words = {"warnings": [each.message for each in content.warnings]}
+    said = orjson.dumps(content.as_json() | words, option=orjson.OPT_SORT_KEYS)
     return blake2b(said, digest_size=16).digest()

@@ -32,6 +32,8 @@ from gridmap.store.boundary_contents import (
     PlannedGrid,
     Snap,
     Under,
+    Warned,
+    WarningCode,
 )
 from gridmap.store.grids import Grid
 from gridmap.store.paging import Key
@@ -312,40 +314,70 @@ class _Reckoning:
         gaps: Sequence[Piece],
         taken: Sequence[Piece],
         buildings: Sequence[MovedBuilding],
-    ) -> Iterable[str]:
+    ) -> Iterable[Warned]:
         case = self.case
         if case.draft.may_move_ground:
-            for pieces, what in ((gaps, "given up"), (taken, "taken in")):
+            for pieces, code, what in (
+                (gaps, WarningCode.GROUND_GIVEN_UP, "given up"),
+                (taken, WarningCode.GROUND_TAKEN_IN, "taken in"),
+            ):
                 if pieces:
                     area = sum(piece.area_m2 for piece in pieces)
-                    yield f"{_square_metres(area)} of ground are {what}."
+                    words = f"{_square_metres(area)} of ground are {what}."
+                    yield Warned(code, words, area_m2=area)
         if lost := [each for each in buildings if each.after is None]:
-            yield f"{_count(len(lost), 'building')} will stand in no grid, as {lost[0].code}."
+            one = lost[0].code
+            yield Warned(
+                WarningCode.BUILDINGS_IN_NO_GRID,
+                f"{_count(len(lost), 'building')} will stand in no grid, as {one}.",
+                buildings=len(lost),
+                building=one,
+            )
         for each in case.wanted:
             if each.was_before:
-                yield f"There was a grid {each.code} before; its reports will be counted with it."
+                yield Warned(
+                    WarningCode.GRID_WAS_BEFORE,
+                    f"There was a grid {each.code} before; its reports will be counted with it.",
+                    grid=each.code,
+                )
         for grid in grids:
             if grid.kind == "NEW" and grid.load_after.workers == 0:
-                yield f"Nobody walks the new grid {grid.code}; assign somebody."
-        told = set()
-        for walk in case.assignments:
-            if walk.grid_code in case.draft.ends and not walk.walks_others:
-                if walk.worker_code not in told:
-                    yield (
-                        f"Worker {walk.worker_code} ({walk.worker_name}) walks no grid when "
-                        f"{walk.grid_code} has ended."
-                    )
-                told.add(walk.worker_code)
+                yield Warned(
+                    WarningCode.NOBODY_WALKS_GRID,
+                    f"Nobody walks the new grid {grid.code}; assign somebody.",
+                    grid=grid.code,
+                )
+        yield from self._left_without_grid()
         for sponsored in case.sponsorships:
             if sponsored.grid_code in case.draft.ends:
-                yield (
+                yield Warned(
+                    WarningCode.SPONSOR_ENDS,
                     f"Sponsor {sponsored.sponsor_code} no longer answers for grid "
-                    f"{sponsored.grid_code}, which ends."
+                    f"{sponsored.grid_code}, which ends.",
+                    sponsor=sponsored.sponsor_code,
+                    grid=sponsored.grid_code,
                 )
         yield from self._foreign_buildings(buildings)
         yield from self._beyond_communities()
 
-    def _beyond_communities(self) -> Iterable[str]:
+    def _left_without_grid(self) -> Iterable[Warned]:
+        """Workers who walk a grid that ends and no other."""
+        told = set()
+        for walk in self.case.assignments:
+            if walk.grid_code not in self.case.draft.ends or walk.walks_others:
+                continue
+            if walk.worker_code not in told:
+                yield Warned(
+                    WarningCode.WORKER_WITHOUT_GRID,
+                    f"Worker {walk.worker_code} ({walk.worker_name}) walks no grid when "
+                    f"{walk.grid_code} has ended.",
+                    worker=walk.worker_code,
+                    worker_name=walk.worker_name,
+                    grid=walk.grid_code,
+                )
+            told.add(walk.worker_code)
+
+    def _beyond_communities(self) -> Iterable[Warned]:
         """Grids that reach farther beyond the outline of their community than before."""
         for each, after in zip(self.case.wanted, self.after, strict=True):
             around = each.community_outline
@@ -358,12 +390,16 @@ class _Reckoning:
                 if outline is not None
             ]
             if beyond[0] > sum(beyond[1:]) + _SLIVER_M2:
-                yield (
+                yield Warned(
+                    WarningCode.BEYOND_COMMUNITY,
                     f"Grid {each.code} will reach {_square_metres(beyond[0])} beyond the outline "
-                    f"of community {each.community_code}."
+                    f"of community {each.community_code}.",
+                    grid=each.code,
+                    community=each.community_code,
+                    area_m2=beyond[0],
                 )
 
-    def _foreign_buildings(self, buildings: Sequence[MovedBuilding]) -> Iterable[str]:
+    def _foreign_buildings(self, buildings: Sequence[MovedBuilding]) -> Iterable[Warned]:
         """Buildings that come into a grid of another community than their own."""
         community = {each.grid.code: each.grid.community_code for each in self.after}
         own = {(each.district_code, each.code): each.community_code for each in self.case.buildings}
@@ -374,7 +410,13 @@ class _Reckoning:
             and community[each.after] != own[each.district_code, each.code]
         )
         for (home, grid), count in sorted(pairs.items(), key=str):
-            yield f"{_count(count, 'building')} of community {home} come into grid {grid}."
+            yield Warned(
+                WarningCode.BUILDINGS_OF_ANOTHER_COMMUNITY,
+                f"{_count(count, 'building')} of community {home} come into grid {grid}.",
+                buildings=count,
+                community=home,
+                grid=grid,
+            )
 
 
 def _snapped(case: Case) -> Snapped:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 from uuid import UUID
@@ -63,10 +63,15 @@ _is_taken = exists().where(tables.report_photos.c.photo_id == _table.c.id)
 
 
 class Purged(NamedTuple):
-    """How many photos were removed, and how many files that belonged to none."""
+    """How many photos were removed, and how many files that belonged to none.
+
+    `failure`: why files of these photos, and others that belong to none, are still there. The next
+    time that it is done they go.
+    """
 
     photos: int
     files: int
+    failure: Unavailable | None = None
 
 
 class Photos:
@@ -136,9 +141,12 @@ class Photos:
         now = datetime.datetime.now(datetime.UTC)
         photos = 0
         while gone := await self._delete_rows(now - wait):
-            await self._objects.delete([name for photo in gone for name in photo.names])
             photos += len(gone)
-        return Purged(photos, await self._delete_orphans(now - longest_upload))
+            try:
+                await self._objects.delete([name for photo in gone for name in photo.names])
+            except Unavailable as error:
+                return Purged(photos, 0, error)
+        return await self._without_orphans(photos, now - longest_upload)
 
     async def _kept(self, id: UUID, digest: bytes) -> Photo | None:
         async with self._database.connection() as connection:
@@ -169,9 +177,18 @@ class Photos:
             )
             return photos
 
-    async def _delete_orphans(self, before: datetime.datetime) -> int:
-        latest = f"{before:%Y%m%dT%H%M%S%f}"
+    async def _without_orphans(self, photos: int, before: datetime.datetime) -> Purged:
+        """What was done when the files without a row are removed, too."""
         files = 0
+        try:
+            async for count in self._delete_orphans(before):
+                files += count
+        except Unavailable as error:
+            return Purged(photos, files, error)
+        return Purged(photos, files)
+
+    async def _delete_orphans(self, before: datetime.datetime) -> AsyncIterator[int]:
+        latest = f"{before:%Y%m%dT%H%M%S%f}"
         async for names in self._objects.names():
             old = {
                 name: UUID(found[1])
@@ -182,8 +199,7 @@ class Photos:
                 photos = await photos_by_id(connection, list(set(old.values())))
             orphans = old.keys() - {name for photo in photos if photo for name in photo.names}
             await self._objects.delete(sorted(orphans))
-            files += len(orphans)
-        return files
+            yield len(orphans)
 
 
 async def photos_by_id(connection: AsyncConnection, ids: Sequence[UUID]) -> list[Photo | None]:

@@ -22,6 +22,7 @@ import orjson
 from sqlalchemy import TextClause, delete, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gridmap.errors import Unavailable
 from gridmap.store import audit, audit_chain, tables
 from gridmap.store.database import Database
 from gridmap.store.dates import CHINA
@@ -60,6 +61,15 @@ class Gone(NamedTuple):
     audit_entries: int = 0
 
 
+class Retained(NamedTuple):
+    """What was taken out. `failure`: why bytes of photos are still there, though these are not
+    known any more; the next time that it is done they go.
+    """
+
+    gone: Gone
+    failure: Unavailable | None
+
+
 class Terms(NamedTuple):
     """How many days personal data is kept, and entries of the audit log are."""
 
@@ -76,15 +86,23 @@ async def to_go(database: Database, terms: Terms, now: datetime.datetime) -> Gon
 
 async def retain(
     database: Database, objects: Objects, terms: Terms, now: datetime.datetime
-) -> Gone:
-    """Takes out the personal data of what ended more than so many days ago."""
+) -> Retained:
+    """Takes out the personal data of what ended more than so many days ago.
+
+    Where the place of photos is not to be had, all else is done.
+    """
     moments = _moments(terms, now)
     reports = photos = 0
+    failure: Unavailable | None = None
     while True:
         async with _writing(database) as connection:
             keys, gone = await _anonymised(connection, moments)
-        await objects.delete([name for photo in gone for name in photo.names])
         reports, photos = reports + len(keys), photos + len(gone)
+        if failure is None:  # which takes half a minute to find out
+            try:
+                await objects.delete([name for photo in gone for name in photo.names])
+            except Unavailable as error:
+                failure = error
         if not keys:
             break
         async with database.connection() as connection:
@@ -107,9 +125,11 @@ async def retain(
         entries += trimmed
         if not trimmed:
             break
-    purged = await Photos(database, objects).purge()
-    photos += purged.photos
-    return Gone(reports, photos, visits, cards, len(users), sessions, counts, entries)
+    if failure is None:
+        purged = await Photos(database, objects).purge()
+        photos, failure = photos + purged.photos, purged.failure
+    counted = Gone(reports, photos, visits, cards, len(users), sessions, counts, entries)
+    return Retained(counted, failure)
 
 
 def _moments(terms: Terms, now: datetime.datetime) -> dict[str, Any]:

@@ -434,12 +434,12 @@ boundary_change_grids = Table(
 
 # The characters and the pairs of neighbouring characters of a text: they find any part of it, in
 # any language.
-@event.listens_for(metadata, "before_create")
-def _make_words(_: MetaData, connection: Connection, **__: object) -> None:
+def make_words(connection: Connection) -> None:
+    """Makes the function that tells them."""
     connection.exec_driver_sql(
         """
         CREATE FUNCTION gridmap_words(said text) RETURNS text[]
-        LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+        LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE COST 10000
         BEGIN ATOMIC
             SELECT array_agg(DISTINCT word)
             FROM (
@@ -450,6 +450,11 @@ def _make_words(_: MetaData, connection: Connection, **__: object) -> None:
         END
         """
     )
+
+
+@event.listens_for(metadata, "before_create")
+def _make_words(_: MetaData, connection: Connection, **__: object) -> None:
+    make_words(connection)
 
 
 # Two levels: a category has a parent or is one.

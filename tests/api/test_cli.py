@@ -155,6 +155,14 @@ class TestImport:
         assert answer.returncode == 2
         assert "--datum" in answer.stderr
 
+    def test_a_file_that_is_not_there_is_said_before_what_else_is_missing(
+        self, demo_url: str, tmp_path: Path
+    ) -> None:
+        missing = tmp_path / "grids.geojson"
+        answer = run("import", "grids", missing, "--map", "no=no", DATABASE_URL=demo_url)
+        assert answer.returncode == 2
+        assert answer.stderr.startswith(f"gridmap: There is no file {missing}.")
+
     def test_a_file_may_have_square_brackets_in_its_name(
         self, demo_url: str, tmp_path: Path
     ) -> None:

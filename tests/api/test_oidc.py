@@ -27,7 +27,7 @@ from gridmap.errors import GridmapError, Invalid, Unauthenticated, Unavailable
 from gridmap.store.viewers import Role, Viewer
 from tests.api.issuing import AUDIENCE, Issuing, issuing
 from tests.api.serving import served
-from tests.waiting import PATIENCE_SECONDS
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 WORKER = Viewer(Role.GRID_WORKER, "W001", frozenset({"230402001001003"}))
 
@@ -135,10 +135,10 @@ class TestServer:
     ) -> None:
         settings = Settings(oidc_issuer=theirs.address, oidc_audience=AUDIENCE)
         app = application(settings, database_url)
+        theirs.answers.clear()
+        before = theirs.fetched
         with served(app, app.state.streams, lifespan="on") as address, httpx.Client() as client:
-            theirs.answers.clear()
             try:
-                before = theirs.fetched
                 request = client.build_request("GET", f"{address}/graphql?query={{viewer{{role}}}}")
                 request.headers["authorization"] = f"Bearer {theirs.token('rsa')}"
                 with ThreadPoolExecutor(1) as pool:
@@ -153,6 +153,40 @@ class TestServer:
                 assert said["data"]["viewer"]["role"] == "GRID_WORKER"
             finally:
                 theirs.answers.set()
+
+    def test_a_wrong_issuer_is_told_before_the_first_token_and_once(
+        self, database_url: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def ready(address: str) -> Any:
+            answer = httpx.get(f"{address}/readyz")
+            assert answer.status_code == 200
+            return answer.json().get("warning", "")
+
+        with issuing() as theirs:
+            theirs.add_key("rsa")
+            theirs.calls_itself = "https://elsewhere.example"
+            settings = Settings(oidc_issuer=theirs.address, oidc_audience=AUDIENCE)
+            app = application(settings, database_url)
+            with served(app, app.state.streams, lifespan="on") as address:
+                wait_until(lambda: "GRIDMAP_OIDC_ISSUER" in ready(address))
+
+            caplog.clear()
+            issuer = Issuer(theirs.address, AUDIENCE, pause_seconds=0.001)
+
+            async def comes_up_later() -> None:
+                trying = asyncio.create_task(issuer.run())
+                before = theirs.fetched
+                while theirs.fetched < before + 4:
+                    await asyncio.sleep(0.001)
+                theirs.calls_itself = None
+                await asyncio.wait_for(trying, PATIENCE_SECONDS)
+
+            asyncio.run(comes_up_later())
+            told = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+            assert len(told) == 1
+            assert "'https://elsewhere.example'. Until then nobody is let in." in told[0]
+            assert issuer.complaint is None
+            assert issuer.claimed(theirs.token("rsa")).viewer == WORKER
 
 
 def segment(part: object) -> str:

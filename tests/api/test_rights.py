@@ -104,6 +104,56 @@ def test_what_an_owner_has_dumped_is_whole_and_another_owns_it_after_a_restore(
     assert told[0] != ([], 0)
 
 
+def test_what_a_restore_by_an_owner_leaves_out_is_made_anew_or_named(
+    cluster_url: str, empty_template: str, tmp_path: Path
+) -> None:
+    # A superuser has migrated it, and so the dump asks for what only a superuser may make.
+    source = cluster_url.replace("/gridmap?", f"/{empty_template}?")
+    programs, dump = server_programs(), tmp_path / "gridmap.dump"
+    subprocess.run([programs / "pg_dump", "--format=custom", f"--file={dump}", source], check=True)
+    with psycopg.connect(cluster_url, autocommit=True) as connection:
+        connection.execute("CREATE ROLE restorer LOGIN")
+        connection.execute("GRANT gridmap_server, gridmap_keeper TO restorer")
+    restored = new_database(cluster_url, "restored_by_owner")
+    with psycopg.connect(restored, autocommit=True) as connection:
+        connection.execute("CREATE EXTENSION postgis; CREATE EXTENSION btree_gist")
+        connection.execute("ALTER DATABASE restored_by_owner OWNER TO restorer")
+    url = as_login(restored, "restorer")
+    done = subprocess.run(
+        [programs / "pg_restore", "--no-owner", f"--dbname={url}", dump],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "only superuser can define a leakproof function" in done.stderr
+
+    # 1. Tools and the server do not take it for whole.
+    refused = run("export", "regions", str(tmp_path / "r.csv"), DATABASE_URL=url)
+    assert refused.returncode == 1
+    assert "function gridmap_words(said text). Run `gridmap migrate`" in refused.stderr
+    # 2. What anybody may make is made anew.
+    mended = run("migrate", DATABASE_URL=url)
+    assert mended.returncode == 0, mended.stderr
+    assert "gridmap_words(text), index regions_name_idx" in mended.stdout
+    names = "SELECT indexname FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1"
+    found = []
+    for each in (source, url):
+        with psycopg.connect(each) as connection:
+            found.append(connection.execute(names).fetchall())
+    assert found[0] == found[1]
+    assert "anew" not in run("migrate", DATABASE_URL=url).stdout
+    # 3. What is more than that is named.
+    with psycopg.connect(url) as connection:
+        connection.execute("DROP POLICY keeper ON reports; DROP TRIGGER visits_are_final ON visits")
+        connection.execute("REVOKE SELECT ON grids FROM gridmap_viewer")
+    refused = run("migrate", DATABASE_URL=url)
+    assert refused.returncode == 1
+    assert (
+        "lacks what its migrations have made: policy reports.keeper, right SELECT grids of "
+        "gridmap_viewer, trigger visits.visits_are_final." in refused.stderr.replace("\n", " ")
+    )
+
+
 def test_a_login_that_no_policy_holds_does_not_serve(demo_url: str) -> None:
     refused = run("serve", DATABASE_URL=demo_url, PORT="0")
     assert refused.returncode == 1

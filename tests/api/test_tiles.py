@@ -326,6 +326,25 @@ def test_whoever_asks_amiss_is_told_what_there_is(
     answer = get(server, path)
     assert (answer.status_code, answer.headers["cache-control"]) == (status, "no-store")
     assert said in answer.json()["errors"][0]["message"]
+    # Nor is anybody sent there.
+    layer, _, query = path.partition("?")
+    if query and layer != "style.json":
+        described = get(server, f"{layer.partition('/')[0]}.json?{query}")
+        assert (described.status_code, described.json()) == (status, answer.json())
+
+
+@pytest.mark.parametrize(
+    ("layer", "query"), [("report_clusters", "urgency=URGENT"), ("reports", "")]
+)
+def test_what_is_not_for_the_public_is_not_described_to_it(
+    server: Server, layer: str, query: str
+) -> None:
+    asked = [f"{layer}/14/0/0.mvt?{query}", f"{layer}.json?{query}"]
+    if not query:
+        asked.append(f"style.json?layer={layer}")
+    answers = [_client.get(f"{server.address}/tiles/{path}") for path in asked]
+    assert [each.status_code for each in answers] == [403] * len(asked)
+    assert all(each.json() == answers[0].json() for each in answers)
 
 
 def test_a_change_is_seen_in_the_tiles_that_show_it_and_leaves_the_others(
@@ -373,7 +392,7 @@ def test_the_style_draws_sources_that_are_there(server: Server) -> None:
     assert drawn == set(style["sources"])
     for name, source in style["sources"].items():
         assert source["url"].startswith(server.address)
-        [described] = _client.get(source["url"]).json()["vector_layers"]
+        [described] = get(server, f"{name}.json").json()["vector_layers"]
         layers = [layer for layer in style["layers"] if layer.get("source") == name]
         assert {layer["source-layer"] for layer in layers} == {described["id"]}
         fields = set(described["fields"])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
 
+import orjson
 import psycopg
 import pytest
 import shapely
@@ -52,6 +54,7 @@ mutation ($input: PlanBoundaryChangeInput!) { planBoundaryChange(input: $input) 
 SHOWN = """
 fragment Shown on BoundaryPlan {
   id from author authorRole warnings obstacles change { author reason }
+  warned { code message grid community building worker workerName sponsor area buildings }
   grids {
     code name fate areaBefore areaAfter before { code validFrom }
     workBefore { buildings households workers householdsPerWorker }
@@ -159,6 +162,19 @@ def well(answer: Answer) -> Any:
     assert answer.errors == []
     [found] = answer.data.values()
     return found
+
+
+def warned(plan: Any) -> dict[str, dict[str, Any]]:
+    """What each warning names, by its code."""
+    assert [each["message"] for each in plan["warned"]] == plan["warnings"]
+    return {
+        each["code"]: {
+            name: value
+            for name, value in each.items()
+            if value is not None and name not in ("code", "message")
+        }
+        for each in plan["warned"]
+    }
 
 
 def refusal(answer: Answer, code: str) -> str:
@@ -292,7 +308,7 @@ class TestPlan:
             (grid_code(1), "第1网格", "CHANGED"),
             (grid_code(9), "新", "NEW"),
         ]
-        assert any(f"Nobody walks the new grid {grid_code(9)}" in said for said in plan["warnings"])
+        assert warned(plan)["NOBODY_WALKS_GRID"] == {"grid": grid_code(9)}
         begun = well(applied(desk, plan))["grids"]
         assert [each["code"] for each in begun] == [grid_code(1), grid_code(9)]
 
@@ -547,8 +563,10 @@ class TestApply:
         assert "No grid would cover" in refusal(applied(desk, plan), "CONFLICT")
         meant = well(planned(desk, MOVED[:1], groundMayChange=True))
         assert meant["obstacles"] == []
-        assert any("given up" in said for said in meant["warnings"])
-        assert any("in no grid" in said for said in meant["warnings"])
+        [gap] = meant["gaps"]["nodes"]
+        told = warned(meant)
+        assert told["GROUND_GIVEN_UP"] == {"area": gap["area"]}
+        assert told["BUILDINGS_IN_NO_GRID"] == {"buildings": 1, "building": building_code(1)}
         [move] = meant["moves"]["nodes"]
         assert (move["gridBefore"], move["gridAfter"], move["buildings"]) == (grid_code(1), None, 1)
         well(applied(desk, meant))
@@ -581,7 +599,15 @@ class TestApply:
         )
         wider = well(planned(desk, [outline(3, square(3, east=0.5))], groundMayChange=True))
         desk.sql("UPDATE regions SET boundary = NULL")
-        assert any("beyond the outline of community" in said for said in wider["warnings"])
+        [taken] = wider["taken"]["nodes"]
+        told = warned(wider)
+        assert told["GROUND_TAKEN_IN"] == {"area": taken["area"]}
+        beyond = pytest.approx(taken["area"], rel=1e-6)
+        assert told["BEYOND_COMMUNITY"] == {
+            "grid": grid_code(3),
+            "community": COMMUNITY,
+            "area": beyond,
+        }
 
     def test_what_is_of_a_grid_that_ends_ends_with_it(self, desk: Desk) -> None:
         desk.sql(
@@ -595,7 +621,8 @@ class TestApply:
         assert plan["endingAssignments"]["nodes"] == [
             {"worker": {"code": "W1"}, "grid": grid_code(1)}
         ]
-        assert any("no longer answers" in said for said in plan["warnings"])
+        told = warned(plan)
+        assert told["SPONSOR_ENDS"] == {"sponsor": "S2", "grid": grid_code(1)}
         well(applied(desk, plan))
         ends = desk.sql("SELECT valid_to FROM sponsorships WHERE grid_code = %s", grid_code(1))
         assert ends == [(TOMORROW,)]
@@ -636,6 +663,23 @@ class TestApply:
         assert grid_code(2) in refusal(planned(desk, [outline(3, square(3))]), "CONFLICT")
         well(planned(desk, [outline(3, square(3))], start=later))
         refusal(planned(desk, MOVED, start=later), "CONFLICT")
+
+    def test_a_plan_from_before_warnings_had_codes_is_shown_and_applied(self, desk: Desk) -> None:
+        plan = well(planned(desk, **MERGED))
+        [(content,)] = desk.sql("SELECT content FROM boundary_plans")
+        content["warnings"] = [each[1] for each in content["warnings"]]
+        said = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+        with psycopg.connect(desk.url) as connection:
+            connection.execute("SET session_replication_role = replica")
+            connection.execute(
+                "UPDATE boundary_plans SET content = %s, digest = %s",
+                [json.dumps(content), hashlib.blake2b(said, digest_size=16).digest()],
+            )
+        query = "query ($id: ID!) { boundaryPlan(id: $id) { ...Shown } }" + SHOWN
+        kept = well(desk.ask(query, DISTRICT_OFFICE, id=plan["id"]))
+        assert kept["warnings"] == plan["warnings"] != []
+        assert warned(kept) == {"OTHER": {}}
+        well(applied(desk, plan))
 
     def test_a_reason_is_needed(self, desk: Desk) -> None:
         plan = well(planned(desk, MOVED))

@@ -52,9 +52,11 @@ PUBLIC = {
     "BoundaryChange": "appliedAt author authorRole reason",
     "BoundaryDifference": "region from to area areas grids",
     "BoundaryMove": "gridBefore gridAfter area buildings households sponsorships",
-    "BoundaryPlan": "id from madeAt author authorRole tolerance groundMayChange warnings obstacles "
-    "district change grids snapped gaps taken overlaps moves buildings sponsorships "
+    "BoundaryPlan": "id from madeAt author authorRole tolerance groundMayChange warnings warned "
+    "obstacles district change grids snapped gaps taken overlaps moves buildings sponsorships "
     "endingSponsorships endingAssignments",
+    "BoundaryWarning": "code message grid community building worker workerName sponsor area "
+    "buildings",
     "Building": "id code name compound households managementMode location grid sponsor "
     "sponsorships visits lastVisit memberCards",
     "ChangedArea": "area outline gridBefore gridAfter",

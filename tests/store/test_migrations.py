@@ -8,6 +8,7 @@ from geoalchemy2 import alembic_helpers
 from sqlalchemy import Connection, inspect
 
 from gridmap import migrations
+from gridmap.migrations import whole
 from gridmap.store.database import tool_engine
 from gridmap.store.tables import metadata
 from tests.conftest import new_database
@@ -71,3 +72,10 @@ def test_a_downgrade_takes_everything_back_and_an_upgrade_brings_it_again(
         migrations.upgrade(connection)
         assert _constraints(connection) == before
     engine.dispose()
+
+
+def test_all_that_the_steps_make_is_listed_so_that_what_a_restore_leaves_out_is_seen(
+    connection: Connection,
+) -> None:
+    # Where a step was added, write into made.txt what this says is there and not listed.
+    assert set(connection.scalars(whole._THERE)) == whole.MADE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +26,7 @@ from gridmap.store.objects import Objects
 from gridmap.store.photos import Photos
 from gridmap.store.report_points import ReportPoints
 from gridmap.store.reports import Report, Reporter, ReportFilter
-from gridmap.store.retention import CELL_DEGREES, Gone, Terms, retain, to_go
+from gridmap.store.retention import CELL_DEGREES, Gone, Retained, Terms, retain, to_go
 from gridmap.store.scopes import EVERYTHING
 from gridmap.store.sessions import begin_session
 from gridmap.store.submissions import Placement
@@ -171,7 +172,7 @@ def retained(desk: Desk, folder: Path, now: datetime.datetime = LONG_AFTER) -> t
     """What was said that would go, and what went."""
     objects = Objects(folder.as_uri())
     planned = desk.run(to_go(desk.database, TERMS, now))
-    return planned, desk.run(retain(desk.database, objects, TERMS, now))
+    return planned, desk.run(retain(desk.database, objects, TERMS, now)).gone
 
 
 def shown(desk: Desk, points: ReportPoints) -> list[tuple[float, ...]]:
@@ -297,10 +298,10 @@ def test_two_at_once_do_it_once(desk: Desk, folder: Path) -> None:
         desk.go(desk.submit(PLACE, REPORTER), (Action.REJECT, OFFICE))
     objects, now = Objects(folder.as_uri()), LONG_AFTER.astimezone(CHINA)
 
-    async def both() -> list[Gone]:
+    async def both() -> list[Retained]:
         return await asyncio.gather(*(retain(desk.database, objects, TERMS, now) for _ in range(2)))
 
-    assert sum(gone.reports for gone in desk.run(both())) == 5
+    assert sum(each.gone.reports for each in desk.run(both())) == 5
 
 
 def test_the_command_says_what_would_go_and_then_what_went(desk: Desk, folder: Path) -> None:
@@ -311,3 +312,27 @@ def test_the_command_says_what_would_go_and_then_what_went(desk: Desk, folder: P
     assert "would be taken out, of what ended more than 7 days ago: 1 reports" in planned.stdout
     done = run("retention", GRIDMAP_RETENTION_DAYS="7", **settings)
     assert "was taken out, of what ended more than 7 days ago: 1 reports" in done.stdout
+
+
+def test_without_the_place_of_photos_all_else_goes_and_the_photos_the_next_time(
+    desk: Desk, folder: Path
+) -> None:
+    lived_through(desk, folder)
+    # As they are called when they were sent in a year ago.
+    for file in [*folder.rglob("*.jpg")]:
+        file.rename(file.with_name(re.sub(r"-\d{8}T", "-20250101T", file.name)))
+    settings = {"DATABASE_URL": desk.url, "GRIDMAP_RETENTION_DAYS": "1"}
+    nowhere = {"GRIDMAP_PHOTOS": "s3://nowhere", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
+    keys = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "AWS_ALLOW_HTTP": "true"}
+
+    first = run("retention", **settings, **nowhere, **keys)
+    assert first.returncode == 1
+    assert "1 reports, 2 photos, 0 visits" in first.stdout
+    assert "Run `gridmap retention` again" in first.stderr
+    assert desk.sql("SELECT count(*) FROM photos") == [(0,)]
+    assert found(desk, folder) == [PICTURE]
+
+    again = run("retention", **settings, GRIDMAP_PHOTOS=folder.as_uri())
+    assert again.returncode == 0, again.stderr
+    assert "0 reports, 0 photos" in again.stdout
+    assert found(desk, folder) == []

@@ -27,7 +27,7 @@ const deeds = {
 for await (const line of createInterface({ input: process.stdin })) {
   const asked = JSON.parse(line);
   if (asked.text !== undefined) say(attempt(() => outlinesIn(asked.text).map(shown)));
-  else if (asked.sentences) say(asked.sentences.map((each) => said(each, "zh", (code) => `<${code}>`)));
+  else if (asked.warned) say(asked.warned.map((each) => said(each, "zh", (code) => `<${code}>`)));
   else if (asked.reasons) say(asked.reasons.map((each) => inChinese(each, (code) => `<${code}>`)));
   else if (asked.crossings) say(asked.crossings.map((each) => crossingOf(outlineOf(each))));
   else say(play(asked));

@@ -19,7 +19,8 @@ from shapely.affinity import rotate, scale, translate
 from shapely.ops import split
 
 from gridmap.geo.areas import areas_m2
-from gridmap.store import boundary_cases, boundary_changes, boundary_plans, boundary_reckoning
+from gridmap.store import boundary_cases, boundary_changes, boundary_plans
+from gridmap.store.boundary_contents import WarningCode
 from tests.web.nodes import answers
 
 METRES = 111_000.0
@@ -318,15 +319,14 @@ def test_what_is_no_outline_is_said_with_its_place(edited: Callable[..., list[An
 def test_what_the_server_says_of_a_plan_is_said_in_chinese_too(
     edited: Callable[..., list[Any]],
 ) -> None:
-    # What it may say is read from its own source, so that nothing new stays English unseen.
-    reckoning = boundary_reckoning._Reckoning
-    warning: list[Callable[..., Any]] = [
-        reckoning._warnings,
-        reckoning._beyond_communities,
-        reckoning._foreign_buildings,
+    # All that it may say, so that nothing new stays English unseen.
+    named = {"grid": "1", "community": "2", "building": "3", "workerName": "王", "sponsor": "4"}
+    warned = [
+        {"code": code, "message": "In English.", "area": area, "buildings": 7, **named}
+        for code in WarningCode
+        for area in (0.4567, 12345.6)
     ]
-    sentences = [each for function in warning for each in _sentences(function)]
-    assert len(sentences) >= 7
+    # What it refuses for is read from its own source.
     refusing: list[Callable[..., Any]] = [
         boundary_plans.check_start,
         boundary_plans.refused,
@@ -342,8 +342,13 @@ def test_what_the_server_says_of_a_plan_is_said_in_chinese_too(
     begins = {"reason": "HAS_VERSION", "grid": "2", "begins": "2026-03-01"}
     reasons += [{"reason": "PLAN_CHANGED", "changed": [each]} for each in CHANGED]
     reasons.append({"reason": "PLAN_CHANGED", "because": begins})
-    chinese, why = edited({"sentences": sentences}, {"reasons": reasons})
-    assert [each for each in chinese if not re.search("[一-鿿]", each)] == []
+    chinese, why = edited({"warned": warned}, {"reasons": reasons})
+    other = [said for said, each in zip(chinese, warned, strict=True) if each["code"] == "OTHER"]
+    assert other == ["In English.", "In English."]
+    told = [each for each in chinese if each not in other]
+    assert [each for each in told if re.search("[A-Za-z]", each.replace(" m²", ""))] == []
+    assert "<1>将超出社区 2 的范围 0.457 m²。" in told
+    assert "<1>将超出社区 2 的范围 12,346 m²。" in told
     assert [each for each in why if not each or re.search("[A-Za-z]", each)] == []
     assert "<2>在 2026-03-01 已有一次变更" in why[-1]
 
@@ -378,42 +383,3 @@ def _reasons(function: Callable[..., Any]) -> list[dict[str, Any]]:
         }
         for each in made
     ]
-
-
-def _sentences(function: Callable[..., Any]) -> list[str]:
-    """The texts of a function that begin as a sentence does, something in place of each value."""
-    tree = ast.parse(inspect.cleandoc("\n" + inspect.getsource(function)))
-    names = {id(part) for node in ast.walk(tree) for part in _inner(node)}
-    docstring = ast.get_docstring(tree.body[0], clean=False)  # type: ignore[arg-type]
-    found = [
-        _filled(node)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.JoinedStr | ast.Constant) and id(node) not in names
-    ]
-    return [each for each in found if each != docstring and re.search(r"[.:] ?$|: .*\.$", each)]
-
-
-def _inner(node: ast.AST) -> list[ast.AST]:
-    return list(ast.walk(node))[1:] if isinstance(node, ast.JoinedStr) else []
-
-
-def _filled(node: ast.JoinedStr | ast.Constant) -> str:
-    if isinstance(node, ast.Constant):
-        return node.value if isinstance(node.value, str) else ""
-    said = ""
-    for part in node.values:
-        if isinstance(part, ast.Constant):
-            said += str(part.value)
-            continue
-        value = ast.unparse(part.value)  # type: ignore[attr-defined]
-        if "_square_metres" in value:
-            said += "1,234 m²"
-        elif "_count" in value:
-            said += "3 buildings"
-        elif value == "what":
-            said += "given up"
-        elif " if " in value or value == "more":
-            said += ""
-        else:
-            said += "'230402'" if part.conversion > 0 else "230402"  # type: ignore[attr-defined]
-    return said

@@ -12,7 +12,7 @@ import psycopg
 from sqlalchemy import Connection, Engine, Transaction, exc, insert
 
 from gridmap.errors import Conflict, Forbidden, GridmapError, Invalid, Unavailable
-from gridmap.geo.files import count_rows, read_batches
+from gridmap.geo.files import count_rows, ending_of, read_batches
 from gridmap.store import audit, tables
 from gridmap.store.changes import announce_staged
 from gridmap.store.dates import today
@@ -61,6 +61,7 @@ def import_file(
     database refuses rows that had passed every check, Forbidden where its user may not write, and
     Unavailable where it cannot be reached.
     """
+    ending_of(path.absolute())  # before all that may be wrong with the options
     options = options or ImportOptions()
     noun = Noun(noun)
     columns = Columns(noun, options.columns)

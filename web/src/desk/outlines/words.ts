@@ -1,6 +1,7 @@
 // What went wrong, and grids, as the reader is told of them.
 
 import { useI18n } from "vue-i18n";
+import type { WarnedFragment } from "../../lib/gql/graphql";
 import type { Position } from "../../lib/earth";
 import { plan, sheet } from "./editor";
 import { Refused } from "../../lib/api";
@@ -24,8 +25,8 @@ export function useWords() {
   }
 
   /** A warning of the server's, in the reader's language. */
-  function sentence(message: string): string {
-    return said(message, locale.value, named);
+  function sentence(warned: WarnedFragment): string {
+    return said(warned, locale.value, named);
   }
 
   function placeOf(error: unknown): Position | null {

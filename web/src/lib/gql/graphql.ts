@@ -26,6 +26,19 @@ export type BoundaryFate =
   | 'NEW'
   | 'ENDS';
 
+/** What a plan warns of. OTHER: the message says it, as in plans that were made before there were codes. */
+export type BoundaryWarningCode =
+  | 'GROUND_GIVEN_UP'
+  | 'GROUND_TAKEN_IN'
+  | 'BUILDINGS_IN_NO_GRID'
+  | 'BUILDINGS_OF_ANOTHER_COMMUNITY'
+  | 'GRID_WAS_BEFORE'
+  | 'NOBODY_WALKS_GRID'
+  | 'WORKER_WITHOUT_GRID'
+  | 'SPONSOR_ENDS'
+  | 'BEYOND_COMMUNITY'
+  | 'OTHER';
+
 /** WGS 84 degrees. */
 export type BoundsInput = {
   west: number;
@@ -657,16 +670,18 @@ export type PlanBoundaryChangeMutationVariables = Exact<{
 }>;
 
 
-export type PlanBoundaryChangeMutation = { planBoundaryChange: { id: string, from: string, madeAt: string, author: string, groundMayChange: boolean, warnings: Array<string>, obstacles: Array<string>, district: { code: string, name: string }, change: { appliedAt: string, author: string, reason: string } | null, grids: Array<{ code: string, name: string, fate: BoundaryFate, areaBefore: number, areaAfter: number, outlineBefore: import('geojson').Geometry | null, outlineAfter: import('geojson').Geometry | null, community: { name: string }, workBefore: { buildings: number, households: number, workers: number }, workAfter: { buildings: number, households: number, workers: number } }>, snapped: { totalCount: number }, gaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, taken: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, overlaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry, isNew: boolean }> }, moves: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, area: number, buildings: number, households: number, openReports: number | null, sponsorships: number }> }, buildings: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, households: number, building: { code: string, name: string, location: import('geojson').Geometry, sponsor: { name: string } | null } | null }> }, reports: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, report: { number: string } | null }> }, sponsorships: { totalCount: number }, endingSponsorships: { totalCount: number, nodes: Array<{ gridBefore: string | null, sponsorship: { sponsor: { name: string } } | null }> }, endingAssignments: { totalCount: number, nodes: Array<{ grid: string, worker: { name: string } | null }> } } };
+export type PlanBoundaryChangeMutation = { planBoundaryChange: { id: string, from: string, madeAt: string, author: string, groundMayChange: boolean, obstacles: Array<string>, warned: Array<{ code: BoundaryWarningCode, message: string, grid: string | null, community: string | null, building: string | null, workerName: string | null, sponsor: string | null, area: number | null, buildings: number | null }>, district: { code: string, name: string }, change: { appliedAt: string, author: string, reason: string } | null, grids: Array<{ code: string, name: string, fate: BoundaryFate, areaBefore: number, areaAfter: number, outlineBefore: import('geojson').Geometry | null, outlineAfter: import('geojson').Geometry | null, community: { name: string }, workBefore: { buildings: number, households: number, workers: number }, workAfter: { buildings: number, households: number, workers: number } }>, snapped: { totalCount: number }, gaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, taken: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, overlaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry, isNew: boolean }> }, moves: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, area: number, buildings: number, households: number, openReports: number | null, sponsorships: number }> }, buildings: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, households: number, building: { code: string, name: string, location: import('geojson').Geometry, sponsor: { name: string } | null } | null }> }, reports: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, report: { number: string } | null }> }, sponsorships: { totalCount: number }, endingSponsorships: { totalCount: number, nodes: Array<{ gridBefore: string | null, sponsorship: { sponsor: { name: string } } | null }> }, endingAssignments: { totalCount: number, nodes: Array<{ grid: string, worker: { name: string } | null }> } } };
 
 export type BoundaryPlanQueryVariables = Exact<{
   id: string | number;
 }>;
 
 
-export type BoundaryPlanQuery = { boundaryPlan: { id: string, from: string, madeAt: string, author: string, groundMayChange: boolean, warnings: Array<string>, obstacles: Array<string>, district: { code: string, name: string }, change: { appliedAt: string, author: string, reason: string } | null, grids: Array<{ code: string, name: string, fate: BoundaryFate, areaBefore: number, areaAfter: number, outlineBefore: import('geojson').Geometry | null, outlineAfter: import('geojson').Geometry | null, community: { name: string }, workBefore: { buildings: number, households: number, workers: number }, workAfter: { buildings: number, households: number, workers: number } }>, snapped: { totalCount: number }, gaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, taken: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, overlaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry, isNew: boolean }> }, moves: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, area: number, buildings: number, households: number, openReports: number | null, sponsorships: number }> }, buildings: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, households: number, building: { code: string, name: string, location: import('geojson').Geometry, sponsor: { name: string } | null } | null }> }, reports: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, report: { number: string } | null }> }, sponsorships: { totalCount: number }, endingSponsorships: { totalCount: number, nodes: Array<{ gridBefore: string | null, sponsorship: { sponsor: { name: string } } | null }> }, endingAssignments: { totalCount: number, nodes: Array<{ grid: string, worker: { name: string } | null }> } } | null };
+export type BoundaryPlanQuery = { boundaryPlan: { id: string, from: string, madeAt: string, author: string, groundMayChange: boolean, obstacles: Array<string>, warned: Array<{ code: BoundaryWarningCode, message: string, grid: string | null, community: string | null, building: string | null, workerName: string | null, sponsor: string | null, area: number | null, buildings: number | null }>, district: { code: string, name: string }, change: { appliedAt: string, author: string, reason: string } | null, grids: Array<{ code: string, name: string, fate: BoundaryFate, areaBefore: number, areaAfter: number, outlineBefore: import('geojson').Geometry | null, outlineAfter: import('geojson').Geometry | null, community: { name: string }, workBefore: { buildings: number, households: number, workers: number }, workAfter: { buildings: number, households: number, workers: number } }>, snapped: { totalCount: number }, gaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, taken: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, overlaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry, isNew: boolean }> }, moves: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, area: number, buildings: number, households: number, openReports: number | null, sponsorships: number }> }, buildings: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, households: number, building: { code: string, name: string, location: import('geojson').Geometry, sponsor: { name: string } | null } | null }> }, reports: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, report: { number: string } | null }> }, sponsorships: { totalCount: number }, endingSponsorships: { totalCount: number, nodes: Array<{ gridBefore: string | null, sponsorship: { sponsor: { name: string } } | null }> }, endingAssignments: { totalCount: number, nodes: Array<{ grid: string, worker: { name: string } | null }> } } | null };
 
-export type PlanFragment = { id: string, from: string, madeAt: string, author: string, groundMayChange: boolean, warnings: Array<string>, obstacles: Array<string>, district: { code: string, name: string }, change: { appliedAt: string, author: string, reason: string } | null, grids: Array<{ code: string, name: string, fate: BoundaryFate, areaBefore: number, areaAfter: number, outlineBefore: import('geojson').Geometry | null, outlineAfter: import('geojson').Geometry | null, community: { name: string }, workBefore: { buildings: number, households: number, workers: number }, workAfter: { buildings: number, households: number, workers: number } }>, snapped: { totalCount: number }, gaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, taken: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, overlaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry, isNew: boolean }> }, moves: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, area: number, buildings: number, households: number, openReports: number | null, sponsorships: number }> }, buildings: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, households: number, building: { code: string, name: string, location: import('geojson').Geometry, sponsor: { name: string } | null } | null }> }, reports: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, report: { number: string } | null }> }, sponsorships: { totalCount: number }, endingSponsorships: { totalCount: number, nodes: Array<{ gridBefore: string | null, sponsorship: { sponsor: { name: string } } | null }> }, endingAssignments: { totalCount: number, nodes: Array<{ grid: string, worker: { name: string } | null }> } };
+export type PlanFragment = { id: string, from: string, madeAt: string, author: string, groundMayChange: boolean, obstacles: Array<string>, warned: Array<{ code: BoundaryWarningCode, message: string, grid: string | null, community: string | null, building: string | null, workerName: string | null, sponsor: string | null, area: number | null, buildings: number | null }>, district: { code: string, name: string }, change: { appliedAt: string, author: string, reason: string } | null, grids: Array<{ code: string, name: string, fate: BoundaryFate, areaBefore: number, areaAfter: number, outlineBefore: import('geojson').Geometry | null, outlineAfter: import('geojson').Geometry | null, community: { name: string }, workBefore: { buildings: number, households: number, workers: number }, workAfter: { buildings: number, households: number, workers: number } }>, snapped: { totalCount: number }, gaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, taken: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, overlaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry, isNew: boolean }> }, moves: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, area: number, buildings: number, households: number, openReports: number | null, sponsorships: number }> }, buildings: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, households: number, building: { code: string, name: string, location: import('geojson').Geometry, sponsor: { name: string } | null } | null }> }, reports: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, report: { number: string } | null }> }, sponsorships: { totalCount: number }, endingSponsorships: { totalCount: number, nodes: Array<{ gridBefore: string | null, sponsorship: { sponsor: { name: string } } | null }> }, endingAssignments: { totalCount: number, nodes: Array<{ grid: string, worker: { name: string } | null }> } };
+
+export type WarnedFragment = { code: BoundaryWarningCode, message: string, grid: string | null, community: string | null, building: string | null, workerName: string | null, sponsor: string | null, area: number | null, buildings: number | null };
 
 export type PieceFragment = { area: number, grids: Array<string>, outline: import('geojson').Geometry };
 
@@ -675,7 +690,7 @@ export type ApplyBoundaryChangeMutationVariables = Exact<{
 }>;
 
 
-export type ApplyBoundaryChangeMutation = { applyBoundaryChange: { plan: { id: string, from: string, madeAt: string, author: string, groundMayChange: boolean, warnings: Array<string>, obstacles: Array<string>, district: { code: string, name: string }, change: { appliedAt: string, author: string, reason: string } | null, grids: Array<{ code: string, name: string, fate: BoundaryFate, areaBefore: number, areaAfter: number, outlineBefore: import('geojson').Geometry | null, outlineAfter: import('geojson').Geometry | null, community: { name: string }, workBefore: { buildings: number, households: number, workers: number }, workAfter: { buildings: number, households: number, workers: number } }>, snapped: { totalCount: number }, gaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, taken: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, overlaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry, isNew: boolean }> }, moves: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, area: number, buildings: number, households: number, openReports: number | null, sponsorships: number }> }, buildings: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, households: number, building: { code: string, name: string, location: import('geojson').Geometry, sponsor: { name: string } | null } | null }> }, reports: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, report: { number: string } | null }> }, sponsorships: { totalCount: number }, endingSponsorships: { totalCount: number, nodes: Array<{ gridBefore: string | null, sponsorship: { sponsor: { name: string } } | null }> }, endingAssignments: { totalCount: number, nodes: Array<{ grid: string, worker: { name: string } | null }> } }, grids: Array<{ code: string, name: string }> } };
+export type ApplyBoundaryChangeMutation = { applyBoundaryChange: { plan: { id: string, from: string, madeAt: string, author: string, groundMayChange: boolean, obstacles: Array<string>, warned: Array<{ code: BoundaryWarningCode, message: string, grid: string | null, community: string | null, building: string | null, workerName: string | null, sponsor: string | null, area: number | null, buildings: number | null }>, district: { code: string, name: string }, change: { appliedAt: string, author: string, reason: string } | null, grids: Array<{ code: string, name: string, fate: BoundaryFate, areaBefore: number, areaAfter: number, outlineBefore: import('geojson').Geometry | null, outlineAfter: import('geojson').Geometry | null, community: { name: string }, workBefore: { buildings: number, households: number, workers: number }, workAfter: { buildings: number, households: number, workers: number } }>, snapped: { totalCount: number }, gaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, taken: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry }> }, overlaps: { totalCount: number, nodes: Array<{ area: number, grids: Array<string>, outline: import('geojson').Geometry, isNew: boolean }> }, moves: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, area: number, buildings: number, households: number, openReports: number | null, sponsorships: number }> }, buildings: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, households: number, building: { code: string, name: string, location: import('geojson').Geometry, sponsor: { name: string } | null } | null }> }, reports: { totalCount: number, nodes: Array<{ gridBefore: string | null, gridAfter: string | null, report: { number: string } | null }> }, sponsorships: { totalCount: number }, endingSponsorships: { totalCount: number, nodes: Array<{ gridBefore: string | null, sponsorship: { sponsor: { name: string } } | null }> }, endingAssignments: { totalCount: number, nodes: Array<{ grid: string, worker: { name: string } | null }> } }, grids: Array<{ code: string, name: string }> } };
 
 export type DifferenceQueryVariables = Exact<{
   region: string;
@@ -921,6 +936,19 @@ export const OutlinedFragmentDoc = new TypedDocumentString(`
   }
 }
     `, {"fragmentName":"Outlined"}) as unknown as TypedDocumentString<OutlinedFragment, unknown>;
+export const WarnedFragmentDoc = new TypedDocumentString(`
+    fragment Warned on BoundaryWarning {
+  code
+  message
+  grid
+  community
+  building
+  workerName
+  sponsor
+  area
+  buildings
+}
+    `, {"fragmentName":"Warned"}) as unknown as TypedDocumentString<WarnedFragment, unknown>;
 export const PieceFragmentDoc = new TypedDocumentString(`
     fragment Piece on PlannedPiece {
   area
@@ -935,7 +963,9 @@ export const PlanFragmentDoc = new TypedDocumentString(`
   madeAt
   author
   groundMayChange
-  warnings
+  warned {
+    ...Warned
+  }
   obstacles
   district {
     code
@@ -1054,7 +1084,18 @@ export const PlanFragmentDoc = new TypedDocumentString(`
     }
   }
 }
-    fragment Piece on PlannedPiece {
+    fragment Warned on BoundaryWarning {
+  code
+  message
+  grid
+  community
+  building
+  workerName
+  sponsor
+  area
+  buildings
+}
+fragment Piece on PlannedPiece {
   area
   grids
   outline
@@ -1935,7 +1976,9 @@ export const PlanBoundaryChangeDocument = new TypedDocumentString(`
   madeAt
   author
   groundMayChange
-  warnings
+  warned {
+    ...Warned
+  }
   obstacles
   district {
     code
@@ -2054,11 +2097,22 @@ export const PlanBoundaryChangeDocument = new TypedDocumentString(`
     }
   }
 }
+fragment Warned on BoundaryWarning {
+  code
+  message
+  grid
+  community
+  building
+  workerName
+  sponsor
+  area
+  buildings
+}
 fragment Piece on PlannedPiece {
   area
   grids
   outline
-}`, {"hash":"sha256:b58614753cfd7216ebbe9773e711b6d3e5e9d61f98f42b6e0af9071cbb1312d3"}) as unknown as TypedDocumentString<PlanBoundaryChangeMutation, PlanBoundaryChangeMutationVariables>;
+}`, {"hash":"sha256:6a5dcd2c0981eb2a8aab25d3d65a01342aee537ae7f87263ed858c9c9b4dd9f0"}) as unknown as TypedDocumentString<PlanBoundaryChangeMutation, PlanBoundaryChangeMutationVariables>;
 export const BoundaryPlanDocument = new TypedDocumentString(`
     query BoundaryPlan($id: ID!) {
   boundaryPlan(id: $id) {
@@ -2071,7 +2125,9 @@ export const BoundaryPlanDocument = new TypedDocumentString(`
   madeAt
   author
   groundMayChange
-  warnings
+  warned {
+    ...Warned
+  }
   obstacles
   district {
     code
@@ -2190,11 +2246,22 @@ export const BoundaryPlanDocument = new TypedDocumentString(`
     }
   }
 }
+fragment Warned on BoundaryWarning {
+  code
+  message
+  grid
+  community
+  building
+  workerName
+  sponsor
+  area
+  buildings
+}
 fragment Piece on PlannedPiece {
   area
   grids
   outline
-}`, {"hash":"sha256:4001591b1d565e44d3d84de5fb5bc3e5deca63c58a7d575be3729022eebe2444"}) as unknown as TypedDocumentString<BoundaryPlanQuery, BoundaryPlanQueryVariables>;
+}`, {"hash":"sha256:e734558dc39a58d77fe3ed32b5dde83b2829bd83e5dec817f19cfbe19970ffbc"}) as unknown as TypedDocumentString<BoundaryPlanQuery, BoundaryPlanQueryVariables>;
 export const ApplyBoundaryChangeDocument = new TypedDocumentString(`
     mutation ApplyBoundaryChange($input: ApplyBoundaryChangeInput!) {
   applyBoundaryChange(input: $input) {
@@ -2213,7 +2280,9 @@ export const ApplyBoundaryChangeDocument = new TypedDocumentString(`
   madeAt
   author
   groundMayChange
-  warnings
+  warned {
+    ...Warned
+  }
   obstacles
   district {
     code
@@ -2332,11 +2401,22 @@ export const ApplyBoundaryChangeDocument = new TypedDocumentString(`
     }
   }
 }
+fragment Warned on BoundaryWarning {
+  code
+  message
+  grid
+  community
+  building
+  workerName
+  sponsor
+  area
+  buildings
+}
 fragment Piece on PlannedPiece {
   area
   grids
   outline
-}`, {"hash":"sha256:6fc4eac970491603913448af918520540aea195eee70a608b14289ed4d309e71"}) as unknown as TypedDocumentString<ApplyBoundaryChangeMutation, ApplyBoundaryChangeMutationVariables>;
+}`, {"hash":"sha256:8571bb637326170bbd9b570dba97e2f8b88778ff924f60acb416b40c84a5b6aa"}) as unknown as TypedDocumentString<ApplyBoundaryChangeMutation, ApplyBoundaryChangeMutationVariables>;
 export const DifferenceDocument = new TypedDocumentString(`
     query Difference($region: String!, $from: Date!, $to: Date!) {
   boundaryDifference(region: $region, from: $from, to: $to) {
