@@ -70,7 +70,7 @@ _THERE = text(
     WITH relations AS (
         SELECT oid, relname, relkind, relacl
         FROM pg_class
-        WHERE relnamespace = CAST(current_schema() AS regnamespace)
+        WHERE relnamespace = CAST(quote_ident(current_schema()) AS regnamespace)
             AND relkind IN ('r', 'p', 'v', 'm', 'S')
             AND NOT EXISTS (
                 SELECT
@@ -84,7 +84,7 @@ _THERE = text(
     UNION ALL
     SELECT 'function ' || proname || '(' || pg_get_function_identity_arguments(oid) || ')'
     FROM pg_proc
-    WHERE pronamespace = CAST(current_schema() AS regnamespace)
+    WHERE pronamespace = CAST(quote_ident(current_schema()) AS regnamespace)
         AND NOT EXISTS (
             SELECT
             FROM pg_depend
