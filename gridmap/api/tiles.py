@@ -22,6 +22,7 @@ from gridmap.api.etags import is_known
 from gridmap.api.media_types import names
 from gridmap.api.report_files import report_filter
 from gridmap.api.tile_cache import Coding, KeptTile, TileCache
+from gridmap.api.tile_readings import TileReadings
 from gridmap.api.tile_style import style
 from gridmap.errors import GridmapError, Invalid, NotFound, Unavailable
 from gridmap.geo.bounds import Bounds
@@ -72,6 +73,7 @@ class Tiles:
     def __init__(self, context: Callable[[Request], Context], cache: TileCache) -> None:
         self._context = context
         self._cache = cache
+        self._readings = TileReadings()
 
     async def tile(self, request: Request) -> Response:
         """A tile; 204 where nothing is in it."""
@@ -88,6 +90,7 @@ class Tiles:
         state, scope = "", _ALL_MAY_SEE
         if isinstance(asked, _Reports):
             scope = await asked.scope(context, layer)
+            await self._readings.enter(context, asked.minute)
             state = await context.run(state_now)
         found = await self._cache.tile(
             (layer.name, place, asked.key, state, scope),
@@ -260,12 +263,11 @@ class _Reports:
 
     async def scope(self, context: Context, layer: Layer) -> bytes:
         """What the viewer may see of the layer, in short. Raises Forbidden where that is nothing
-        whatever there is, and for a filter that is not for the public."""
+        whatever there is, and for a filter that is not for the public. Notes whose reports these
+        are, which also a tile that is kept tells."""
         if self.filter is not None and self.filter.handler is not None:
-            # Here, for who is told a tile that is kept is told by it whose reports these are too.
             of = map_filter_of if layer.name == "report_clusters" else filter_of
             await of(context, self.filter)
-            await context.enter_reads()
         if layer.name == "report_clusters":
             scope = await map_scope(context, self.filter)
             return b"public" if scope is None else _digest(repr(scope).encode())

@@ -180,6 +180,11 @@ class Context:
         """Personal data is about to be told: of which thing, as the audit log names it."""
         self._reads.setdefault(noun, set()).add((district_code, id))
 
+    @property
+    def noted(self) -> frozenset[tuple[str, str, object]]:
+        """The personal data that is about to be told: nouns, districts and ids."""
+        return frozenset((noun, *key) for noun, keys in self._reads.items() for key in keys)
+
     async def enter_reads(self) -> None:
         """Says in the audit log whose personal data was read. To be awaited before it is told.
 
