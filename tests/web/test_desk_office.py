@@ -27,7 +27,7 @@ mutation ($input: SubmitReportInput!) {
 OPEN = """
 query ($after: Cursor) {
   reports(filter: { region: "230402", states: [SUBMITTED] }, after: $after) {
-    nodes { number deadline stepDeadline } pageInfo { hasNextPage endCursor } totalCount
+    nodes { number deadline stepDeadline actions } pageInfo { hasNextPage endCursor } totalCount
   }
 }
 """
@@ -160,6 +160,26 @@ def test_the_work_of_an_office_is_for_offices_on_screens_of_any_size(
         expect(form.get_by_label("Reason")).to_be_focused()
         page.wait_for_function(_IS_NOT_WIDER, arg=320)
         held.is_for_everybody()
+        page.keyboard.press("Escape")
+
+        # One of which nobody knows yet in which grid it is, by its number.
+        unsure = next(
+            each["number"]
+            for each in held.ask(OPEN)["reports"]["nodes"]
+            if "CHOOSE_GRID" in each["actions"]
+        )
+        page.get_by_role("button", name="Back to the list").click()
+        page.get_by_label("Find by number").fill(unsure)
+        page.get_by_role("button", name="Open", exact=True).click()
+        card = page.get_by_role("article", name=unsure)
+        _press(card, "Choose grid")
+        form = page.get_by_role("dialog", name="Choose grid")
+        form.get_by_role("radio").last.check()
+        chosen = form.locator("label", has=page.locator(":checked"))
+        name = chosen.inner_text().rsplit(" ", 1)[0]
+        form.get_by_role("button", name="Choose grid").click()
+        expect(card.get_by_role("status")).to_have_text("Choose grid: it is Submitted now.")
+        expect(card.locator(".facts")).to_contain_text(name)
 
 
 def _token(tokens: Tokens, role: Role, subject: str, *codes: str) -> str:

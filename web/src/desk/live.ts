@@ -4,7 +4,7 @@
 import { onScopeDispose, shallowRef, watch } from "vue";
 import { base, follow } from "../lib/api";
 import { RegionReportsDocument, type RegionReportsSubscription } from "../lib/gql/graphql";
-import { myToken } from "../lib/session";
+import { myToken, viewer } from "../lib/session";
 import { news } from "./overlays";
 import { maySee } from "./session";
 import { view } from "./view";
@@ -54,18 +54,29 @@ export function startLive(): void {
     show("changed");
   }
 
-  let stop: (() => void) | null = null;
+  let stops: (() => void)[] = [];
+  const stop = (): void => stops.splice(0).forEach((each) => each());
   watch(
-    () => (maySee("SEE_REPORTS") ? view.region : null),
-    (region) => {
-      stop?.();
-      stop = null;
-      if (region === null) stop = askNowAndThen(change);
-      else if (region) stop = follow(RegionReportsDocument, { region }, (said) => hear(said.reportChanged), myToken);
+    () => (maySee("SEE_REPORTS") ? followed().join() : null),
+    (codes) => {
+      stop();
+      if (codes === null) stops = [askNowAndThen(change)];
+      else if (codes) {
+        stops = codes
+          .split(",")
+          .map((region) => follow(RegionReportsDocument, { region }, (said) => hear(said.reportChanged), myToken));
+      }
     },
     { immediate: true },
   );
-  onScopeDispose(() => stop?.());
+  onScopeDispose(stop);
+}
+
+// The region that is looked at, and those of an office that lie elsewhere, whose work waits there.
+function followed(): string[] {
+  const { region } = view;
+  if (!region || !maySee("DIRECT_REPORTS")) return region ? [region] : [];
+  return [region, ...(viewer.value?.codes ?? []).filter((code) => !code.startsWith(region))];
 }
 
 // By the tag of the tile that holds all reports there are.

@@ -45,6 +45,8 @@ export const zhOffice = {
     form: {
       reason: "原因（必填）",
       note: "说明（可不填）",
+      grid: "可能的网格",
+      noGrids: "这里没有可选的网格。",
       to: "派给谁",
       answers: "负责这里",
       worker: "网格员",
@@ -64,6 +66,7 @@ export const zhOffice = {
       noSuch: "没有编号为 {number} 的上报，或您看不到。",
     },
     can: {
+      CHOOSE_GRID: "选定网格",
       REGISTER: "受理",
       DISPATCH: "派单",
       ACCEPT: "接单",
@@ -82,7 +85,6 @@ export const zhOffice = {
     },
     did: {
       SUBMIT: "上报",
-      CHOOSE_GRID: "选定网格",
       MOVE: "移动位置",
       REASSIGN: "移动位置，重新派遣",
       RATE: "评价",
@@ -147,6 +149,8 @@ export const enOffice: typeof zhOffice = {
     form: {
       reason: "Reason (needed)",
       note: "Note (optional)",
+      grid: "Grids it may be",
+      noGrids: "There is no grid to choose here.",
       to: "To whom",
       answers: "answers here",
       worker: "grid worker",
@@ -166,6 +170,7 @@ export const enOffice: typeof zhOffice = {
       noSuch: "There is no report {number}, or you may not see it.",
     },
     can: {
+      CHOOSE_GRID: "Choose grid",
       REGISTER: "Register",
       DISPATCH: "Dispatch",
       ACCEPT: "Accept",
@@ -184,7 +189,6 @@ export const enOffice: typeof zhOffice = {
     },
     did: {
       SUBMIT: "Submitted",
-      CHOOSE_GRID: "Grid chosen",
       MOVE: "Moved",
       REASSIGN: "Moved, to be dispatched anew",
       RATE: "Rated",

@@ -4,6 +4,7 @@
 import type { TypedDocumentString } from "../../lib/gql/graphql";
 import {
   OfficeAcceptDocument,
+  OfficeChooseGridDocument,
   OfficeCloseDocument,
   OfficeDispatchDocument,
   OfficeDoneDocument,
@@ -23,13 +24,14 @@ import {
 interface Form {
   document: TypedDocumentString<unknown, { input: never }>;
   /** What it takes beside the note. */
-  asks?: "handler" | "report" | "day" | "moment";
+  asks?: "grid" | "handler" | "report" | "day" | "moment";
   /** Whether the note gives a reason that the server asks for. */
   needsReason?: boolean;
 }
 
 /** In the order in which they are offered: what leads on comes first. */
 export const DEEDS = {
+  CHOOSE_GRID: { document: OfficeChooseGridDocument, asks: "grid" },
   REGISTER: { document: OfficeRegisterDocument },
   DISPATCH: { document: OfficeDispatchDocument, asks: "handler" },
   ACCEPT: { document: OfficeAcceptDocument },

@@ -5,6 +5,8 @@ import type { Deed } from "./deeds";
 
 export interface Draft {
   note: string;
+  /** The code of a grid. */
+  grid: string;
   /** What kind and which, with a blank between. */
   handler: string;
   search: string;
@@ -19,7 +21,7 @@ const drafts = new Map<string, Draft>();
 
 export function draftOf(report: string, deed: Deed): Draft {
   const key = `${report} ${deed}`;
-  const kept = drafts.get(key) ?? reactive({ note: "", handler: "", search: "", into: "", day: "", moment: "" });
+  const kept = drafts.get(key) ?? reactive({ note: "", grid: "", handler: "", search: "", into: "", day: "", moment: "" });
   drafts.set(key, kept);
   return kept;
 }

@@ -827,9 +827,9 @@ export type OfficeReportQueryVariables = Exact<{
 }>;
 
 
-export type OfficeReportQuery = { reports: { nodes: Array<{ id: string, number: string, version: number, state: ReportState, urgency: Urgency, source: ReportSource, level: ReportLevel, description: string, capturedAt: string, receivedAt: string, deadline: string | null, stepDeadline: string | null, isOverdue: boolean, rating: number | null, actions: Array<ReportAction>, location: import('geojson').Geometry, category: { code: string, name: string, parent: { name: string } | null }, region: { code: string, name: string, level: RegionLevel, parent: { code: string, name: string, level: RegionLevel, parent: { code: string, name: string, level: RegionLevel } | null } | null }, grid: { code: string, name: string, workers: Array<{ code: string, name: string }>, sponsor: { code: string, name: string } | null } | null, building: { code: string, name: string } | null, sponsor: { code: string, name: string } | null, handler: { kind: HandlerKind, code: string | null, name: string | null } | null, mergedInto: { number: string } | null, photos: Array<{ id: string, url: string, thumbnailUrl: string }>, events: Array<{ version: number, action: ReportAction, state: ReportState, at: string, actorRole: string, note: string }> }> } };
+export type OfficeReportQuery = { reports: { nodes: Array<{ id: string, number: string, version: number, state: ReportState, urgency: Urgency, source: ReportSource, level: ReportLevel, description: string, accuracy: number | null, capturedAt: string, receivedAt: string, deadline: string | null, stepDeadline: string | null, isOverdue: boolean, rating: number | null, actions: Array<ReportAction>, location: import('geojson').Geometry, point: { longitude: number, latitude: number, datum: Datum }, category: { code: string, name: string }, region: { code: string, name: string, level: RegionLevel, parent: { code: string, name: string, level: RegionLevel, parent: { code: string, name: string, level: RegionLevel } | null } | null }, grid: { code: string, name: string, workers: Array<{ code: string, name: string }>, sponsor: { code: string, name: string } | null } | null, building: { code: string, name: string } | null, sponsor: { code: string, name: string } | null, handler: { kind: HandlerKind, code: string | null, name: string | null } | null, mergedInto: { number: string } | null, photos: Array<{ id: string, url: string, thumbnailUrl: string }>, events: Array<{ version: number, action: ReportAction, state: ReportState, at: string, actorRole: string, note: string }> }> } };
 
-export type OfficeCardFragment = { id: string, number: string, version: number, state: ReportState, urgency: Urgency, source: ReportSource, level: ReportLevel, description: string, capturedAt: string, receivedAt: string, deadline: string | null, stepDeadline: string | null, isOverdue: boolean, rating: number | null, actions: Array<ReportAction>, location: import('geojson').Geometry, category: { code: string, name: string, parent: { name: string } | null }, region: { code: string, name: string, level: RegionLevel, parent: { code: string, name: string, level: RegionLevel, parent: { code: string, name: string, level: RegionLevel } | null } | null }, grid: { code: string, name: string, workers: Array<{ code: string, name: string }>, sponsor: { code: string, name: string } | null } | null, building: { code: string, name: string } | null, sponsor: { code: string, name: string } | null, handler: { kind: HandlerKind, code: string | null, name: string | null } | null, mergedInto: { number: string } | null, photos: Array<{ id: string, url: string, thumbnailUrl: string }>, events: Array<{ version: number, action: ReportAction, state: ReportState, at: string, actorRole: string, note: string }> };
+export type OfficeCardFragment = { id: string, number: string, version: number, state: ReportState, urgency: Urgency, source: ReportSource, level: ReportLevel, description: string, accuracy: number | null, capturedAt: string, receivedAt: string, deadline: string | null, stepDeadline: string | null, isOverdue: boolean, rating: number | null, actions: Array<ReportAction>, location: import('geojson').Geometry, point: { longitude: number, latitude: number, datum: Datum }, category: { code: string, name: string }, region: { code: string, name: string, level: RegionLevel, parent: { code: string, name: string, level: RegionLevel, parent: { code: string, name: string, level: RegionLevel } | null } | null }, grid: { code: string, name: string, workers: Array<{ code: string, name: string }>, sponsor: { code: string, name: string } | null } | null, building: { code: string, name: string } | null, sponsor: { code: string, name: string } | null, handler: { kind: HandlerKind, code: string | null, name: string | null } | null, mergedInto: { number: string } | null, photos: Array<{ id: string, url: string, thumbnailUrl: string }>, events: Array<{ version: number, action: ReportAction, state: ReportState, at: string, actorRole: string, note: string }> };
 
 export type OfficeReporterQueryVariables = Exact<{
   id: string | number;
@@ -852,6 +852,14 @@ export type OfficeFoundQueryVariables = Exact<{
 
 export type OfficeFoundQuery = { reports: { nodes: Array<{ id: string, number: string }> } };
 
+export type OfficeCandidatesQueryVariables = Exact<{
+  point: PointInput;
+  on?: string | null | undefined;
+}>;
+
+
+export type OfficeCandidatesQuery = { locate: { candidates: Array<{ share: number, grid: { code: string, name: string } }> } };
+
 export type OfficeSponsorsQueryVariables = Exact<{
   text: string;
 }>;
@@ -870,6 +878,13 @@ export type OfficeRegisterMutationVariables = Exact<{
 
 
 export type OfficeRegisterMutation = { registerReport: { report: { version: number, state: ReportState } } };
+
+export type OfficeChooseGridMutationVariables = Exact<{
+  input: ChooseReportGridInput;
+}>;
+
+
+export type OfficeChooseGridMutation = { chooseReportGrid: { report: { version: number, state: ReportState } } };
 
 export type OfficeRejectMutationVariables = Exact<{
   input: RejectReportInput;
@@ -1337,6 +1352,7 @@ export const OfficeCardFragmentDoc = new TypedDocumentString(`
   source
   level
   description
+  accuracy
   capturedAt
   receivedAt
   deadline
@@ -1345,12 +1361,14 @@ export const OfficeCardFragmentDoc = new TypedDocumentString(`
   rating
   actions
   location
+  point {
+    longitude
+    latitude
+    datum
+  }
   category {
     code
     name
-    parent {
-      name
-    }
   }
   region {
     code
@@ -2852,6 +2870,7 @@ export const OfficeReportDocument = new TypedDocumentString(`
   source
   level
   description
+  accuracy
   capturedAt
   receivedAt
   deadline
@@ -2860,12 +2879,14 @@ export const OfficeReportDocument = new TypedDocumentString(`
   rating
   actions
   location
+  point {
+    longitude
+    latitude
+    datum
+  }
   category {
     code
     name
-    parent {
-      name
-    }
   }
   region {
     code
@@ -2923,7 +2944,7 @@ export const OfficeReportDocument = new TypedDocumentString(`
     actorRole
     note
   }
-}`, {"hash":"sha256:6c52ee8fb2f8c0185badae09b078b288c7e2280649d61432d95bb9291149cb35"}) as unknown as TypedDocumentString<OfficeReportQuery, OfficeReportQueryVariables>;
+}`, {"hash":"sha256:27f03a164b19e9207c6d5f10cf6142e66a208a4afa907c090d9ca27097c98cda"}) as unknown as TypedDocumentString<OfficeReportQuery, OfficeReportQueryVariables>;
 export const OfficeReporterDocument = new TypedDocumentString(`
     query OfficeReporter($id: ID!) {
   report(id: $id) {
@@ -2958,6 +2979,19 @@ export const OfficeFoundDocument = new TypedDocumentString(`
   }
 }
     `, {"hash":"sha256:320c350019bce3bd5100855760112c034043906bac52b999cfb6ffe4b8cd8f14"}) as unknown as TypedDocumentString<OfficeFoundQuery, OfficeFoundQueryVariables>;
+export const OfficeCandidatesDocument = new TypedDocumentString(`
+    query OfficeCandidates($point: PointInput!, $on: Date) {
+  locate(point: $point, on: $on) {
+    candidates {
+      share
+      grid {
+        code
+        name
+      }
+    }
+  }
+}
+    `, {"hash":"sha256:1223fcb0c9416fc5fa13cbeaa7beb30b3f6d3433804aabff5172bcf539499e82"}) as unknown as TypedDocumentString<OfficeCandidatesQuery, OfficeCandidatesQueryVariables>;
 export const OfficeSponsorsDocument = new TypedDocumentString(`
     query OfficeSponsors($text: String!) {
   search(text: $text, first: 20) {
@@ -2982,6 +3016,16 @@ export const OfficeRegisterDocument = new TypedDocumentString(`
   }
 }
     `, {"hash":"sha256:7c9602a03216223dd6baa70bc5e9e6f937fc2a5c5b055e2ee1c0d5d4168dc99e"}) as unknown as TypedDocumentString<OfficeRegisterMutation, OfficeRegisterMutationVariables>;
+export const OfficeChooseGridDocument = new TypedDocumentString(`
+    mutation OfficeChooseGrid($input: ChooseReportGridInput!) {
+  chooseReportGrid(input: $input) {
+    report {
+      version
+      state
+    }
+  }
+}
+    `, {"hash":"sha256:1bdb68c4ebb730abad7df5897e2649620a7137d7180b36363e092e6be20b63c0"}) as unknown as TypedDocumentString<OfficeChooseGridMutation, OfficeChooseGridMutationVariables>;
 export const OfficeRejectDocument = new TypedDocumentString(`
     mutation OfficeReject($input: RejectReportInput!) {
   rejectReport(input: $input) {
