@@ -37,6 +37,16 @@ class ReportSource(Enum):
     WALK = strawberry.enum_value("WALK", description="走访: seen by a grid worker")
 
 
+@strawberry.enum(description="Of a list of reports.")
+class ReportOrder(Enum):
+    NEWEST = "NEWEST"
+    NEXT_DEADLINE = strawberry.enum_value(
+        "NEXT_DEADLINE",
+        description="By the next deadline that is to be kept, the report's own or that of its "
+        "step, the soonest first; what has none comes last.",
+    )
+
+
 @strawberry.enum(description="What kind of handler a report is dispatched to.")
 class HandlerKind(Enum):
     SPONSOR = strawberry.enum_value("SPONSOR", description="包保单位; by its code")

@@ -24,14 +24,16 @@ from gridmap.schema.nodes import GlobalId, Node
 from gridmap.schema.photos import Photo, photo
 from gridmap.schema.points import BoundsInput, Point, bounds_of, point_in
 from gridmap.schema.regions import Region, region_of, regions_below
-from gridmap.schema.report_types import HandlerKind, ReportSource, Urgency
+from gridmap.schema.report_types import HandlerKind, ReportOrder, ReportSource, Urgency
 from gridmap.schema.scalars import Cursor, GeoJSON, aware
 from gridmap.schema.sponsors import Sponsor, sponsor_of
 from gridmap.store import buildings as store_buildings
 from gridmap.store import grids as store_grids
+from gridmap.store import regions as store_regions
 from gridmap.store import reports as store
 from gridmap.store import standings as store_standings
 from gridmap.store import submissions
+from gridmap.store import workers as store_workers
 from gridmap.store.audit import named
 from gridmap.store.dates import CHINA
 from gridmap.store.locations import spots_at
@@ -75,6 +77,22 @@ class Handler:
         description="Of a building member null to those who do not handle the report: a person; "
         "and to all when personal data was taken out."
     )
+    district_code: strawberry.Private[str]
+
+    @strawberry.field(description="Of a sponsor, a grid worker or a region; a member has none.")
+    async def name(self, info: Info) -> str | None:
+        context, code = info.context, self.code
+        if code is None or self.kind is HandlerKind.BUILDING_MEMBER:
+            return None
+        found: Sponsor | store_regions.Region | store_workers.Worker | None
+        if self.kind is HandlerKind.SPONSOR:
+            found = await sponsor_of(context, code)
+        elif self.kind is HandlerKind.REGION:
+            found = await context.load(store_regions.regions_by_code, code)
+        else:
+            key = Key(code, self.district_code)
+            found = await context.load(store_workers.workers_by_key, key)
+        return found.name if found else None
 
 
 @strawberry.type(description="Who sent a report. Told to those who handle it, and to nobody else.")
@@ -290,7 +308,7 @@ class Report(Node):
                 info.context.note_read("handlers", *self.row.report_key)
             else:
                 code = None
-        return Handler(kind=HandlerKind(kind), code=code)
+        return Handler(kind=HandlerKind(kind), code=code, district_code=self.row.district_code)
 
     @strawberry.field(
         description="The report that it was merged into; null for whoever may not see that one."
@@ -451,13 +469,13 @@ class ReportConnection:
 
 
 async def reports_page(
-    context: Context, given: ReportFilter | None, cut: Slice
+    context: Context, given: ReportFilter | None, order: ReportOrder, cut: Slice
 ) -> ReportConnection:
-    """A page of reports, newest first."""
+    """A page of reports in that order."""
     wanted = await _filter_of_list(context, given)
-    found = await context.run(store.page_of_reports, wanted, cut)
+    found = await context.run(store.page_of_reports, wanted, cut, store.Order(order.value))
     _note_members(context, wanted, found[0])
-    return _connection(*found, cut, lambda: context.run(store.count_reports, wanted))
+    return _connection(*found, cut, lambda: context.run(store.count_reports, wanted), order)
 
 
 async def reports_of_grid(
@@ -473,9 +491,16 @@ async def reports_of_grid(
 
 
 def _connection(
-    rows: Sequence[store.Report], as_of: str, cut: Slice, count: Callable[[], Awaitable[int]]
+    rows: Sequence[store.Report],
+    as_of: str,
+    cut: Slice,
+    count: Callable[[], Awaitable[int]],
+    order: ReportOrder = ReportOrder.NEWEST,
 ) -> ReportConnection:
-    page = page_of(rows, cut, report, count)
+    if order is ReportOrder.NEWEST:
+        page = page_of(rows, cut, report, count)
+    else:
+        page = page_of([store.Due(row) for row in rows], cut, lambda due: report(due.report), count)
     return ReportConnection(
         edges=page.edges, page_info=page.page_info, as_of=Cursor(as_of), page=page
     )

@@ -57,6 +57,7 @@ from gridmap.schema.report_trends import (
     Periods,
     report_trends,
 )
+from gridmap.schema.report_types import ReportOrder
 from gridmap.schema.reports import (
     Report,
     ReportCategory,
@@ -304,15 +305,16 @@ class Query:
     async def report(self, info: Info, id: strawberry.ID) -> Report | None:
         return await report_of(info.context, report_key(id))
 
-    @strawberry.field(description="Those that one may see, newest first.")
+    @strawberry.field(description="Those that one may see; newest first, unless it is said.")
     async def reports(
         self,
         info: Info,
         filter: ReportFilter | None = None,
         first: First = None,
         after: After = None,
+        order: ReportOrder = ReportOrder.NEWEST,
     ) -> ReportConnection:
-        return await reports_page(info.context, filter, page_slice(first, after))
+        return await reports_page(info.context, filter, order, page_slice(first, after))
 
     @strawberry.field(
         description="Reports merged for a map at a zoom level (of 512-pixel tiles). Whoever "

@@ -184,13 +184,19 @@ async def act(
         have = ", ".join(party for party in Party if party in parties)
         raise Forbidden(
             f"{action} of a report that is {report.state} is for its {who}. Of report "
-            f"{report.number} you are {have or 'none of these'}."
+            f"{report.number} you are {have or 'none of these'}.",
+            reason="NOT_YOURS_TO_DO",
+            action=action,
         )
     if step.needs_note and not deed.note.strip():
-        raise Invalid(f"{action} needs a note that says why.")
+        raise Invalid(
+            f"{action} needs a note that says why.", reason="NOT_SAID_WHY", most=LONGEST_NOTE
+        )
     if len(deed.note) > LONGEST_NOTE:
         raise TooLarge(
-            f"The note has {len(deed.note)} characters; at most {LONGEST_NOTE} are kept."
+            f"The note has {len(deed.note)} characters; at most {LONGEST_NOTE} are kept.",
+            reason="NOTE_TOO_LONG",
+            most=LONGEST_NOTE,
         )
     _go(under, step.to)
     await _apply(under, action, deed)
@@ -246,7 +252,9 @@ async def _apply(under: _Under, action: Action, deed: Deed) -> None:
             until = _later(under, deed.until, "it is to be closed")
             if report.due_at is not None and until <= report.due_at:
                 raise Invalid(
-                    f"The deadline is {_said(report.due_at)} already; extend it to a later time."
+                    f"The deadline is {_said(report.due_at)} already; extend it to a later time.",
+                    reason="DEADLINE_NOT_LATER",
+                    deadline=report.due_at.isoformat(),
                 )
             changes["due_at"] = until
             if STEPS[State(report.state)] is Step.HANDLE:
@@ -267,7 +275,10 @@ async def _apply(under: _Under, action: Action, deed: Deed) -> None:
         case Action.ESCALATE:
             above = Level(report.level).above
             if above is None:
-                raise Conflict("The report is with the district, and nothing is above it here.")
+                raise Conflict(
+                    "The report is with the district, and nothing is above it here.",
+                    reason="NOTHING_ABOVE",
+                )
             changes["level"] = above
             changes["step_due_at"] = under.due(Step.DISPATCH)
         case Action.MOVE | Action.REASSIGN | Action.CHOOSE_GRID:
@@ -325,7 +336,7 @@ async def _target(under: _Under, into: UUID | None) -> UUID:
     if into is None:
         raise Invalid("Say which report it is merged into.")
     if into == report.id:
-        raise Invalid("A report cannot be merged into itself.")
+        raise Invalid("A report cannot be merged into itself.", reason="INTO_ITSELF")
     is_known = condition(await scope_of(under.connection, under.viewer))
     if Party.REPORTER in under.parties:
         # They may join it to those that they were told of, unseen.
@@ -347,12 +358,15 @@ async def _target(under: _Under, into: UUID | None) -> UUID:
     ).first()
     if found is None:
         raise Invalid(
-            f"There is no report {into} in district {report.district_code} to merge this one into."
+            f"There is no report {into} in district {report.district_code} to merge this one into.",
+            reason="NO_REPORT_TO_MERGE_INTO",
         )
     if found.state in ENDED:
         raise Conflict(
             f"Report {report.district_code}-{found.serial} is {found.state}, and nobody would look "
-            "after this one. Merge into one that is open, or have that one reopened first."
+            "after this one. Merge into one that is open, or have that one reopened first.",
+            reason="MERGED_INTO_ENDED",
+            number=f"{report.district_code}-{found.serial}",
         )
     await _refuse_if_others_were_merged_into(under)
     return into
@@ -371,7 +385,8 @@ async def _refuse_if_others_were_merged_into(under: _Under) -> None:
     if held:
         raise Conflict(
             f"Other reports were merged into report {report.number}. Reopen them first, or merge "
-            "the other one into it."
+            "the other one into it.",
+            reason="HOLDS_OTHERS",
         )
 
 
@@ -379,7 +394,10 @@ async def _handler(under: _Under, wanted: Handler | None) -> Handler:
     report = under.report
     if wanted is None:
         if report.sponsor_code is None:
-            raise Invalid("Nobody answers for this place by itself; say to whom to dispatch.")
+            raise Invalid(
+                "Nobody answers for this place by itself; say to whom to dispatch.",
+                reason="NOBODY_ANSWERS",
+            )
         return Handler("SPONSOR", report.sponsor_code)
     statement = {
         "SPONSOR": "SELECT EXISTS (SELECT FROM sponsors WHERE code = :code)",
@@ -396,7 +414,11 @@ async def _handler(under: _Under, wanted: Handler | None) -> Handler:
     if not await under.connection.scalar(text(statement), parameters):
         # Sponsors are the server's, as those of a city answer in several districts.
         where = "" if wanted.kind == "SPONSOR" else f" in district {report.district_code}"
-        raise Invalid(f"There is no {wanted.kind} {wanted.code!r}{where}.")
+        raise Invalid(
+            f"There is no {wanted.kind} {wanted.code!r}{where}.",
+            reason="NO_HANDLER",
+            code=wanted.code,
+        )
     return wanted
 
 
@@ -420,9 +442,12 @@ def _later(
     if until is None:
         raise Invalid(f"Say until when: the time at which {what}.")
     if until <= under.now:
-        raise Invalid(f"{said(until)} is past; say a later time.")
+        raise Invalid(f"{said(until)} is past; say a later time.", reason="TIME_IS_PAST")
     if until > under.now + LONGEST_DELAY:
-        raise Invalid(f"{said(until)} is more than three years away; say an earlier time.")
+        raise Invalid(
+            f"{said(until)} is more than three years away; say an earlier time.",
+            reason="TIME_TOO_FAR",
+        )
     return until
 
 

@@ -190,7 +190,10 @@ def transition(state: State, action: Action) -> Transition:
     if found is None:
         possible = ", ".join(sorted(each for at, each in TRANSITIONS if at is state))
         raise Conflict(
-            f"{action} is not possible while the report is {state}; possible are: {possible}."
+            f"{action} is not possible while the report is {state}; possible are: {possible}.",
+            reason="NOT_NOW",
+            action=action,
+            state=state,
         )
     return found
 

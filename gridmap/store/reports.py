@@ -8,7 +8,8 @@ from __future__ import annotations
 import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from enum import StrEnum
+from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 from sqlalchemy import (
@@ -17,6 +18,7 @@ from sqlalchemy import (
     Select,
     Text,
     and_,
+    case,
     cast,
     func,
     literal,
@@ -28,6 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from sqlalchemy.sql.expression import TableValuedAlias
 
 from gridmap.geo.bounds import Bounds
@@ -112,6 +115,29 @@ class Report(NamedTuple):
     def number(self) -> str:
         """What it is called on the phone."""
         return f"{self.district_code}-{self.serial}"
+
+
+class Order(StrEnum):
+    """Of a list of reports. NEXT_DEADLINE: by `Report.overdue_at`, the soonest first; what has none
+    comes last."""
+
+    NEWEST = "NEWEST"
+    NEXT_DEADLINE = "NEXT_DEADLINE"
+
+
+class Due(NamedTuple):
+    """A report in its place in a list by deadlines."""
+
+    report: Report
+
+    @property
+    def key(self) -> Key:
+        due = self.report.overdue_at or _NEVER
+        return Key(f"{due.isoformat()} {self.report.id}", self.report.district_code)
+
+
+# Later than any deadline; a cursor cannot hold PostgreSQL's infinity.
+_NEVER = datetime.datetime(9999, 12, 31, tzinfo=datetime.UTC)
 
 
 class Event(NamedTuple):
@@ -214,18 +240,19 @@ async def reports_by_key(
 
 @protected
 async def page_of_reports(
-    connection: AsyncConnection, wanted: ReportFilter, cut: Slice
+    connection: AsyncConnection, wanted: ReportFilter, cut: Slice, order: Order = Order.NEWEST
 ) -> tuple[list[Report], str]:
-    """Newest first, and the state of the data that this is true of: see `states`.
+    """In that order, and the state of the data that this is true of: see `states`.
 
-    Served by the index of what is asked for, else by reports_received_idx.
+    Served by the index of what is asked for, else by reports_received_idx. By deadlines all that
+    match are sorted, which are few where they are open.
     """
-    page = _page(matching(select(*REPORT_COLUMNS), wanted), cut).subquery("page")
+    page = _page(matching(select(*REPORT_COLUMNS), wanted), cut, order).subquery("page")
     state = select(literal_column(STATE_NOW, Text).label("as_of")).subquery("state")
     statement = (
         select(state.c.as_of, *page.c)
         .select_from(state.outerjoin(page, true()))
-        .order_by(page.c.received_at.desc(), page.c.id.desc(), page.c.district_code.desc())
+        .order_by(*_ordering(page.c, order))
     )
     rows = (await connection.execute(statement)).all()
     return [Report(*row[1:]) for row in rows if row.id is not None], rows[0].as_of
@@ -454,14 +481,32 @@ async def _pages(
     return [([Report(*row) for row in reports], str(as_of)) for reports in found]
 
 
-def _page(statement: Select[Any], cut: Slice) -> Select[Any]:
-    c = _table.c
+def _page(statement: Select[Any], cut: Slice, order: Order = Order.NEWEST) -> Select[Any]:
     if cut.after is not None:
-        received_at, report_id = cut.after.moment_and_id
-        statement = statement.where(
-            tuple_(c.received_at, c.id, c.district_code)
-            < tuple_(literal(received_at), literal(report_id), literal(cut.after.district_code))
+        moment, report_id = cut.after.moment_and_id
+        place = tuple_(*_place(_table.c, order))
+        after = tuple_(literal(moment), literal(report_id), literal(cut.after.district_code))
+        statement = statement.where(place < after if order is Order.NEWEST else place > after)
+    return statement.order_by(*_ordering(_table.c, order)).limit(cut.limit)
+
+
+_Columns: TypeAlias = ReadOnlyColumnCollection[str, ColumnElement[Any]]
+
+
+def _ordering(c: _Columns, order: Order) -> list[ColumnElement[Any]]:
+    place = _place(c, order)
+    return [each.desc() for each in place] if order is Order.NEWEST else place
+
+
+def _place(c: _Columns, order: Order) -> list[ColumnElement[Any]]:
+    """What a report is sorted by, as in its key. `c`: the columns of a `Report`."""
+    if order is Order.NEWEST:
+        moment = c.received_at
+    else:
+        overdue_at = case(
+            (c.ended_at.is_not(None), None),
+            (c.state == State.SUSPENDED, c.step_due_at),
+            else_=func.least(c.due_at, c.step_due_at),
         )
-    return statement.order_by(c.received_at.desc(), c.id.desc(), c.district_code.desc()).limit(
-        cut.limit
-    )
+        moment = func.coalesce(overdue_at, literal(_NEVER))
+    return [moment, c.id, c.district_code]

@@ -119,7 +119,7 @@ OF_REPORTS = {
 """Where reports are come by: of those that the viewer may see, and on maps the public's."""
 
 OF_A_REPORT = {
-    "Handler": "kind code",
+    "Handler": "kind code name",
     "GridTrend": "grid reports before expected probability unusual",
     "Hotspot": "count outline centre grids reportsPerHundredHouseholds",
     "LevelFigures": "level closed share",

@@ -143,8 +143,8 @@ def written_desk(cluster_url: str, empty_template: str) -> Iterator[Desk]:
 
 
 LIST = """
-query ($filter: ReportFilter, $first: Int, $after: Cursor) {
-  reports(filter: $filter, first: $first, after: $after) {
+query ($filter: ReportFilter, $first: Int, $after: Cursor, $order: ReportOrder! = NEWEST) {
+  reports(filter: $filter, first: $first, after: $after, order: $order) {
     nodes { number } pageInfo { hasNextPage endCursor } totalCount
   }
 }
@@ -161,13 +161,15 @@ def newest_first(rows: list[Row]) -> list[str]:
     return [number_of(row) for row in ordered]
 
 
-def listed(desk: Desk, wanted: dict[str, Any], first: int = 100) -> list[str]:
+def listed(
+    desk: Desk, wanted: dict[str, Any], first: int = 100, order: str = "NEWEST"
+) -> list[str]:
     """The numbers on all pages, one after the other; each page says how many there are in all."""
     numbers: list[str] = []
     counts = set()
     after = None
     while True:
-        answer = desk.ask(LIST, filter=wanted, first=first, after=after)
+        answer = desk.ask(LIST, filter=wanted, first=first, after=after, order=order)
         assert answer.errors == []
         page = answer.data["reports"]
         numbers += [node["number"] for node in page["nodes"]]
@@ -195,6 +197,13 @@ def is_overdue(row: Row) -> bool:
     # The deadline of a report that is suspended does not run.
     running = ("step_due_at",) if row["state"] == "SUSPENDED" else ("due_at", "step_due_at")
     return is_open(row) and any(row[name] is not None and row[name] < NOON for name in running)
+
+
+def next_deadline(row: Row) -> datetime.datetime:
+    """That is to be kept; where there is none, long after all others."""
+    running = ("step_due_at",) if row["state"] == "SUSPENDED" else ("due_at", "step_due_at")
+    deadlines = [row[name] for name in running if row[name] is not None]
+    return min(deadlines) if is_open(row) and deadlines else NOON + 10_000 * DAY
 
 
 def is_within_bounds(row: Row) -> bool:
@@ -254,6 +263,16 @@ class TestFilters:
             assert listed(desk, wanted) == newest_first(expected), wanted
             not_empty += bool(expected)
         assert not_empty > 15
+
+    def test_a_list_by_deadlines_has_the_soonest_first_on_pages_of_any_size(
+        self, desk: Desk, rows: list[Row]
+    ) -> None:
+        for wanted, kept in (({}, rows), ({"open": True}, [row for row in rows if is_open(row)])):
+            expected = sorted(kept, key=lambda row: (next_deadline(row), row["id"]))
+            assert len({next_deadline(row) for row in kept}) == 3
+            for first in (7, 100):
+                found = listed(desk, wanted, first, "NEXT_DEADLINE")
+                assert found == [number_of(row) for row in expected]
 
     def test_a_number_as_it_is_said_on_the_phone_finds_its_report(
         self, desk: Desk, rows: list[Row]

@@ -469,6 +469,7 @@ def test_where_another_issuer_knows_the_people_only_a_token_lets_in(
             page = planner.open()
             expect(page.get_by_text("登录已到期或无效")).to_be_visible()
             expect(page.get_by_role("button", name="登录")).to_have_count(0)
+            planner.complains("401")
             planner.complains("404")
 
 

@@ -5,7 +5,12 @@ import { i18n } from "./language";
 const LONG = 86_400_000;
 
 export function today(): string {
-  return new Intl.DateTimeFormat("sv-SE", { timeZone: "Asia/Shanghai" }).format(new Date());
+  return dayOf(new Date());
+}
+
+/** The day of a moment. */
+export function dayOf(moment: Date | string): string {
+  return new Intl.DateTimeFormat("sv-SE", { timeZone: "Asia/Shanghai" }).format(new Date(moment));
 }
 
 export function dayAfter(day: string, many = 1): string {

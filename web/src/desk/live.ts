@@ -4,7 +4,7 @@
 import { onScopeDispose, shallowRef, watch } from "vue";
 import { base, follow } from "../lib/api";
 import { RegionReportsDocument, type RegionReportsSubscription, StateOfReportsDocument } from "../lib/gql/graphql";
-import { myToken } from "../lib/session";
+import { myToken, viewer } from "../lib/session";
 import { askAsMe } from "./answers";
 import { news } from "./overlays";
 import { maySee } from "./session";
@@ -55,18 +55,29 @@ export function startLive(): void {
     show("changed");
   }
 
-  let stop: (() => void) | null = null;
+  let stops: (() => void)[] = [];
+  const stop = (): void => stops.splice(0).forEach((each) => each());
   watch(
-    () => (maySee("SEE_REPORTS") ? view.region : null),
-    (region) => {
-      stop?.();
-      stop = null;
-      if (region === null) stop = askNowAndThen(change);
-      else if (region) stop = followFromNow(region, (said) => hear(said.reportChanged));
+    () => (maySee("SEE_REPORTS") ? followed().join() : null),
+    (codes) => {
+      stop();
+      if (codes === null) stops = [askNowAndThen(change)];
+      else if (codes) {
+        stops = codes
+          .split(",")
+          .map((region) => followFromNow(region, (said) => hear(said.reportChanged)));
+      }
     },
     { immediate: true },
   );
-  onScopeDispose(() => stop?.());
+  onScopeDispose(stop);
+}
+
+// The region that is looked at, and those of an office that lie elsewhere, whose work waits there.
+function followed(): string[] {
+  const { region } = view;
+  if (!region || !maySee("DIRECT_REPORTS")) return region ? [region] : [];
+  return [region, ...(viewer.value?.codes ?? []).filter((code) => !code.startsWith(region))];
 }
 
 // From the state that there is now: nothing is lost while the connection is made.

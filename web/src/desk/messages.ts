@@ -28,7 +28,7 @@ export const zh = {
   metres: "{n} 米",
   minutes: "{n} 分钟",
   hours: "{n} 小时",
-  panels: { label: "面板", place: "地点", figures: "数据", edit: "边界", compare: "对比" },
+  panels: { label: "面板", place: "地点", figures: "数据", office: "办理", edit: "边界", compare: "对比" },
   map: {
     name: "地图",
     hint: "地图：方向键移动，加减键缩放，回车键查询中心点",
@@ -179,6 +179,7 @@ export const zh = {
     photo: "上报的照片",
     gone: "没有编码为 {code} 的内容，或您看不到。",
     leave: "取消选择",
+    handle: "办理",
   },
   region: { path: "所在区域", choose: "选择区域", show: "在地图上看" },
   figures: {
@@ -294,7 +295,7 @@ export const en: typeof zh = {
   metres: "{n} m",
   minutes: "{n} min",
   hours: "{n} h",
-  panels: { label: "Panels", place: "Place", figures: "Figures", edit: "Outlines", compare: "Compare" },
+  panels: { label: "Panels", place: "Place", figures: "Figures", office: "Office", edit: "Outlines", compare: "Compare" },
   map: {
     name: "Map",
     hint: "Map: arrow keys move it, plus and minus zoom, Enter asks about the middle",
@@ -445,6 +446,7 @@ export const en: typeof zh = {
     photo: "Photo of the report",
     gone: "There is nothing with the code {code}, or you may not see it.",
     leave: "Clear selection",
+    handle: "Handle",
   },
   region: { path: "The region and those above it", choose: "Choose a region", show: "Show on the map" },
   figures: {

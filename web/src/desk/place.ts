@@ -16,13 +16,13 @@ import type { Position } from "../lib/earth";
 import { map } from "./DeskMap";
 import { askAsMe, useAnswer } from "./answers";
 import { draw, feature } from "./overlays";
-import { type Pick, view } from "./view";
+import { type PanelName, type Pick, view } from "./view";
 
 /** Shows the place in the panel; the map goes there where it was found in another way than on it. */
-export function pick(what: Pick | null, goes = false): void {
+export function pick(what: Pick | null, goes = false, panel: PanelName = "place"): void {
   isToGo = goes;
   view.pick = what;
-  view.panel = "place";
+  view.panel = panel;
 }
 
 let isToGo = false;

@@ -37,6 +37,19 @@ const REASONS: Record<string, (of: Details, named: (code: unknown) => string) =>
   HAS_OBSTACLES: () => "这个计划还不能生效，请先解决上面的问题。",
   WAS_APPLIED: () => "这个计划已经生效。",
   BEING_WRITTEN: () => "别人正在写网格或楼栋（可能在导入），等一会儿再生效。",
+  NOT_NOW: () => "这件上报现在不能这样办。",
+  NOT_YOURS_TO_DO: () => "这一步不由您办。",
+  NOTE_TOO_LONG: ({ most }) => `最多写 ${most} 字。`,
+  NOBODY_ANSWERS: () => "这里没有包保单位，请说明派给谁。",
+  NO_HANDLER: ({ code }) => `没有编码为 ${code} 的承办人。`,
+  INTO_ITSELF: () => "不能并入自己。",
+  NO_REPORT_TO_MERGE_INTO: () => "要并入的上报不在这个区。",
+  MERGED_INTO_ENDED: ({ number }) => `${number} 已经办结，请并入一件没有办结的，或先把它重办。`,
+  HOLDS_OTHERS: () => "有别的上报并入了这一件，请先把它们重办。",
+  DEADLINE_NOT_LATER: () => "新的时限要晚于现在的时限。",
+  TIME_IS_PAST: () => "这个时间已经过去，请选以后的时间。",
+  TIME_TOO_FAR: () => "最多延到三年以内。",
+  NOTHING_ABOVE: () => "已经在区里，上面没有更高一级。",
   PLAN_CHANGED: ({ changed, because }, named) => {
     const why = because ? inChinese(because as Details, named) : whatChanged(listed(changed), named);
     return why ? `做计划之后又有变化：${why}请重新计算，再看一遍。` : "做计划之后又有变化，请重新计算，再看一遍。";

@@ -17,7 +17,7 @@ export const LAYERS = [
 ] as const;
 export type LayerName = (typeof LAYERS)[number];
 
-export const PANELS = ["place", "figures", "edit", "compare"] as const;
+export const PANELS = ["place", "figures", "office", "edit", "compare"] as const;
 export type PanelName = (typeof PANELS)[number];
 
 /** What is selected: a place on the map, or something by its code (a report by its number). */

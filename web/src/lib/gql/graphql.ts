@@ -58,6 +58,15 @@ export type ChooseReportGridInput = {
   grid: string;
 };
 
+export type CloseReportInput = {
+  id: string | number;
+  /** The report's, as you saw it. */
+  version: number;
+  note?: string;
+  /** Ids of uploaded photos; at most 6. */
+  photos?: Array<string>;
+};
+
 /** Shares. AREA_IN_ONE_GRID: of the region's area, in one grid and no other. BUILDINGS_IN_GRIDS, BUILDINGS_WITH_SPONSOR (of their own), BUILDINGS_MANAGED, BUILDINGS_VISITED (within 30 days), BUILDINGS_WITH_MEMBER_CARD: of the buildings. GRIDS_WITH_WORKER: of the grids. GRIDS_WITHIN_NORM: of the grids with a worker, those with at most 300 households for each. */
 export type CoveragePart =
   | 'AREA_IN_ONE_GRID'
@@ -76,6 +85,17 @@ export type Datum =
   | 'GCJ02'
   | 'BD09';
 
+export type DispatchReportInput = {
+  id: string | number;
+  /** The report's, as you saw it. */
+  version: number;
+  note?: string;
+  /** Ids of uploaded photos; at most 6. */
+  photos?: Array<string>;
+  /** The sponsor who answers, unless it is said. */
+  to?: HandlerInput | null | undefined;
+};
+
 export type DoneReportInput = {
   id: string | number;
   /** The report's, as you saw it. */
@@ -83,6 +103,28 @@ export type DoneReportInput = {
   note?: string;
   /** Ids of uploaded photos; at most 6. */
   photos?: Array<string>;
+};
+
+/** The note says why. */
+export type EscalateReportInput = {
+  id: string | number;
+  /** The report's, as you saw it. */
+  version: number;
+  note?: string;
+  /** Ids of uploaded photos; at most 6. */
+  photos?: Array<string>;
+};
+
+/** The note says why. */
+export type ExtendReportInput = {
+  id: string | number;
+  /** The report's, as you saw it. */
+  version: number;
+  note?: string;
+  /** Ids of uploaded photos; at most 6. */
+  photos?: Array<string>;
+  /** By when it is to be closed. */
+  deadline: string;
 };
 
 /** A: from 90 on, B: from 80 on, C: from 70 on, D: from 60 on, E: from 0 on. */
@@ -106,6 +148,22 @@ export type GridOutlineInput = {
   /** Of a new grid. By default that of its code, or of the grid from which it has most of its ground. */
   community?: string | null | undefined;
 };
+
+export type HandlerInput = {
+  kind: HandlerKind;
+  code: string;
+};
+
+/** What kind of handler a report is dispatched to. */
+export type HandlerKind =
+  /** 包保单位; by its code */
+  | 'SPONSOR'
+  /** 网格员; by the worker's code */
+  | 'GRID_WORKER'
+  /** 楼栋党员; by the subject they sign in with */
+  | 'BUILDING_MEMBER'
+  /** 社区、街道、区; by the region's code */
+  | 'REGION';
 
 /** INSIDE: one grid, and the whole accuracy circle lies in it. UNCERTAIN: a grid, but the circle reaches beyond it. OUTSIDE: no grid. */
 export type LocationOutcome =
@@ -222,6 +280,26 @@ export type RegisterReportInput = {
   photos?: Array<string>;
 };
 
+/** The note says why. */
+export type RejectReportInput = {
+  id: string | number;
+  /** The report's, as you saw it. */
+  version: number;
+  note?: string;
+  /** Ids of uploaded photos; at most 6. */
+  photos?: Array<string>;
+};
+
+/** The note says why. */
+export type ReopenReportInput = {
+  id: string | number;
+  /** The report's, as you saw it. */
+  version: number;
+  note?: string;
+  /** Ids of uploaded photos; at most 6. */
+  photos?: Array<string>;
+};
+
 /** What is done to it. */
 export type ReportAction =
   | 'SUBMIT'
@@ -281,6 +359,12 @@ export type ReportLevel =
   | 'STREET'
   | 'DISTRICT';
 
+/** Of a list of reports. */
+export type ReportOrder =
+  | 'NEWEST'
+  /** By the next deadline that is to be kept, the report's own or that of its step, the soonest first; what has none comes last. */
+  | 'NEXT_DEADLINE';
+
 /** How the report came. */
 export type ReportSource =
   /** 随手拍: the phone page */
@@ -317,6 +401,16 @@ export type ReporterInput = {
 
 /** The note says why. */
 export type ReturnReportInput = {
+  id: string | number;
+  /** The report's, as you saw it. */
+  version: number;
+  note?: string;
+  /** Ids of uploaded photos; at most 6. */
+  photos?: Array<string>;
+};
+
+/** The note says why. */
+export type ReworkReportInput = {
   id: string | number;
   /** The report's, as you saw it. */
   version: number;
@@ -369,6 +463,18 @@ export type SubmitReportInput = {
   /** Ids of uploaded photos; at most 6. */
   photos?: Array<string>;
   reporter?: ReporterInput | null | undefined;
+};
+
+/** The note says why. The time until it goes on counts for nobody. */
+export type SuspendReportInput = {
+  id: string | number;
+  /** The report's, as you saw it. */
+  version: number;
+  note?: string;
+  /** Ids of uploaded photos; at most 6. */
+  photos?: Array<string>;
+  /** The last day of the suspension. */
+  until: string;
 };
 
 export type Urgency =
@@ -715,6 +821,188 @@ export type HistoryQueryVariables = Exact<{
 
 
 export type HistoryQuery = { gridHistory: { totalCount: number, nodes: Array<{ name: string, validFrom: string, validTo: string | null, author: string | null, authorRole: string | null, appliedAt: string | null, reason: string | null, endAuthor: string | null, endReason: string | null, area: number, outline: import('geojson').Geometry, splitFrom: Array<{ code: string, name: string }>, mergedInto: Array<{ code: string, name: string }> }> } };
+
+export type OfficeCountsQueryVariables = Exact<{
+  incoming: ReportFilter;
+  sending: ReportFilter;
+  working: ReportFilter;
+  late: ReportFilter;
+  checking: ReportFilter;
+}>;
+
+
+export type OfficeCountsQuery = { incoming: { totalCount: number }, sending: { totalCount: number }, working: { totalCount: number }, late: { totalCount: number }, checking: { totalCount: number } };
+
+export type OfficeReportsQueryVariables = Exact<{
+  filter: ReportFilter;
+  order: ReportOrder;
+  after?: string | null | undefined;
+}>;
+
+
+export type OfficeReportsQuery = { reports: { nodes: Array<{ number: string, state: ReportState, urgency: Urgency, description: string, receivedAt: string, deadline: string | null, stepDeadline: string | null, isOverdue: boolean, category: { name: string }, grid: { name: string } | null, region: { name: string } }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } };
+
+export type OfficeReportQueryVariables = Exact<{
+  filter: ReportFilter;
+}>;
+
+
+export type OfficeReportQuery = { reports: { nodes: Array<{ id: string, number: string, version: number, state: ReportState, urgency: Urgency, source: ReportSource, level: ReportLevel, description: string, accuracy: number | null, capturedAt: string, receivedAt: string, deadline: string | null, stepDeadline: string | null, isOverdue: boolean, rating: number | null, actions: Array<ReportAction>, location: import('geojson').Geometry, point: { longitude: number, latitude: number, datum: Datum }, category: { code: string, name: string }, region: { code: string, name: string, level: RegionLevel, parent: { code: string, name: string, level: RegionLevel, parent: { code: string, name: string, level: RegionLevel } | null } | null }, grid: { code: string, name: string, workers: Array<{ code: string, name: string }>, sponsor: { code: string, name: string } | null } | null, building: { code: string, name: string } | null, sponsor: { code: string, name: string } | null, handler: { kind: HandlerKind, code: string | null, name: string | null } | null, mergedInto: { number: string } | null, photos: Array<{ id: string, url: string, thumbnailUrl: string }>, events: Array<{ version: number, action: ReportAction, state: ReportState, at: string, actorRole: string, note: string }> }> } };
+
+export type OfficeCardFragment = { id: string, number: string, version: number, state: ReportState, urgency: Urgency, source: ReportSource, level: ReportLevel, description: string, accuracy: number | null, capturedAt: string, receivedAt: string, deadline: string | null, stepDeadline: string | null, isOverdue: boolean, rating: number | null, actions: Array<ReportAction>, location: import('geojson').Geometry, point: { longitude: number, latitude: number, datum: Datum }, category: { code: string, name: string }, region: { code: string, name: string, level: RegionLevel, parent: { code: string, name: string, level: RegionLevel, parent: { code: string, name: string, level: RegionLevel } | null } | null }, grid: { code: string, name: string, workers: Array<{ code: string, name: string }>, sponsor: { code: string, name: string } | null } | null, building: { code: string, name: string } | null, sponsor: { code: string, name: string } | null, handler: { kind: HandlerKind, code: string | null, name: string | null } | null, mergedInto: { number: string } | null, photos: Array<{ id: string, url: string, thumbnailUrl: string }>, events: Array<{ version: number, action: ReportAction, state: ReportState, at: string, actorRole: string, note: string }> };
+
+export type OfficeReporterQueryVariables = Exact<{
+  id: string | number;
+}>;
+
+
+export type OfficeReporterQuery = { report: { reporter: { name: string | null, phone: string | null } | null } | null };
+
+export type OfficeNearbyQueryVariables = Exact<{
+  filter: ReportFilter;
+}>;
+
+
+export type OfficeNearbyQuery = { reports: { nodes: Array<{ id: string, number: string, state: ReportState, description: string, receivedAt: string, location: import('geojson').Geometry }> } };
+
+export type OfficeFoundQueryVariables = Exact<{
+  filter: ReportFilter;
+}>;
+
+
+export type OfficeFoundQuery = { reports: { nodes: Array<{ id: string, number: string }> } };
+
+export type OfficeCandidatesQueryVariables = Exact<{
+  point: PointInput;
+  on?: string | null | undefined;
+}>;
+
+
+export type OfficeCandidatesQuery = { locate: { candidates: Array<{ share: number, grid: { code: string, name: string } }> } };
+
+export type OfficeSponsorsQueryVariables = Exact<{
+  text: string;
+}>;
+
+
+export type OfficeSponsorsQuery = { search: Array<
+    | { __typename: 'Region' }
+    | { __typename: 'Sponsor', code: string, name: string, region: { name: string } }
+    | { __typename: 'Grid' }
+    | { __typename: 'Building' }
+  > };
+
+export type OfficeRegisterMutationVariables = Exact<{
+  input: RegisterReportInput;
+}>;
+
+
+export type OfficeRegisterMutation = { registerReport: { report: { version: number, state: ReportState } } };
+
+export type OfficeChooseGridMutationVariables = Exact<{
+  input: ChooseReportGridInput;
+}>;
+
+
+export type OfficeChooseGridMutation = { chooseReportGrid: { report: { version: number, state: ReportState } } };
+
+export type OfficeRejectMutationVariables = Exact<{
+  input: RejectReportInput;
+}>;
+
+
+export type OfficeRejectMutation = { rejectReport: { report: { version: number, state: ReportState } } };
+
+export type OfficeMergeMutationVariables = Exact<{
+  input: MergeReportInput;
+}>;
+
+
+export type OfficeMergeMutation = { mergeReport: { report: { version: number, state: ReportState } } };
+
+export type OfficeDispatchMutationVariables = Exact<{
+  input: DispatchReportInput;
+}>;
+
+
+export type OfficeDispatchMutation = { dispatchReport: { report: { version: number, state: ReportState } } };
+
+export type OfficeReturnMutationVariables = Exact<{
+  input: ReturnReportInput;
+}>;
+
+
+export type OfficeReturnMutation = { returnReport: { report: { version: number, state: ReportState } } };
+
+export type OfficeEscalateMutationVariables = Exact<{
+  input: EscalateReportInput;
+}>;
+
+
+export type OfficeEscalateMutation = { escalateReport: { report: { version: number, state: ReportState } } };
+
+export type OfficeAcceptMutationVariables = Exact<{
+  input: AcceptReportInput;
+}>;
+
+
+export type OfficeAcceptMutation = { acceptReport: { report: { version: number, state: ReportState } } };
+
+export type OfficeStartMutationVariables = Exact<{
+  input: StartReportInput;
+}>;
+
+
+export type OfficeStartMutation = { startReport: { report: { version: number, state: ReportState } } };
+
+export type OfficeSuspendMutationVariables = Exact<{
+  input: SuspendReportInput;
+}>;
+
+
+export type OfficeSuspendMutation = { suspendReport: { report: { version: number, state: ReportState } } };
+
+export type OfficeExtendMutationVariables = Exact<{
+  input: ExtendReportInput;
+}>;
+
+
+export type OfficeExtendMutation = { extendReport: { report: { version: number, state: ReportState } } };
+
+export type OfficeDoneMutationVariables = Exact<{
+  input: DoneReportInput;
+}>;
+
+
+export type OfficeDoneMutation = { doneReport: { report: { version: number, state: ReportState } } };
+
+export type OfficeVerifyMutationVariables = Exact<{
+  input: VerifyReportInput;
+}>;
+
+
+export type OfficeVerifyMutation = { verifyReport: { report: { version: number, state: ReportState } } };
+
+export type OfficeReworkMutationVariables = Exact<{
+  input: ReworkReportInput;
+}>;
+
+
+export type OfficeReworkMutation = { reworkReport: { report: { version: number, state: ReportState } } };
+
+export type OfficeCloseMutationVariables = Exact<{
+  input: CloseReportInput;
+}>;
+
+
+export type OfficeCloseMutation = { closeReport: { report: { version: number, state: ReportState } } };
+
+export type OfficeReopenMutationVariables = Exact<{
+  input: ReopenReportInput;
+}>;
+
+
+export type OfficeReopenMutation = { reopenReport: { report: { version: number, state: ReportState } } };
 
 export type LocateQueryVariables = Exact<{
   point: PointInput;
@@ -1100,6 +1388,92 @@ fragment Piece on PlannedPiece {
   grids
   outline
 }`, {"fragmentName":"Plan"}) as unknown as TypedDocumentString<PlanFragment, unknown>;
+export const OfficeCardFragmentDoc = new TypedDocumentString(`
+    fragment OfficeCard on Report {
+  id
+  number
+  version
+  state
+  urgency
+  source
+  level
+  description
+  accuracy
+  capturedAt
+  receivedAt
+  deadline
+  stepDeadline
+  isOverdue
+  rating
+  actions
+  location
+  point {
+    longitude
+    latitude
+    datum
+  }
+  category {
+    code
+    name
+  }
+  region {
+    code
+    name
+    level
+    parent {
+      code
+      name
+      level
+      parent {
+        code
+        name
+        level
+      }
+    }
+  }
+  grid {
+    code
+    name
+    workers {
+      code
+      name
+    }
+    sponsor {
+      code
+      name
+    }
+  }
+  building {
+    code
+    name
+  }
+  sponsor {
+    code
+    name
+  }
+  handler {
+    kind
+    code
+    name
+  }
+  mergedInto {
+    number
+  }
+  photos {
+    id
+    url
+    thumbnailUrl
+  }
+  events {
+    version
+    action
+    state
+    at
+    actorRole
+    note
+  }
+}
+    `, {"fragmentName":"OfficeCard"}) as unknown as TypedDocumentString<OfficeCardFragment, unknown>;
 export const GridCardFragmentDoc = new TypedDocumentString(`
     fragment GridCard on Grid {
   code
@@ -2523,6 +2897,367 @@ export const HistoryDocument = new TypedDocumentString(`
   }
 }
     `, {"hash":"sha256:32c7c36d0e954bd7d4f0a595ecdf10fa31ac11734d71ea41b3726c89d518b3aa"}) as unknown as TypedDocumentString<HistoryQuery, HistoryQueryVariables>;
+export const OfficeCountsDocument = new TypedDocumentString(`
+    query OfficeCounts($incoming: ReportFilter!, $sending: ReportFilter!, $working: ReportFilter!, $late: ReportFilter!, $checking: ReportFilter!) {
+  incoming: reports(filter: $incoming, first: 0) {
+    totalCount
+  }
+  sending: reports(filter: $sending, first: 0) {
+    totalCount
+  }
+  working: reports(filter: $working, first: 0) {
+    totalCount
+  }
+  late: reports(filter: $late, first: 0) {
+    totalCount
+  }
+  checking: reports(filter: $checking, first: 0) {
+    totalCount
+  }
+}
+    `, {"hash":"sha256:b4ba06c3002f1fdcd37ffab619080f70f5685127bbeb3e9205e53a061ad7ac5b"}) as unknown as TypedDocumentString<OfficeCountsQuery, OfficeCountsQueryVariables>;
+export const OfficeReportsDocument = new TypedDocumentString(`
+    query OfficeReports($filter: ReportFilter!, $order: ReportOrder!, $after: Cursor) {
+  reports(filter: $filter, order: $order, first: 20, after: $after) {
+    nodes {
+      number
+      state
+      urgency
+      description
+      receivedAt
+      deadline
+      stepDeadline
+      isOverdue
+      category {
+        name
+      }
+      grid {
+        name
+      }
+      region {
+        name
+      }
+    }
+    pageInfo {
+      hasNextPage
+      endCursor
+    }
+  }
+}
+    `, {"hash":"sha256:42b5f180f3ae9d431554ab92fa9c87fc748d45b4411a2de559b8174370fbfad6"}) as unknown as TypedDocumentString<OfficeReportsQuery, OfficeReportsQueryVariables>;
+export const OfficeReportDocument = new TypedDocumentString(`
+    query OfficeReport($filter: ReportFilter!) {
+  reports(filter: $filter, first: 1) {
+    nodes {
+      ...OfficeCard
+    }
+  }
+}
+    fragment OfficeCard on Report {
+  id
+  number
+  version
+  state
+  urgency
+  source
+  level
+  description
+  accuracy
+  capturedAt
+  receivedAt
+  deadline
+  stepDeadline
+  isOverdue
+  rating
+  actions
+  location
+  point {
+    longitude
+    latitude
+    datum
+  }
+  category {
+    code
+    name
+  }
+  region {
+    code
+    name
+    level
+    parent {
+      code
+      name
+      level
+      parent {
+        code
+        name
+        level
+      }
+    }
+  }
+  grid {
+    code
+    name
+    workers {
+      code
+      name
+    }
+    sponsor {
+      code
+      name
+    }
+  }
+  building {
+    code
+    name
+  }
+  sponsor {
+    code
+    name
+  }
+  handler {
+    kind
+    code
+    name
+  }
+  mergedInto {
+    number
+  }
+  photos {
+    id
+    url
+    thumbnailUrl
+  }
+  events {
+    version
+    action
+    state
+    at
+    actorRole
+    note
+  }
+}`, {"hash":"sha256:27f03a164b19e9207c6d5f10cf6142e66a208a4afa907c090d9ca27097c98cda"}) as unknown as TypedDocumentString<OfficeReportQuery, OfficeReportQueryVariables>;
+export const OfficeReporterDocument = new TypedDocumentString(`
+    query OfficeReporter($id: ID!) {
+  report(id: $id) {
+    reporter {
+      name
+      phone
+    }
+  }
+}
+    `, {"hash":"sha256:f243d151039eb09693df78a20c87fb45490403328761cfa560bf14c140402e96"}) as unknown as TypedDocumentString<OfficeReporterQuery, OfficeReporterQueryVariables>;
+export const OfficeNearbyDocument = new TypedDocumentString(`
+    query OfficeNearby($filter: ReportFilter!) {
+  reports(filter: $filter, first: 6) {
+    nodes {
+      id
+      number
+      state
+      description
+      receivedAt
+      location
+    }
+  }
+}
+    `, {"hash":"sha256:5ddad4992c00cbc4d9e85250ae77591e6559db86f2dd413fc3247b2ca5c4c187"}) as unknown as TypedDocumentString<OfficeNearbyQuery, OfficeNearbyQueryVariables>;
+export const OfficeFoundDocument = new TypedDocumentString(`
+    query OfficeFound($filter: ReportFilter!) {
+  reports(filter: $filter, first: 1) {
+    nodes {
+      id
+      number
+    }
+  }
+}
+    `, {"hash":"sha256:320c350019bce3bd5100855760112c034043906bac52b999cfb6ffe4b8cd8f14"}) as unknown as TypedDocumentString<OfficeFoundQuery, OfficeFoundQueryVariables>;
+export const OfficeCandidatesDocument = new TypedDocumentString(`
+    query OfficeCandidates($point: PointInput!, $on: Date) {
+  locate(point: $point, on: $on) {
+    candidates {
+      share
+      grid {
+        code
+        name
+      }
+    }
+  }
+}
+    `, {"hash":"sha256:1223fcb0c9416fc5fa13cbeaa7beb30b3f6d3433804aabff5172bcf539499e82"}) as unknown as TypedDocumentString<OfficeCandidatesQuery, OfficeCandidatesQueryVariables>;
+export const OfficeSponsorsDocument = new TypedDocumentString(`
+    query OfficeSponsors($text: String!) {
+  search(text: $text, first: 20) {
+    __typename
+    ... on Sponsor {
+      code
+      name
+      region {
+        name
+      }
+    }
+  }
+}
+    `, {"hash":"sha256:d0a30ebb936e3d620f288d5f495ab1fa0f000bb5115bdd9363c8203c5624c48a"}) as unknown as TypedDocumentString<OfficeSponsorsQuery, OfficeSponsorsQueryVariables>;
+export const OfficeRegisterDocument = new TypedDocumentString(`
+    mutation OfficeRegister($input: RegisterReportInput!) {
+  registerReport(input: $input) {
+    report {
+      version
+      state
+    }
+  }
+}
+    `, {"hash":"sha256:7c9602a03216223dd6baa70bc5e9e6f937fc2a5c5b055e2ee1c0d5d4168dc99e"}) as unknown as TypedDocumentString<OfficeRegisterMutation, OfficeRegisterMutationVariables>;
+export const OfficeChooseGridDocument = new TypedDocumentString(`
+    mutation OfficeChooseGrid($input: ChooseReportGridInput!) {
+  chooseReportGrid(input: $input) {
+    report {
+      version
+      state
+    }
+  }
+}
+    `, {"hash":"sha256:1bdb68c4ebb730abad7df5897e2649620a7137d7180b36363e092e6be20b63c0"}) as unknown as TypedDocumentString<OfficeChooseGridMutation, OfficeChooseGridMutationVariables>;
+export const OfficeRejectDocument = new TypedDocumentString(`
+    mutation OfficeReject($input: RejectReportInput!) {
+  rejectReport(input: $input) {
+    report {
+      version
+      state
+    }
+  }
+}
+    `, {"hash":"sha256:e0328b8b2f72f5c651ca6437fb9e44c1d145dae08e3683313b9a238dfff365cd"}) as unknown as TypedDocumentString<OfficeRejectMutation, OfficeRejectMutationVariables>;
+export const OfficeMergeDocument = new TypedDocumentString(`
+    mutation OfficeMerge($input: MergeReportInput!) {
+  mergeReport(input: $input) {
+    report {
+      version
+      state
+    }
+  }
+}
+    `, {"hash":"sha256:a6433236b408a11a892ec884d73a7a50f376adedc2510862bd7455fb1065981f"}) as unknown as TypedDocumentString<OfficeMergeMutation, OfficeMergeMutationVariables>;
+export const OfficeDispatchDocument = new TypedDocumentString(`
+    mutation OfficeDispatch($input: DispatchReportInput!) {
+  dispatchReport(input: $input) {
+    report {
+      version
+      state
+    }
+  }
+}
+    `, {"hash":"sha256:4b7a23a70fd21e673f865a446b14947aca77e5017ee351e11ee14423044fdd71"}) as unknown as TypedDocumentString<OfficeDispatchMutation, OfficeDispatchMutationVariables>;
+export const OfficeReturnDocument = new TypedDocumentString(`
+    mutation OfficeReturn($input: ReturnReportInput!) {
+  returnReport(input: $input) {
+    report {
+      version
+      state
+    }
+  }
+}
+    `, {"hash":"sha256:6c3f4a3788cda8f94a0c3a2844d47a43efb82647cec8c61751ce23651d9266de"}) as unknown as TypedDocumentString<OfficeReturnMutation, OfficeReturnMutationVariables>;
+export const OfficeEscalateDocument = new TypedDocumentString(`
+    mutation OfficeEscalate($input: EscalateReportInput!) {
+  escalateReport(input: $input) {
+    report {
+      version
+      state
+    }
+  }
+}
+    `, {"hash":"sha256:c00729788a58b75714684ffd04cf8e4ed21f82f8a3e12936ade6611eeb029a65"}) as unknown as TypedDocumentString<OfficeEscalateMutation, OfficeEscalateMutationVariables>;
+export const OfficeAcceptDocument = new TypedDocumentString(`
+    mutation OfficeAccept($input: AcceptReportInput!) {
+  acceptReport(input: $input) {
+    report {
+      version
+      state
+    }
+  }
+}
+    `, {"hash":"sha256:bd61b76fb25b0b2b232cb86b076bfb9fbadffc46e39a3b8e9af5cff9ed3925da"}) as unknown as TypedDocumentString<OfficeAcceptMutation, OfficeAcceptMutationVariables>;
+export const OfficeStartDocument = new TypedDocumentString(`
+    mutation OfficeStart($input: StartReportInput!) {
+  startReport(input: $input) {
+    report {
+      version
+      state
+    }
+  }
+}
+    `, {"hash":"sha256:6944d041a9540903581e58263fdfbc07c4c20524a94bc47a2708af297a5bbaf2"}) as unknown as TypedDocumentString<OfficeStartMutation, OfficeStartMutationVariables>;
+export const OfficeSuspendDocument = new TypedDocumentString(`
+    mutation OfficeSuspend($input: SuspendReportInput!) {
+  suspendReport(input: $input) {
+    report {
+      version
+      state
+    }
+  }
+}
+    `, {"hash":"sha256:eb121ec41e51612d0463a2d62beb23501259e0889f3bea0a41e9c93abc48da73"}) as unknown as TypedDocumentString<OfficeSuspendMutation, OfficeSuspendMutationVariables>;
+export const OfficeExtendDocument = new TypedDocumentString(`
+    mutation OfficeExtend($input: ExtendReportInput!) {
+  extendReport(input: $input) {
+    report {
+      version
+      state
+    }
+  }
+}
+    `, {"hash":"sha256:99c12ce21b45297791c92fdbd506a7b046c35928b9c362a569144ee58fbbd24f"}) as unknown as TypedDocumentString<OfficeExtendMutation, OfficeExtendMutationVariables>;
+export const OfficeDoneDocument = new TypedDocumentString(`
+    mutation OfficeDone($input: DoneReportInput!) {
+  doneReport(input: $input) {
+    report {
+      version
+      state
+    }
+  }
+}
+    `, {"hash":"sha256:82cfe613235ff29179095e469961cd481b8dab2c8e0ac1b866bc2d0c36df196e"}) as unknown as TypedDocumentString<OfficeDoneMutation, OfficeDoneMutationVariables>;
+export const OfficeVerifyDocument = new TypedDocumentString(`
+    mutation OfficeVerify($input: VerifyReportInput!) {
+  verifyReport(input: $input) {
+    report {
+      version
+      state
+    }
+  }
+}
+    `, {"hash":"sha256:5768ca8b986b62f5062650fa61117796440ffa7ccf26f04a3198ce773de0de57"}) as unknown as TypedDocumentString<OfficeVerifyMutation, OfficeVerifyMutationVariables>;
+export const OfficeReworkDocument = new TypedDocumentString(`
+    mutation OfficeRework($input: ReworkReportInput!) {
+  reworkReport(input: $input) {
+    report {
+      version
+      state
+    }
+  }
+}
+    `, {"hash":"sha256:64be29d26271b4f7b4c82f9233b0a4b5f33a85df30531a07bb2b25bd33bcc1c6"}) as unknown as TypedDocumentString<OfficeReworkMutation, OfficeReworkMutationVariables>;
+export const OfficeCloseDocument = new TypedDocumentString(`
+    mutation OfficeClose($input: CloseReportInput!) {
+  closeReport(input: $input) {
+    report {
+      version
+      state
+    }
+  }
+}
+    `, {"hash":"sha256:e965d5c73ea2ed159f2801e2d3b0dc6a70f4b06b72c9971f26eb2d79eed74783"}) as unknown as TypedDocumentString<OfficeCloseMutation, OfficeCloseMutationVariables>;
+export const OfficeReopenDocument = new TypedDocumentString(`
+    mutation OfficeReopen($input: ReopenReportInput!) {
+  reopenReport(input: $input) {
+    report {
+      version
+      state
+    }
+  }
+}
+    `, {"hash":"sha256:57f57016b30dd3e05641cc19b463881a23294763277de51621e332a28831935b"}) as unknown as TypedDocumentString<OfficeReopenMutation, OfficeReopenMutationVariables>;
 export const LocateDocument = new TypedDocumentString(`
     query Locate($point: PointInput!) {
   locate(point: $point) {
