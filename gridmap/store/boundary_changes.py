@@ -158,59 +158,90 @@ async def _check_unchanged(connection: AsyncConnection, plan: BoundaryPlan) -> N
         ) from error
     if digest_of(content) != plan.digest:
         changed = list(differences(plan.content, content))
+        said = [each.words for each in changed]
         more = f", and {len(changed) - _MOST_NAMED} more" if len(changed) > _MOST_NAMED else ""
         raise Conflict(
-            f"What the plan lies on has changed: {', '.join(changed[:_MOST_NAMED])}{more}. "
+            f"What the plan lies on has changed: {', '.join(said[:_MOST_NAMED])}{more}. "
             "Plan anew, and look at it again.",
             reason="PLAN_CHANGED",
-            changed=changed[:100],
+            changed=said[:100],
+            changes=[each.as_json() for each in changed[:100]],
         )
 
 
-def differences(shown: Content, now: Content) -> Iterable[str]:
-    """What is not as it was shown, in words: the grids first."""
+class Difference(NamedTuple):
+    """What is not as it was shown: of which kind, which grid, building or worker by its code (None:
+    no grid, or none is named), whether it is new or gone, and all of that in words.
+    """
+
+    what: str
+    code: str | None
+    how: str | None
+    words: str
+
+    def as_json(self) -> dict[str, str | None]:
+        return {"what": self.what, "code": self.code, "how": self.how}
+
+
+def differences(shown: Content, now: Content) -> Iterable[Difference]:
+    """What is not as it was shown: the grids first."""
     one, other = shown.as_json(), now.as_json()
     if one == other:
         return
-    told: list[str] = []
-    for name, width, called in _NAMES:
+    told: list[Difference] = []
+    for name, width, what, code_of, words in _NAMES:
         before = {tuple(row[:width]): row for row in one[name]}
         after = {tuple(row[:width]): row for row in other[name]}
         for key in sorted({*before, *after}, key=str):
             if before.get(key) != after.get(key):
-                row = after.get(key) or before[key]
-                how = "" if key in before and key in after else " new" if key in after else " gone"
-                told.append(f"{called(row)}{how and f' ({how.strip()})'}")
+                code = code_of(after.get(key) or before[key])
+                how = None if key in before and key in after else "NEW" if key in after else "GONE"
+                said = words.format(f"grid {code}" if code else "no grid", code=code)
+                said += f" ({how.lower()})" if how else ""
+                told.append(Difference(what, code, how, said))
     if not told:
         names = [field.name for field in fields(Content) if one[field.name] != other[field.name]]
-        told.append(", ".join(name.replace("_", " ") for name in names))
+        told.append(Difference("PLAN", None, None, ", ".join(names).replace("_", " ")))
     # Several of one grid are told once.
     yield from dict.fromkeys(told)
 
 
-# Of each part that is named: how many columns name a row, and what it is called. Reports and
-# sponsorships are named by where they are, for the numbers that they are kept by are nobody's.
-_NAMES: tuple[tuple[str, int, Callable[[Sequence[Any]], str]], ...] = (
-    ("under", 2, lambda row: f"grid {Under(*row).code}"),
-    ("buildings", 2, lambda row: f"building {MovedBuilding(*row).code}"),
-    ("reports", 2, lambda row: f"a report in {_place(MovedReport(*row).before)}"),
+# Of each part that is named: how many columns name a row, of which kind it is, its code, and what
+# it is called. Reports and sponsorships are named by where they are, for the numbers that they are
+# kept by are nobody's.
+_NAMES: tuple[tuple[str, int, str, Callable[[Sequence[Any]], str | None], str], ...] = (
+    ("under", 2, "GRID", lambda row: Under(*row).code, "{}"),
+    ("buildings", 2, "BUILDING", lambda row: MovedBuilding(*row).code, "building {code}"),
+    ("reports", 2, "REPORTS", lambda row: MovedReport(*row).before, "a report in {}"),
     (
         "sponsorships",
         2,
-        lambda row: f"who answers for a building in {_place(MovedSponsorship(*row).before)}",
+        "BUILDING_SPONSORS",
+        lambda row: MovedSponsorship(*row).before,
+        "who answers for a building in {}",
     ),
     (
         "ending_sponsorships",
         1,
-        lambda row: f"who answers for grid {EndingSponsorship(*row).grid_code}",
+        "GRID_SPONSORS",
+        lambda row: EndingSponsorship(*row).grid_code,
+        "who answers for {}",
     ),
-    ("ending_assignments", 1, lambda row: f"worker {EndingAssignment(*row).worker_code}"),
-    ("grids", 1, lambda row: f"what stands in grid {PlannedGrid(*row).code}, or who walks it"),
+    (
+        "ending_assignments",
+        1,
+        "WORKER",
+        lambda row: EndingAssignment(*row).worker_code,
+        "worker {code}",
+    ),
+    (
+        "grids",
+        1,
+        "CONTENTS",
+        lambda row: PlannedGrid(*row).code,
+        "what stands in {}, or who walks it",
+    ),
 )
-
-
-def _place(grid_code: str | None) -> str:
-    return f"grid {grid_code}" if grid_code else "no grid"
 
 
 async def _write(connection: AsyncConnection, plan: BoundaryPlan) -> None:

@@ -528,6 +528,17 @@ class TestApply:
         change(desk)
         before = grids(desk)
         assert named in refusal(applied(desk, plan), "CONFLICT")
+        made = GlobalId.decoded(plan["id"])
+        key = PlanKey(made.district_code, UUID(made.code))
+
+        async def apply() -> None:
+            async with desk.database.transaction() as connection:
+                await store.apply(connection, key, "再试", DISTRICT_OFFICE, now())
+
+        with pytest.raises(Conflict) as refused:
+            desk.run(apply())
+        changes = refused.value.details["changes"]
+        assert any(str(each["code"]) in named for each in changes)  # type: ignore[attr-defined]
         assert grids(desk) == before
 
     def test_what_has_changed_elsewhere_does_not(self, desk: Desk) -> None:

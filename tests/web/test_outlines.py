@@ -340,7 +340,13 @@ def test_what_the_server_says_of_a_plan_is_said_in_chinese_too(
     reasons = [each for function in refusing for each in _reasons(function)]
     assert len(reasons) >= 12
     begins = {"reason": "HAS_VERSION", "grid": "2", "begins": "2026-03-01"}
-    reasons += [{"reason": "PLAN_CHANGED", "changed": [each]} for each in CHANGED]
+    kinds = [each[2] for each in boundary_changes._NAMES]
+    reasons += [
+        {"reason": "PLAN_CHANGED", "changes": [{"what": what, "code": code, "how": "NEW"}]}
+        for what in (*kinds, "PLAN")
+        for code in ("1", None)
+        if code or what not in ("BUILDING", "WORKER")
+    ]
     reasons.append({"reason": "PLAN_CHANGED", "because": begins})
     chinese, why = edited({"warned": warned}, {"reasons": reasons})
     other = [said for said, each in zip(chinese, warned, strict=True) if each["code"] == "OTHER"]
@@ -351,18 +357,6 @@ def test_what_the_server_says_of_a_plan_is_said_in_chinese_too(
     assert "<1>将超出社区 2 的范围 12,346 m²。" in told
     assert [each for each in why if not each or re.search("[A-Za-z]", each)] == []
     assert "<2>在 2026-03-01 已有一次变更" in why[-1]
-
-
-CHANGED = (
-    "grid 1",
-    "building 1 (new)",
-    "a report in no grid (gone)",
-    "who answers for a building in grid 1",
-    "who answers for grid 1",
-    "worker 1",
-    "what stands in grid 1, or who walks it",
-    "ground may change",
-)
 
 
 def _reasons(function: Callable[..., Any]) -> list[dict[str, Any]]:

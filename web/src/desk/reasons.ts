@@ -50,8 +50,8 @@ const REASONS: Record<string, (of: Details, named: (code: unknown) => string) =>
   TIME_IS_PAST: () => "这个时间已经过去，请选以后的时间。",
   TIME_TOO_FAR: () => "最多延到三年以内。",
   NOTHING_ABOVE: () => "已经在区里，上面没有更高一级。",
-  PLAN_CHANGED: ({ changed, because }, named) => {
-    const why = because ? inChinese(because as Details, named) : whatChanged(listed(changed), named);
+  PLAN_CHANGED: ({ changes, because }, named) => {
+    const why = because ? inChinese(because as Details, named) : whatChanged(Array.isArray(changes) ? changes : [], named);
     return why ? `做计划之后又有变化：${why}请重新计算，再看一遍。` : "做计划之后又有变化，请重新计算，再看一遍。";
   },
 };
@@ -62,25 +62,41 @@ function listed(of: unknown): string[] {
 
 const MOST_NAMED = 5;
 
-function whatChanged(changed: readonly string[], named: Named): string | null {
-  if (changed.length === 0) return null;
-  const told = changed.slice(0, MOST_NAMED).map((each) => {
-    const [, what = each, how] = /^(.*?)(?: \((new|gone)\))?$/.exec(each) ?? [];
-    return inWords(what, named) + (how === "new" ? "（新增）" : how === "gone" ? "（已不在）" : "");
-  });
-  const more = changed.length - told.length;
+/** Something that a plan lies on and that is not as it was. */
+interface Change {
+  what: string;
+  /** Of a grid, a building or a worker; null: no grid. */
+  code: string | null;
+  how: "NEW" | "GONE" | null;
+}
+
+function whatChanged(changes: readonly Change[], named: Named): string | null {
+  if (changes.length === 0) return null;
+  const told = changes
+    .slice(0, MOST_NAMED)
+    .map((each) => inWords(each, named) + (each.how === "NEW" ? "（新增）" : each.how === "GONE" ? "（已不在）" : ""));
+  const more = changes.length - told.length;
   return `${told.join("、")}${more > 0 ? `，另有 ${more} 项` : ""}。`;
 }
 
-// What a plan lies on, as the server says it in words.
-function inWords(what: string, named: Named): string {
-  const code = /(?:grid|building|worker) (\S+?)(?:,|$)/.exec(what)?.[1];
+function inWords({ what, code }: Change, named: Named): string {
   const grid = code ? named(code) : "网格外";
-  if (what.startsWith("grid ")) return grid;
-  if (what.startsWith("what stands in grid ")) return `${grid}里的楼栋或网格员`;
-  if (what.startsWith("a report in ")) return `${grid}的上报`;
-  if (what.startsWith("who answers for a building in ")) return `${grid}的楼栋包保`;
-  if (what.startsWith("who answers for grid ")) return `${grid}的包保`;
-  if (what.startsWith("building ")) return `楼栋 ${code}`;
-  return what.startsWith("worker ") ? `网格员 ${code}` : "计划的内容";
+  switch (what) {
+    case "GRID":
+      return grid;
+    case "CONTENTS":
+      return `${grid}里的楼栋或网格员`;
+    case "REPORTS":
+      return `${grid}的上报`;
+    case "BUILDING_SPONSORS":
+      return `${grid}的楼栋包保`;
+    case "GRID_SPONSORS":
+      return `${grid}的包保`;
+    case "BUILDING":
+      return `楼栋 ${code}`;
+    case "WORKER":
+      return `网格员 ${code}`;
+    default:
+      return "计划的内容";
+  }
 }
