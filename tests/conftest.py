@@ -10,6 +10,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 
@@ -86,7 +87,9 @@ def demo_template(cluster_url: str, empty_template: str) -> str:
     """The name of a database that holds the demo district, loaded by the import."""
     url = new_database(cluster_url, "demo_template", template=empty_template)
     engine = tool_engine(url)
-    load_demo(engine, Console(quiet=True))
+    # While a browser is open, Playwright has the loop of this thread.
+    with ThreadPoolExecutor() as another:
+        another.submit(load_demo, engine, Console(quiet=True)).result()
     engine.dispose()
     return "demo_template"
 
