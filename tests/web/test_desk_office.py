@@ -102,7 +102,7 @@ def test_an_office_takes_a_report_from_its_coming_in_to_its_end(
         expect(form.get_by_role("alert")).to_contain_text(f"{ended} 已经办结")
         held.is_for_everybody()
         page.keyboard.press("Escape")
-        expect(page.locator("dialog")).to_have_count(0)
+        expect(page.locator("dialog[aria-label=并单]")).to_have_count(0)
         _press(card, "并单")
         expect(form.get_by_label("说明")).to_have_value("同一处")
         page.keyboard.press("Escape")
