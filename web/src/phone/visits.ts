@@ -32,14 +32,19 @@ export async function startVisits(): Promise<void> {
   await sendVisits();
 }
 
-/** Logs a visit now; false where it is the same tap again. */
+/** Logs a visit now; false where it is the same tap again. Throws where the phone cannot keep it. */
 export async function logVisit(building: string, kind: VisitKind, note: string): Promise<boolean> {
   const tapped = `${building} ${kind}`;
   const before = taps.get(tapped) ?? 0;
   taps.set(tapped, Date.now());
   if (Date.now() - before < TWO_TAPS) return false;
   const input = { id: newId(), building, kind, at: new Date().toISOString(), note };
-  await kept.putVisit({ id: input.id, input, subject: subject(), refused: null });
+  try {
+    await kept.putVisit({ id: input.id, input, subject: subject(), refused: null });
+  } catch (error) {
+    taps.delete(tapped); // so that the next tap is no second one
+    throw error;
+  }
   await read();
   void sendVisits();
   return true;
