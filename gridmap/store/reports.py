@@ -14,7 +14,6 @@ from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
-    DateTime,
     Select,
     Text,
     and_,
@@ -463,8 +462,7 @@ def _conditions(wanted: ReportFilter) -> list[ColumnElement[bool]]:
 def is_overdue(now: datetime.datetime, wanted: bool = True) -> ColumnElement[bool]:
     """Whether a report is past `Report.overdue_at`."""
     # That it is open is said once more, for the indexes of those that are.
-    overdue_at = literal_column(OVERDUE_AT_AS_TEXT, DateTime(timezone=True))
-    late = and_(_table.c.ended_at.is_(None), overdue_at < now)
+    late = and_(_table.c.ended_at.is_(None), _overdue_at(_table.c) < now)
     return late if wanted else func.coalesce(late, False).is_(False)
 
 
@@ -503,10 +501,14 @@ def _place(c: _Columns, order: Order) -> list[ColumnElement[Any]]:
     if order is Order.NEWEST:
         moment = c.received_at
     else:
-        overdue_at = case(
-            (c.ended_at.is_not(None), None),
-            (c.state == State.SUSPENDED, c.step_due_at),
-            else_=func.least(c.due_at, c.step_due_at),
-        )
-        moment = func.coalesce(overdue_at, literal(_NEVER))
+        moment = func.coalesce(_overdue_at(c), literal(_NEVER))
     return [moment, c.id, c.district_code]
+
+
+def _overdue_at(c: _Columns) -> ColumnElement[Any]:
+    """`Report.overdue_at`, of the columns of a `Report`."""
+    return case(
+        (c.ended_at.is_not(None), None),
+        (c.state == State.SUSPENDED, c.step_due_at),
+        else_=func.least(c.due_at, c.step_due_at),
+    )

@@ -250,7 +250,7 @@ def test_a_report_is_taken_on_done_and_rated_in_two_browsers(
         card.get_by_role("button", name="接单").click()
         card.get_by_role("button", name="开始办理").click()
         expect(page.locator("[aria-current=step]")).to_have_text("接单")
-        card.get_by_role("button", name="办完了").click()
+        card.get_by_role("button", name="办完").click()
         card.locator("input[type=file]").set_input_files([photo("#cfe3c4")])
         expect(card.locator(".photos img")).to_be_visible()
         card.locator("textarea").fill("已清走，已冲洗")

@@ -1,4 +1,7 @@
-// All words of the page but those of the boundary editor and of the comparison, Chinese first.
+// All words of the page but those of the boundary editor, of the comparison and of the office's work,
+// Chinese first.
+
+import * as words from "../lib/words";
 
 export const zh = {
   title: "网格一张图",
@@ -109,24 +112,8 @@ export const zh = {
     UNMANAGED: "无人管理",
   },
   levels: { CITY: "市直单位", DISTRICT: "区级包保组", STREET: "街道单位", COMMUNITY: "社区单位" },
-  urgencies: { EMERGENCY: "突发", URGENT: "紧急", ROUTINE: "一般" },
+  ...words.zh,
   visits: { VISIT: "走访排查", OPINIONS: "收集民意", POLICY: "宣传政策", ERRAND: "代办服务" },
-  states: {
-    SUBMITTED: "已上报",
-    REGISTERED: "已受理",
-    REJECTED: "不予受理",
-    MERGED: "已并单",
-    DISPATCHED: "已派单",
-    RETURNED: "已退单",
-    ACCEPTED: "已接单",
-    IN_PROGRESS: "办理中",
-    SUSPENDED: "挂账",
-    DONE: "已办理",
-    VERIFIED: "已核查",
-    REWORK: "返工",
-    CLOSED: "已结案",
-    RATED: "已评价",
-  },
   time: {
     label: "上报的日期",
     play: "播放",
@@ -376,24 +363,8 @@ export const en: typeof zh = {
     UNMANAGED: "Unmanaged",
   },
   levels: { CITY: "City unit", DISTRICT: "District group", STREET: "Street unit", COMMUNITY: "Community unit" },
-  urgencies: { EMERGENCY: "Emergency", URGENT: "Urgent", ROUTINE: "Routine" },
+  ...words.en,
   visits: { VISIT: "Visit", OPINIONS: "Opinions", POLICY: "Policy", ERRAND: "Errand" },
-  states: {
-    SUBMITTED: "Submitted",
-    REGISTERED: "Registered",
-    REJECTED: "Rejected",
-    MERGED: "Merged",
-    DISPATCHED: "Dispatched",
-    RETURNED: "Returned",
-    ACCEPTED: "Accepted",
-    IN_PROGRESS: "In progress",
-    SUSPENDED: "Suspended",
-    DONE: "Done",
-    VERIFIED: "Verified",
-    REWORK: "Rework",
-    CLOSED: "Closed",
-    RATED: "Rated",
-  },
   time: {
     label: "Days of reports",
     play: "Play",

@@ -30,7 +30,7 @@ interface Form {
 }
 
 /** In the order in which they are offered: what leads on comes first. */
-export const DEEDS = {
+const DEEDS = {
   CHOOSE_GRID: { document: OfficeChooseGridDocument, asks: "grid" },
   REGISTER: { document: OfficeRegisterDocument },
   DISPATCH: { document: OfficeDispatchDocument, asks: "handler" },

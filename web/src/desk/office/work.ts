@@ -5,7 +5,6 @@ import { computed, ref, watch } from "vue";
 import {
   OfficeCountsDocument,
   OfficeReportsDocument,
-  type OfficeReportsQuery,
   type ReportFilter,
   type ReportState,
 } from "../../lib/gql/graphql";
@@ -13,8 +12,6 @@ import { askAsMe, useAnswer } from "../answers";
 import { news } from "../overlays";
 import { maySee } from "../session";
 import { view } from "../view";
-
-export type Row = OfficeReportsQuery["reports"]["nodes"][number];
 
 const LISTS = {
   incoming: ["SUBMITTED"],

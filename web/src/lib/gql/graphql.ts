@@ -840,16 +840,16 @@ export type OfficeReportsQueryVariables = Exact<{
 }>;
 
 
-export type OfficeReportsQuery = { reports: { nodes: Array<{ number: string, state: ReportState, urgency: Urgency, description: string, receivedAt: string, deadline: string | null, stepDeadline: string | null, isOverdue: boolean, category: { name: string }, grid: { name: string } | null, region: { name: string } }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } };
+export type OfficeReportsQuery = { reports: { nodes: Array<{ number: string, state: ReportState, urgency: Urgency, description: string, deadline: string | null, stepDeadline: string | null, isOverdue: boolean, category: { name: string }, grid: { name: string } | null, region: { name: string } }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } };
 
 export type OfficeReportQueryVariables = Exact<{
   filter: ReportFilter;
 }>;
 
 
-export type OfficeReportQuery = { reports: { nodes: Array<{ id: string, number: string, version: number, state: ReportState, urgency: Urgency, source: ReportSource, level: ReportLevel, description: string, accuracy: number | null, capturedAt: string, receivedAt: string, deadline: string | null, stepDeadline: string | null, isOverdue: boolean, rating: number | null, actions: Array<ReportAction>, location: import('geojson').Geometry, point: { longitude: number, latitude: number, datum: Datum }, category: { code: string, name: string }, region: { code: string, name: string, level: RegionLevel, parent: { code: string, name: string, level: RegionLevel, parent: { code: string, name: string, level: RegionLevel } | null } | null }, grid: { code: string, name: string, workers: Array<{ code: string, name: string }>, sponsor: { code: string, name: string } | null } | null, building: { code: string, name: string } | null, sponsor: { code: string, name: string } | null, handler: { kind: HandlerKind, code: string | null, name: string | null } | null, mergedInto: { number: string } | null, photos: Array<{ id: string, url: string, thumbnailUrl: string }>, events: Array<{ version: number, action: ReportAction, state: ReportState, at: string, actorRole: string, note: string }> }> } };
+export type OfficeReportQuery = { reports: { nodes: Array<{ id: string, number: string, version: number, state: ReportState, urgency: Urgency, source: ReportSource, level: ReportLevel, description: string, accuracy: number | null, capturedAt: string, receivedAt: string, deadline: string | null, stepDeadline: string | null, isOverdue: boolean, rating: number | null, actions: Array<ReportAction>, location: import('geojson').Geometry, point: { longitude: number, latitude: number, datum: Datum }, category: { code: string, name: string }, region: { code: string, name: string, level: RegionLevel, parent: { code: string, name: string, level: RegionLevel, parent: { code: string, name: string, level: RegionLevel } | null } | null }, grid: { code: string, name: string, workers: Array<{ code: string, name: string }>, sponsor: { code: string, name: string } | null } | null, building: { code: string, name: string } | null, sponsor: { code: string, name: string } | null, handler: { code: string | null, name: string | null } | null, mergedInto: { number: string } | null, photos: Array<{ id: string, url: string, thumbnailUrl: string }>, events: Array<{ version: number, action: ReportAction, state: ReportState, at: string, actorRole: string, note: string }> }> } };
 
-export type OfficeCardFragment = { id: string, number: string, version: number, state: ReportState, urgency: Urgency, source: ReportSource, level: ReportLevel, description: string, accuracy: number | null, capturedAt: string, receivedAt: string, deadline: string | null, stepDeadline: string | null, isOverdue: boolean, rating: number | null, actions: Array<ReportAction>, location: import('geojson').Geometry, point: { longitude: number, latitude: number, datum: Datum }, category: { code: string, name: string }, region: { code: string, name: string, level: RegionLevel, parent: { code: string, name: string, level: RegionLevel, parent: { code: string, name: string, level: RegionLevel } | null } | null }, grid: { code: string, name: string, workers: Array<{ code: string, name: string }>, sponsor: { code: string, name: string } | null } | null, building: { code: string, name: string } | null, sponsor: { code: string, name: string } | null, handler: { kind: HandlerKind, code: string | null, name: string | null } | null, mergedInto: { number: string } | null, photos: Array<{ id: string, url: string, thumbnailUrl: string }>, events: Array<{ version: number, action: ReportAction, state: ReportState, at: string, actorRole: string, note: string }> };
+export type OfficeCardFragment = { id: string, number: string, version: number, state: ReportState, urgency: Urgency, source: ReportSource, level: ReportLevel, description: string, accuracy: number | null, capturedAt: string, receivedAt: string, deadline: string | null, stepDeadline: string | null, isOverdue: boolean, rating: number | null, actions: Array<ReportAction>, location: import('geojson').Geometry, point: { longitude: number, latitude: number, datum: Datum }, category: { code: string, name: string }, region: { code: string, name: string, level: RegionLevel, parent: { code: string, name: string, level: RegionLevel, parent: { code: string, name: string, level: RegionLevel } | null } | null }, grid: { code: string, name: string, workers: Array<{ code: string, name: string }>, sponsor: { code: string, name: string } | null } | null, building: { code: string, name: string } | null, sponsor: { code: string, name: string } | null, handler: { code: string | null, name: string | null } | null, mergedInto: { number: string } | null, photos: Array<{ id: string, url: string, thumbnailUrl: string }>, events: Array<{ version: number, action: ReportAction, state: ReportState, at: string, actorRole: string, note: string }> };
 
 export type OfficeReporterQueryVariables = Exact<{
   id: string | number;
@@ -863,7 +863,7 @@ export type OfficeNearbyQueryVariables = Exact<{
 }>;
 
 
-export type OfficeNearbyQuery = { reports: { nodes: Array<{ id: string, number: string, state: ReportState, description: string, receivedAt: string, location: import('geojson').Geometry }> } };
+export type OfficeNearbyQuery = { reports: { nodes: Array<{ id: string, number: string, state: ReportState, description: string, receivedAt: string }> } };
 
 export type OfficeFoundQueryVariables = Exact<{
   filter: ReportFilter;
@@ -1452,7 +1452,6 @@ export const OfficeCardFragmentDoc = new TypedDocumentString(`
     name
   }
   handler {
-    kind
     code
     name
   }
@@ -2250,11 +2249,11 @@ export const BuildingListDocument = new TypedDocumentString(`
     `, {"hash":"sha256:a053b0a73f6ce18e9a135dfb2d91158e94c68de7197f3061062bcf5afde33ea2"}) as unknown as TypedDocumentString<BuildingListQuery, BuildingListQueryVariables>;
 export const StateOfReportsDocument = new TypedDocumentString(`
     query StateOfReports {
-  reports(first: 1) {
+  reports(first: 0) {
     asOf
   }
 }
-    `, {"hash":"sha256:8c294cec050fb5558ae1be67aeb67766154265b82bbe765433cddf523bfcfa31"}) as unknown as TypedDocumentString<StateOfReportsQuery, StateOfReportsQueryVariables>;
+    `, {"hash":"sha256:162dfa9ae1f99248c25f2f9b34c285d7b26df160ab63647afff02de27b071d2f"}) as unknown as TypedDocumentString<StateOfReportsQuery, StateOfReportsQueryVariables>;
 export const RegionReportsDocument = new TypedDocumentString(`
     subscription RegionReports($region: String, $after: Cursor) {
   reportChanged(region: $region, after: $after) {
@@ -2924,7 +2923,6 @@ export const OfficeReportsDocument = new TypedDocumentString(`
       state
       urgency
       description
-      receivedAt
       deadline
       stepDeadline
       isOverdue
@@ -2944,7 +2942,7 @@ export const OfficeReportsDocument = new TypedDocumentString(`
     }
   }
 }
-    `, {"hash":"sha256:42b5f180f3ae9d431554ab92fa9c87fc748d45b4411a2de559b8174370fbfad6"}) as unknown as TypedDocumentString<OfficeReportsQuery, OfficeReportsQueryVariables>;
+    `, {"hash":"sha256:07eebe2c260bef7d77b05728dc454f6475da97f9fcef304863ad2aed514b15e9"}) as unknown as TypedDocumentString<OfficeReportsQuery, OfficeReportsQueryVariables>;
 export const OfficeReportDocument = new TypedDocumentString(`
     query OfficeReport($filter: ReportFilter!) {
   reports(filter: $filter, first: 1) {
@@ -3016,7 +3014,6 @@ export const OfficeReportDocument = new TypedDocumentString(`
     name
   }
   handler {
-    kind
     code
     name
   }
@@ -3036,7 +3033,7 @@ export const OfficeReportDocument = new TypedDocumentString(`
     actorRole
     note
   }
-}`, {"hash":"sha256:27f03a164b19e9207c6d5f10cf6142e66a208a4afa907c090d9ca27097c98cda"}) as unknown as TypedDocumentString<OfficeReportQuery, OfficeReportQueryVariables>;
+}`, {"hash":"sha256:f80e41fb6274fe0bdc3ecbf94a64e11cd73cd7befd0401d4f3b1b24ee4f45569"}) as unknown as TypedDocumentString<OfficeReportQuery, OfficeReportQueryVariables>;
 export const OfficeReporterDocument = new TypedDocumentString(`
     query OfficeReporter($id: ID!) {
   report(id: $id) {
@@ -3056,11 +3053,10 @@ export const OfficeNearbyDocument = new TypedDocumentString(`
       state
       description
       receivedAt
-      location
     }
   }
 }
-    `, {"hash":"sha256:5ddad4992c00cbc4d9e85250ae77591e6559db86f2dd413fc3247b2ca5c4c187"}) as unknown as TypedDocumentString<OfficeNearbyQuery, OfficeNearbyQueryVariables>;
+    `, {"hash":"sha256:51c7daa760c3241042dc98ee35d64663eb2eb2d694ade209f2b0d3df013fcff9"}) as unknown as TypedDocumentString<OfficeNearbyQuery, OfficeNearbyQueryVariables>;
 export const OfficeFoundDocument = new TypedDocumentString(`
     query OfficeFound($filter: ReportFilter!) {
   reports(filter: $filter, first: 1) {
