@@ -471,8 +471,16 @@ class ReportConnection:
 async def reports_page(
     context: Context, given: ReportFilter | None, order: ReportOrder, cut: Slice
 ) -> ReportConnection:
-    """A page of reports in that order."""
+    """A page of reports in that order.
+
+    Raises Invalid where what has ended is asked for by deadlines.
+    """
     wanted = await _filter_of_list(context, given)
+    if order is ReportOrder.NEXT_DEADLINE:
+        # Those that are open have an index; to sort all that ever came would take seconds.
+        if wanted.is_open is False:
+            raise Invalid("What has ended has no deadline to keep: ask for it by NEWEST.")
+        wanted = dataclasses.replace(wanted, is_open=True)
     found = await context.run(store.page_of_reports, wanted, cut, store.Order(order.value))
     _note_members(context, wanted, found[0])
     return _connection(*found, cut, lambda: context.run(store.count_reports, wanted), order)

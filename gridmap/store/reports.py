@@ -244,7 +244,7 @@ async def page_of_reports(
     """In that order, and the state of the data that this is true of: see `states`.
 
     Served by the index of what is asked for, else by reports_received_idx. By deadlines all that
-    match are sorted, which are few where they are open.
+    match are sorted: ask for open ones, which are few.
     """
     page = _page(matching(select(*REPORT_COLUMNS), wanted), cut, order).subquery("page")
     state = select(literal_column(STATE_NOW, Text).label("as_of")).subquery("state")

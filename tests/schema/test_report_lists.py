@@ -267,12 +267,19 @@ class TestFilters:
     def test_a_list_by_deadlines_has_the_soonest_first_on_pages_of_any_size(
         self, desk: Desk, rows: list[Row]
     ) -> None:
-        for wanted, kept in (({}, rows), ({"open": True}, [row for row in rows if is_open(row)])):
-            expected = sorted(kept, key=lambda row: (next_deadline(row), row["id"]))
-            assert len({next_deadline(row) for row in kept}) == 3
+        kept = [row for row in rows if is_open(row)]
+        assert 7 < len(kept) < len(rows)
+        expected = sorted(kept, key=lambda row: (next_deadline(row), row["id"]))
+        assert len({next_deadline(row) for row in kept}) == 3
+        for wanted in ({}, {"open": True}):
             for first in (7, 100):
                 found = listed(desk, wanted, first, "NEXT_DEADLINE")
                 assert found == [number_of(row) for row in expected]
+
+    def test_what_has_ended_has_no_place_in_a_list_by_deadlines(self, desk: Desk) -> None:
+        assert listed(desk, {"states": ["CLOSED"]}, 100, "NEXT_DEADLINE") == []
+        [(code, _)] = desk.ask(LIST, filter={"open": False}, order="NEXT_DEADLINE").errors
+        assert code == "INVALID"
 
     def test_a_number_as_it_is_said_on_the_phone_finds_its_report(
         self, desk: Desk, rows: list[Row]

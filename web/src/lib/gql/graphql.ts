@@ -362,7 +362,7 @@ export type ReportLevel =
 /** Of a list of reports. */
 export type ReportOrder =
   | 'NEWEST'
-  /** By the next deadline that is to be kept, the report's own or that of its step, the soonest first; what has none comes last. */
+  /** Those that are open, by the next deadline that is to be kept, the report's own or that of its step, the soonest first; what has none comes last. */
   | 'NEXT_DEADLINE';
 
 /** How the report came. */
