@@ -42,8 +42,8 @@ class ReportOrder(Enum):
     NEWEST = "NEWEST"
     NEXT_DEADLINE = strawberry.enum_value(
         "NEXT_DEADLINE",
-        description="Those that are open, by the next deadline that is to be kept, the report's own "
-        "or that of its step, the soonest first; what has none comes last.",
+        description="Those that are open, by the next deadline that is to be kept, the report's "
+        "own or that of its step, the soonest first; what has none comes last.",
     )
 
 

@@ -73,15 +73,21 @@ def report_category(row: Category) -> ReportCategory:
 @strawberry.type(description="To whom a report is dispatched.")
 class Handler:
     kind: HandlerKind
-    code: str | None = strawberry.field(
+    known: strawberry.Private[str | None]
+    report: strawberry.Private[store.Report]
+
+    @strawberry.field(
         description="Of a building member null to those who do not handle the report: a person; "
         "and to all when personal data was taken out."
     )
-    district_code: strawberry.Private[str]
+    def code(self, info: Info) -> str | None:
+        if self.known is not None and self.kind is HandlerKind.BUILDING_MEMBER:
+            info.context.note_read("handlers", *self.report.report_key)
+        return self.known
 
     @strawberry.field(description="Of a sponsor, a grid worker or a region; a member has none.")
     async def name(self, info: Info) -> str | None:
-        context, code = info.context, self.code
+        context, code = info.context, self.known
         if code is None or self.kind is HandlerKind.BUILDING_MEMBER:
             return None
         found: Sponsor | store_regions.Region | store_workers.Worker | None
@@ -90,7 +96,7 @@ class Handler:
         elif self.kind is HandlerKind.REGION:
             found = await context.load(store_regions.regions_by_code, code)
         else:
-            key = Key(code, self.district_code)
+            key = Key(code, self.report.district_code)
             found = await context.load(store_workers.workers_by_key, key)
         return found.name if found else None
 
@@ -304,11 +310,9 @@ class Report(Node):
             return None
         if HandlerKind(kind) is HandlerKind.BUILDING_MEMBER:
             standing = await info.context.load(store_standings.standings, self.row, viewer)
-            if code and store_standings.is_told_of_persons(standing, viewer):
-                info.context.note_read("handlers", *self.row.report_key)
-            else:
+            if not store_standings.is_told_of_persons(standing, viewer):
                 code = None
-        return Handler(kind=HandlerKind(kind), code=code, district_code=self.row.district_code)
+        return Handler(kind=HandlerKind(kind), known=code, report=self.row)
 
     @strawberry.field(
         description="The report that it was merged into; null for whoever may not see that one."

@@ -847,9 +847,9 @@ export type OfficeReportQueryVariables = Exact<{
 }>;
 
 
-export type OfficeReportQuery = { reports: { nodes: Array<{ id: string, number: string, version: number, state: ReportState, urgency: Urgency, source: ReportSource, level: ReportLevel, description: string, accuracy: number | null, capturedAt: string, receivedAt: string, deadline: string | null, stepDeadline: string | null, isOverdue: boolean, rating: number | null, actions: Array<ReportAction>, location: import('geojson').Geometry, point: { longitude: number, latitude: number, datum: Datum }, category: { code: string, name: string }, region: { code: string, name: string, level: RegionLevel, parent: { code: string, name: string, level: RegionLevel, parent: { code: string, name: string, level: RegionLevel } | null } | null }, grid: { code: string, name: string, workers: Array<{ code: string, name: string }>, sponsor: { code: string, name: string } | null } | null, building: { code: string, name: string } | null, sponsor: { code: string, name: string } | null, handler: { code: string | null, name: string | null } | null, mergedInto: { number: string } | null, photos: Array<{ id: string, url: string, thumbnailUrl: string }>, events: Array<{ version: number, action: ReportAction, state: ReportState, at: string, actorRole: string, note: string }> }> } };
+export type OfficeReportQuery = { reports: { nodes: Array<{ id: string, number: string, version: number, state: ReportState, urgency: Urgency, source: ReportSource, level: ReportLevel, description: string, accuracy: number | null, capturedAt: string, receivedAt: string, deadline: string | null, stepDeadline: string | null, isOverdue: boolean, rating: number | null, actions: Array<ReportAction>, location: import('geojson').Geometry, point: { longitude: number, latitude: number, datum: Datum }, category: { code: string, name: string }, region: { code: string, name: string, level: RegionLevel, parent: { code: string, name: string, level: RegionLevel, parent: { code: string, name: string, level: RegionLevel } | null } | null }, grid: { code: string, name: string, workers: Array<{ code: string, name: string }>, sponsor: { code: string, name: string } | null } | null, building: { code: string, name: string } | null, sponsor: { code: string, name: string } | null, handler: { name: string | null } | null, mergedInto: { number: string } | null, photos: Array<{ id: string, url: string, thumbnailUrl: string }>, events: Array<{ version: number, action: ReportAction, state: ReportState, at: string, actorRole: string, note: string }> }> } };
 
-export type OfficeCardFragment = { id: string, number: string, version: number, state: ReportState, urgency: Urgency, source: ReportSource, level: ReportLevel, description: string, accuracy: number | null, capturedAt: string, receivedAt: string, deadline: string | null, stepDeadline: string | null, isOverdue: boolean, rating: number | null, actions: Array<ReportAction>, location: import('geojson').Geometry, point: { longitude: number, latitude: number, datum: Datum }, category: { code: string, name: string }, region: { code: string, name: string, level: RegionLevel, parent: { code: string, name: string, level: RegionLevel, parent: { code: string, name: string, level: RegionLevel } | null } | null }, grid: { code: string, name: string, workers: Array<{ code: string, name: string }>, sponsor: { code: string, name: string } | null } | null, building: { code: string, name: string } | null, sponsor: { code: string, name: string } | null, handler: { code: string | null, name: string | null } | null, mergedInto: { number: string } | null, photos: Array<{ id: string, url: string, thumbnailUrl: string }>, events: Array<{ version: number, action: ReportAction, state: ReportState, at: string, actorRole: string, note: string }> };
+export type OfficeCardFragment = { id: string, number: string, version: number, state: ReportState, urgency: Urgency, source: ReportSource, level: ReportLevel, description: string, accuracy: number | null, capturedAt: string, receivedAt: string, deadline: string | null, stepDeadline: string | null, isOverdue: boolean, rating: number | null, actions: Array<ReportAction>, location: import('geojson').Geometry, point: { longitude: number, latitude: number, datum: Datum }, category: { code: string, name: string }, region: { code: string, name: string, level: RegionLevel, parent: { code: string, name: string, level: RegionLevel, parent: { code: string, name: string, level: RegionLevel } | null } | null }, grid: { code: string, name: string, workers: Array<{ code: string, name: string }>, sponsor: { code: string, name: string } | null } | null, building: { code: string, name: string } | null, sponsor: { code: string, name: string } | null, handler: { name: string | null } | null, mergedInto: { number: string } | null, photos: Array<{ id: string, url: string, thumbnailUrl: string }>, events: Array<{ version: number, action: ReportAction, state: ReportState, at: string, actorRole: string, note: string }> };
 
 export type OfficeReporterQueryVariables = Exact<{
   id: string | number;
@@ -1452,7 +1452,6 @@ export const OfficeCardFragmentDoc = new TypedDocumentString(`
     name
   }
   handler {
-    code
     name
   }
   mergedInto {
@@ -3014,7 +3013,6 @@ export const OfficeReportDocument = new TypedDocumentString(`
     name
   }
   handler {
-    code
     name
   }
   mergedInto {
@@ -3033,7 +3031,7 @@ export const OfficeReportDocument = new TypedDocumentString(`
     actorRole
     note
   }
-}`, {"hash":"sha256:f80e41fb6274fe0bdc3ecbf94a64e11cd73cd7befd0401d4f3b1b24ee4f45569"}) as unknown as TypedDocumentString<OfficeReportQuery, OfficeReportQueryVariables>;
+}`, {"hash":"sha256:bceae7a4cda4b81fe9aaf1ba6e9f162e8c53074445a216f36a6084ed5fee51e3"}) as unknown as TypedDocumentString<OfficeReportQuery, OfficeReportQueryVariables>;
 export const OfficeReporterDocument = new TypedDocumentString(`
     query OfficeReporter($id: ID!) {
   report(id: $id) {
