@@ -22,6 +22,8 @@ from typing import NamedTuple
 import psycopg
 from sqlalchemy import Connection, text
 
+from gridmap.migrations.whole import SCHEMA
+
 SERVER, VIEWER = "gridmap_server", "gridmap_viewer"
 AUDITOR, KEEPER = "gridmap_auditor", "gridmap_keeper"
 ROLES = (SERVER, VIEWER, AUDITOR, KEEPER)
@@ -206,13 +208,13 @@ def _settle_indexes(connection: Connection) -> None:
 
 def _settle_owner(connection: Connection) -> None:
     rows = connection.exec_driver_sql(
-        """
+        f"""
         SELECT CAST(pg_class.oid AS regclass), policy.oid IS NOT NULL
         FROM pg_class
         LEFT JOIN pg_policy AS policy ON policy.polrelid = pg_class.oid AND polname = 'owner'
         WHERE relrowsecurity
             AND pg_get_userbyid(relowner) = current_user
-            AND relnamespace = CAST(current_schema() AS regnamespace)
+            AND relnamespace = {SCHEMA}
             AND polroles IS DISTINCT FROM ARRAY[relowner]
         """
     )

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, text
 
 from gridmap.errors import Unavailable
 from gridmap.store.tables import make_words, metadata
 
 MADE = frozenset(Path(__file__).with_name("made.txt").read_text("utf-8").splitlines())
+
+SCHEMA = "(SELECT relnamespace FROM pg_class WHERE oid = to_regclass('alembic_version'))"
+"""The schema that the steps are in, as SQL. Others may stand before it in a search path."""
 
 _MOST_NAMED = 5
 
@@ -26,18 +29,15 @@ def mend(connection: Connection) -> list[str]:
     are of it.
     """
     made = []
-    tables = set(inspect(connection).get_table_names())
     if connection.scalar(text("SELECT to_regprocedure('gridmap_words(text)') IS NULL")):
         make_words(connection)
         made.append("function gridmap_words(text)")
     there = set(
-        connection.scalars(
-            text("SELECT indexname FROM pg_indexes WHERE schemaname = current_schema()")
-        )
+        connection.scalars(text(f"SELECT relname FROM pg_class WHERE relnamespace = {SCHEMA}"))
     )
     for table in metadata.sorted_tables:
         for index in sorted(table.indexes, key=lambda each: str(each.name)):
-            if table.name in tables and index.name not in there:
+            if table.name in there and index.name not in there:
                 index.create(connection)
                 made.append(f"index {index.name}")
     return made
@@ -66,11 +66,11 @@ RESTORE = (
 
 # Of a schema, without what belongs to extensions.
 _THERE = text(
-    """
+    f"""
     WITH relations AS (
-        SELECT oid, relname, relkind, relacl
+        SELECT oid, relname, relkind, relacl, relrowsecurity, relforcerowsecurity
         FROM pg_class
-        WHERE relnamespace = CAST(quote_ident(current_schema()) AS regnamespace)
+        WHERE relnamespace = {SCHEMA}
             AND relkind IN ('r', 'p', 'v', 'm', 'S')
             AND NOT EXISTS (
                 SELECT
@@ -82,9 +82,11 @@ _THERE = text(
     )
     SELECT CASE WHEN relkind = 'S' THEN 'sequence ' ELSE 'table ' END || relname FROM relations
     UNION ALL
+    SELECT 'row security of ' || relname FROM relations WHERE relrowsecurity AND relforcerowsecurity
+    UNION ALL
     SELECT 'function ' || proname || '(' || pg_get_function_identity_arguments(oid) || ')'
     FROM pg_proc
-    WHERE pronamespace = CAST(quote_ident(current_schema()) AS regnamespace)
+    WHERE pronamespace = {SCHEMA}
         AND NOT EXISTS (
             SELECT
             FROM pg_depend
@@ -95,7 +97,7 @@ _THERE = text(
     UNION ALL
     SELECT 'trigger ' || relname || '.' || tgname
     FROM relations JOIN pg_trigger ON tgrelid = relations.oid
-    WHERE NOT tgisinternal
+    WHERE NOT tgisinternal AND tgenabled <> 'D'
     UNION ALL
     SELECT 'constraint ' || relname || '.' || conname
     FROM relations JOIN pg_constraint ON conrelid = relations.oid
