@@ -109,6 +109,13 @@ def test_an_office_takes_a_report_from_its_coming_in_to_its_end(
 
         _press(card, "派单")
         form = page.get_by_role("dialog", name="派单")
+        # Enter looks for a unit; nothing is sent to whoever was offered first.
+        unit = form.get_by_label("按名称查找单位")
+        unit.fill("市审计局")
+        unit.press("Enter")
+        expect(form.get_by_role("radio").first).to_have_accessible_name(re.compile("市审计局"))
+        form.get_by_role("button", name="派单").press("Enter")
+        expect(form.get_by_role("alert")).to_have_text("请先选派给谁。")
         form.get_by_label(worker["name"]).check()
         form.get_by_label("说明").fill("今天清掉")
         held.picture("desk-office-dispatch")

@@ -51,10 +51,12 @@ export function useWork() {
             working: filterOf("working"),
             late: filterOf("working", { overdue: true }),
             checking: filterOf("checking"),
+            // What happens elsewhere than where one looks is not heard of: counted with the list.
+            list: list.value,
             news: news.value,
           }
         : null,
-    async ({ news: _, ...filters }) => await askAsMe(OfficeCountsDocument, filters),
+    async ({ list: _list, news: _news, ...filters }) => await askAsMe(OfficeCountsDocument, filters),
   );
   const page = useAnswer(
     () =>
