@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import Browser, Locator, Route, expect
 
 from gridmap.api.identity import Tokens
 from gridmap.store.viewers import Role, Viewer
@@ -120,7 +120,12 @@ def test_an_office_takes_a_report_from_its_coming_in_to_its_end(
         form.get_by_label("说明").fill("今天清掉")
         held.picture("desk-office-dispatch")
         held.is_for_everybody()
+        # Nor is the form lost, or what it was opened upon, where the report cannot be read again.
+        page.route("**/graphql", _fail_to_read)
         _act(server, office, "escalate", sent, "要街道出面")
+        held.complains("503")
+        expect(card.get_by_role("button", name="再试")).to_be_attached()
+        page.unroute("**/graphql", _fail_to_read)
         form.get_by_role("button", name="派单").click()
         expect(form.get_by_role("alert")).to_contain_text("有人先办了这件上报")
         expect(form.get_by_label("说明")).to_have_value("今天清掉")
@@ -239,6 +244,13 @@ def _act(server: Server, token: str, action: str, sent: dict[str, Any], note: st
         timeout=60,
     ).json()
     assert "errors" not in answer, answer["errors"]
+
+
+def _fail_to_read(route: Route) -> None:
+    if "query OfficeReport(" in (route.request.post_data or ""):
+        route.fulfill(status=503, body="not now")
+    else:
+        route.continue_()
 
 
 def _due(report: dict[str, Any]) -> datetime.datetime:
