@@ -65,9 +65,11 @@ export function useWork() {
         : null,
     async ({ name, filter, after }) => {
       const order = name === "ended" ? ("NEWEST" as const) : ("NEXT_DEADLINE" as const);
-      return (await askAsMe(OfficeReportsDocument, { filter, order, after })).reports;
+      return { name, ...(await askAsMe(OfficeReportsDocument, { filter, order, after })).reports };
     },
   );
+  /** What the page of the list that is chosen holds; null until that is known. */
+  const reports = computed(() => (page.data.value?.name === list.value ? page.data.value.nodes : null));
   // Where all of a later page has gone on, the one before is looked at.
   watch(page.data, (now) => {
     if (now?.nodes.length === 0 && turned.value.length) previous();
@@ -82,5 +84,5 @@ export function useWork() {
   function previous(): void {
     turned.value = turned.value.slice(0, -1);
   }
-  return { counts, page, hasPrevious, hasNext, next, previous };
+  return { counts, page, reports, hasPrevious, hasNext, next, previous };
 }
