@@ -50,6 +50,16 @@ def current_engine() -> Iterator[Engine]:
             engine.dispose()
 
 
+@contextmanager
+def current_url() -> Iterator[str]:
+    """The address of that database, for what makes connections of its own.
+
+    Raises Unavailable where it is not up to date and whole.
+    """
+    with current_engine() as engine:
+        yield engine.url.render_as_string(hide_password=False)
+
+
 def migrate_database(settings: Settings, url: str) -> list[str]:
     """Brings it up to date, and lets servers in where they have a password or need none.
 
@@ -99,8 +109,8 @@ def in_transaction(url: str, work: Callable[[AsyncConnection], Awaitable[Value]]
 
 def in_database(work: Callable[[AsyncConnection], Awaitable[Value]]) -> Value:
     """The same of a database that is up to date."""
-    with current_engine() as engine:
-        return in_transaction(engine.url.render_as_string(hide_password=False), work)
+    with current_url() as url:
+        return in_transaction(url, work)
 
 
 def _require_current(engine: Engine) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from gridmap.api import terminal
-from gridmap.api.cli_database import current_engine, with_database
+from gridmap.api.cli_database import current_url, with_database
 from gridmap.api.settings import Settings, settings_from_environment
 from gridmap.api.terminal import print_coverage, print_location
 from gridmap.errors import Invalid
@@ -93,8 +93,7 @@ def locate(
         "datum": datum.value,
         "accuracy": accuracy,
     }
-    with current_engine() as engine:
-        url = engine.url.render_as_string(hide_password=False)
+    with current_url() as url:
         day = on.date().isoformat() if on else None
         [found] = ask(settings, url, (LOCATE, {"point": point, "on": day}))
         print_location(terminal.console, found["locate"])
@@ -107,8 +106,7 @@ def coverage(
     """What nobody covers in a region, and how its communities compare."""
     settings = settings_from_environment()
     asked: dict[str, object] = {"region": region, "on": on.date().isoformat() if on else None}
-    with current_engine() as engine:
-        url = engine.url.render_as_string(hide_password=False)
+    with current_url() as url:
         [found] = ask(settings, url, (_COVERAGE, asked))
         communities, after = [], None
         while True:

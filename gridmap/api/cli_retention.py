@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gridmap.api import terminal
-from gridmap.api.cli_database import current_engine, database_url, with_database
+from gridmap.api.cli_database import current_url, database_url, with_database
 from gridmap.api.settings import settings_from_environment
 from gridmap.errors import Unavailable
 from gridmap.store.database import Database, Rights
@@ -54,8 +54,7 @@ def retention(
             return Retained(await to_go(database, terms, now()), None)
         return await retain(database, Objects(settings.photos_address), terms, now())
 
-    with current_engine() as engine:
-        url = engine.url.render_as_string(hide_password=False)
+    with current_url() as url:
         gone, failure = with_database(url, retained, seconds=_SECONDS)
     said = ", ".join(f"{count} {noun.replace('_', ' ')}" for noun, count in gone._asdict().items())
     would = "would be" if plan else "was"

@@ -537,8 +537,8 @@ class TestApply:
 
         with pytest.raises(Conflict) as refused:
             desk.run(apply())
-        changes = refused.value.details["changes"]
-        assert any(str(each["code"]) in named for each in changes)  # type: ignore[attr-defined]
+        changes: Any = refused.value.details["changes"]
+        assert any(str(each["code"]) in named for each in changes)
         assert grids(desk) == before
 
     def test_what_has_changed_elsewhere_does_not(self, desk: Desk) -> None:
